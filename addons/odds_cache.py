@@ -1,0 +1,268 @@
+"""The mitmproxy addon: flows in, answers out. All decisions are made in `holdover`; this file knows mitmproxy.
+
+Embedded by `holdover proxy`, or loaded by `mitmdump -s addons/odds_cache.py --set holdover_config=config`. A script
+loaded so has no package, hence only absolute imports; and mitmproxy runs it anew when it changes, hence no state at
+module level."""
+
+import asyncio
+import http
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import ctx, exceptions
+from mitmproxy.addonmanager import Loader
+from mitmproxy.http import Headers, HTTPFlow
+from mitmproxy.http import Response as HTTPResponse
+from mitmproxy.net.http.url import parse_authority
+from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.tls import ClientHelloData
+from prometheus_client import start_http_server
+
+from holdover.answer import Answer, local
+from holdover.config import Config, ConfigError, load
+from holdover.exchange import Request
+from holdover.key import Bypass, Cacheable
+from holdover.metrics import OTHER, Metrics, Outcome
+from holdover.rules import Provider
+from holdover.settings import split_address
+from holdover.standin import StandIn, wants_of
+from holdover.store.base import StoreError
+from holdover.store.disk import DiskStore
+from holdover.watch import cancel, config_changes, observe_loop, took_over
+
+_PASSED = "holdover.passed"
+_REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+
+logger = logging.getLogger("holdover.proxy")
+
+
+@dataclass(slots=True)
+class _Passed:
+    """What to count when a flow that went to the provider ends."""
+
+    upstream: str
+    route: str
+    outcome: Outcome
+    started: float
+
+
+class OddsCache:
+    """Answers what routes cover from the shared cache, passes the rest on, refuses what is nobody's."""
+
+    def __init__(self, config: Config | None = None, metrics: Metrics | None = None) -> None:
+        self._config = config
+        self._metrics = metrics or Metrics()
+        self._standin: StandIn | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stop_metrics: Callable[[], object] = lambda: None
+        self.closed: asyncio.Task[None] | None = None
+
+    # Life cycle. The hooks that mitmproxy calls on a reloaded script must be synchronous.
+
+    def load(self, loader: Loader) -> None:
+        if self._config is None:
+            loader.add_option("holdover_config", str, "config", "Folder of holdover's configuration.")
+
+    def configure(self, updated: set[str]) -> None:
+        if "holdover_config" in updated:
+            try:
+                self._config = load(Path(ctx.options.holdover_config), os.environ)
+            except ConfigError as error:
+                raise exceptions.OptionsError(f"holdover's configuration cannot be used:\n{error}") from error
+
+    def running(self) -> None:
+        config = self._config
+        assert config is not None
+        # eager: a hit would open a connection to the provider, and fail when that is down.
+        # keep_host_header: the Host that the client called tells which provider it means.
+        ctx.options.update(connection_strategy="lazy", keep_host_header=True)
+        try:
+            store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
+        except StoreError as error:
+            # Logged as an error during start-up, which ends mitmproxy with status 1.
+            logger.error("%s", error)  # noqa: TRY400
+            return
+        self._metrics.prepare(config.rules)
+        took_over(config, self._metrics.runtime)
+        self._standin = standin = StandIn(config, store, self._metrics)
+        self._serve_metrics(config)
+        for job in (
+            standin.report_demand(),
+            standin.follow_store(),
+            observe_loop(self._metrics.runtime),
+            self._follow_config(standin),
+        ):
+            self._tasks.append(asyncio.create_task(job))
+
+    def done(self) -> None:
+        self._stop_metrics()
+        self.closed = asyncio.create_task(self._close())
+
+    async def _close(self) -> None:
+        await cancel(self._tasks)
+        if self._standin is not None:
+            await self._standin.close()
+
+    def _serve_metrics(self, config: Config) -> None:
+        host, port = split_address(config.settings.proxy.metrics)
+        try:
+            server, thread = start_http_server(port, host, registry=self._metrics.registry)
+        except OSError as error:
+            logger.error("metrics cannot be served on %s: %s", config.settings.proxy.metrics, error.strerror)  # noqa: TRY400
+            return
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        self._stop_metrics = stop
+
+    async def _follow_config(self, standin: StandIn) -> None:
+        async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
+            standin.use(config)
+
+    # Flows.
+
+    async def request(self, flow: HTTPFlow) -> None:
+        if flow.response or flow.error or not flow.live or self._standin is None:
+            return
+        started = time.perf_counter()
+        self._metrics.client.active.inc()
+        try:
+            await self._handle(flow, self._standin, started)
+        except Exception:
+            # In front of clients nothing of ours may fail: the provider answers instead.
+            logger.exception("a request was passed to the provider because of an internal error")
+            self._metrics.runtime.internal_errors.labels("request").inc()
+            self._pass(flow, self._provider(flow), OTHER, "failopen", started)
+        finally:
+            self._metrics.client.active.dec()
+
+    async def _handle(self, flow: HTTPFlow, standin: StandIn, started: float) -> None:
+        request = _request(flow)
+        if request is None:
+            self._answer(flow, local(400, "the request names two different hosts"), started)
+            return
+        match standin.plan(request):
+            case Cacheable() as cacheable:
+                flow.response = _response(await standin.answer(cacheable, wants_of(request)))
+            case Bypass(provider, route, reason):
+                logger.debug("passed to %s: %s", provider.name, reason)
+                self._pass(flow, provider, route.name if route else OTHER, "bypass", started)
+            case None:
+                if isinstance(flow.client_conn.proxy_mode, ReverseMode):
+                    self._answer(flow, local(421, "no provider of this name is configured"), started)
+                else:
+                    self._pass(flow, None, OTHER, "bypass", started)
+
+    def responseheaders(self, flow: HTTPFlow) -> None:
+        if _PASSED in flow.metadata and flow.response is not None:
+            flow.response.stream = True
+
+    def response(self, flow: HTTPFlow) -> None:
+        self._ended(flow, flow.response.status_code if flow.response else 502)
+
+    def error(self, flow: HTTPFlow) -> None:
+        self._ended(flow, 502)
+
+    # Connections.
+
+    def tls_clienthello(self, data: ClientHelloData) -> None:
+        """An explicit proxy opens only what it is for; all other TLS stays between client and server."""
+        if self._standin is None or isinstance(data.context.client.proxy_mode, ReverseMode):
+            return
+        address = data.context.server.address
+        host = data.client_hello.sni or (address[0] if address else "")
+        if self._standin.config.rules.provider_of(host) is None:
+            data.ignore_connection = True
+
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        """A fixed address replaces what DNS says, which may be this very proxy."""
+        if self._standin is None:
+            return
+        for provider in self._standin.config.rules.providers:
+            if provider.settings.address and data.server.address == provider.origin:
+                data.server.address = provider.address
+
+    # What the above share.
+
+    def _answer(self, flow: HTTPFlow, answer: Answer, started: float) -> None:
+        flow.response = _response(answer)
+        seconds = time.perf_counter() - started
+        self._metrics.client.answered(OTHER, OTHER, "local", answer.status, seconds, len(answer.body))
+
+    def _pass(
+        self, flow: HTTPFlow, provider: Provider | None, route: str, outcome: Outcome, started: float
+    ) -> None:
+        """Lets mitmproxy forward the request, to the provider's origin where it is known."""
+        request = flow.request
+        if request.headers.get("upgrade", "").lower() == "h2c":
+            # mitmproxy does not speak h2c; offering it upstream on the client's behalf would break the connection.
+            for name in ("upgrade", "http2-settings", "connection"):
+                request.headers.pop(name, None)
+        if provider is not None:
+            request.scheme = provider.scheme
+            host, port = provider.origin
+            if (request.host, request.port) != (host, port) or request.host_header != host:
+                request.host, request.port = host, port
+        upstream = provider.name if provider else OTHER
+        flow.metadata[_PASSED] = _Passed(upstream, route, outcome, started)
+
+    def _ended(self, flow: HTTPFlow, status: int) -> None:
+        passed = flow.metadata.pop(_PASSED, None)
+        if not isinstance(passed, _Passed):
+            return
+        seconds = time.perf_counter() - passed.started
+        size = int(flow.response.headers.get("content-length", 0)) if flow.response else 0
+        self._metrics.client.answered(passed.upstream, passed.route, passed.outcome, status, seconds, size)
+        trigger = "failopen" if passed.outcome == "failopen" else "bypass"
+        code = "error" if flow.error else f"{status // 100}xx"
+        self._metrics.upstream.requests.labels(passed.upstream, passed.route, trigger, code).inc()
+        self._metrics.upstream.duration.labels(passed.upstream, trigger).observe(seconds)
+
+    def _provider(self, flow: HTTPFlow) -> Provider | None:
+        assert self._standin is not None
+        host = _host(flow.request.host_header) if _stands_in(flow) else flow.request.host
+        return self._standin.config.rules.provider_of(host)
+
+
+def _stands_in(flow: HTTPFlow) -> bool:
+    return isinstance(flow.client_conn.proxy_mode, ReverseMode)
+
+
+def _request(flow: HTTPFlow) -> Request | None:
+    """None when an absolute-form target names another host than the connection or the Host field does."""
+    request = flow.request
+    host = _host(request.host_header) if _stands_in(flow) else request.host.lower()
+    if not request.is_http2 and request.authority and _host(request.authority) != host:
+        return None
+    headers = tuple(
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in request.headers.fields
+    )
+    return Request(request.method, host, request.path, headers, bool(request.raw_content))
+
+
+def _host(authority: str | None) -> str:
+    """The host of `host[:port]`, lower case; empty when there is none or it is malformed."""
+    try:
+        return parse_authority(authority or "", check=True)[0].lower()
+    except ValueError:
+        return ""
+
+
+def _response(answer: Answer) -> HTTPResponse:
+    """Built directly: `Response.make` costs as much as the rest of a hit."""
+    now = time.time()
+    reason = _REASONS.get(answer.status, b"")
+    return HTTPResponse(b"HTTP/1.1", answer.status, reason, Headers(answer.fields), answer.body, None, now, now)
+
+
+addons: list[Any] = [OddsCache()]

@@ -1,0 +1,64 @@
+"""Runs the addon in a mitmproxy of its own, with only the addons that a cache needs: each further one costs every
+request some 15 microseconds."""
+
+import asyncio
+import gc
+import logging
+import signal
+
+from mitmproxy import options
+from mitmproxy.addons import core, errorcheck, next_layer, proxyserver, tlsconfig
+from mitmproxy.master import Master
+
+from holdover.config import Config
+
+from .odds_cache import OddsCache
+
+
+def modes(config: Config) -> list[str]:
+    """mitmproxy's mode specifications. The reverse target is never called: every flow is answered, sent to its
+    provider's origin, or refused."""
+    proxy = config.settings.proxy
+    reverse = [f"reverse:http://no-provider.invalid@{address}" for address in proxy.reverse]
+    return reverse + [f"regular@{address}" for address in proxy.regular]
+
+
+async def _serve(config: Config) -> None:
+    config.ca_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mitmproxy tells of every connection at INFO.
+    logging.getLogger("mitmproxy").setLevel(logging.WARNING)
+    master = Master(options.Options(confdir=str(config.ca_folder)))
+    addon = OddsCache(config)
+    master.addons.add(
+        core.Core(),
+        errorcheck.ErrorCheck(repeat_errors_on_stderr=False),
+        addon,
+        proxyserver.Proxyserver(),
+        next_layer.NextLayer(),
+        tlsconfig.TlsConfig(),
+    )
+    settings = {
+        "mode": modes(config),
+        "connection_strategy": "lazy",
+        "keep_host_header": True,
+        "body_size_limit": str(config.settings.proxy.max_body_bytes),
+    }
+    if config.ca_file:
+        settings["ssl_verify_upstream_trusted_ca"] = str(config.ca_file)
+    master.options.update(**settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, master.shutdown)
+    # What start-up made lives as long as the process; a full collection over it takes 40 ms.
+    gc.collect()
+    gc.freeze()
+    try:
+        await master.run()
+    finally:
+        if addon.closed is not None:
+            await addon.closed
+
+
+def main(config: Config) -> None:
+    """Runs the proxy until SIGTERM or SIGINT. Exits with status 1 when it cannot start."""
+    asyncio.run(_serve(config))

@@ -1,0 +1,141 @@
+"""Answers ready to send: everything that does not depend on the moment is made once per entry, not per hit."""
+
+import json
+from dataclasses import dataclass, field
+
+from holdover.entry import Entry
+from holdover.exchange import Headers, Response, elements, end_to_end, header
+from holdover.policy import age
+from holdover.settings import QuotaSettings
+
+type Fields = tuple[tuple[bytes, bytes], ...]
+
+NAME = "holdover"
+_NOT_IN_304 = frozenset((b"content-encoding", b"content-length", b"content-type", b"content-language"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer: header fields as bytes, Content-Length included, and the body as it goes on the wire."""
+
+    status: int
+    fields: Fields
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What of a client's request shapes the answer to it."""
+
+    gzip: bool = False
+    if_none_match: str | None = None
+    head: bool = False
+
+
+class Ready:
+    """One entry made ready, with the notes of the process that holds it: whether it was `served`, whether the store
+    has another (`outdated`), whether the sidecar keeps the key fresh (`kept`), when clients asked for it and when
+    the sidecar was told so (Unix seconds)."""
+
+    __slots__ = ("_gzip", "_identity", "asked_at", "entry", "etag", "kept", "outdated", "reported_at", "served")
+
+    def __init__(self, entry: Entry, quota: QuotaSettings) -> None:
+        self.entry = entry
+        self.etag = _weak_etag(entry)
+        common = _common_fields(entry, self.etag, quota.last)
+        self._identity = (*common, (b"Content-Length", b"%d" % len(entry.identity)))
+        self._gzip = (*common, (b"Content-Encoding", b"gzip"), (b"Content-Length", b"%d" % len(entry.gzip)))
+        self.served = False
+        self.outdated = False
+        self.kept = False
+        self.asked_at = 0.0
+        self.reported_at = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes of bodies held."""
+        return len(self.entry.identity) + len(self.entry.gzip)
+
+    def answer(self, wants: Wants, now: float, cache_status: str) -> Answer:
+        """The answer to a client whose request cost the provider nothing."""
+        self.served = True
+        entry = self.entry
+        moment = (
+            (b"Age", b"%d" % age(entry, now)),
+            (b"Cache-Status", b"holdover; " + cache_status.encode()),
+        )
+        if wants.if_none_match is not None and etag_matches(wants.if_none_match, self.etag):
+            kept = tuple(item for item in self._identity if item[0].lower() not in _NOT_IN_304)
+            return Answer(304, kept + moment, b"")
+        fields, body = (self._gzip, entry.gzip) if wants.gzip else (self._identity, entry.identity)
+        return Answer(entry.status, fields + moment, b"" if wants.head else body)
+
+
+def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
+    """The answer to the client whose request caused the fetch: with the cost that the provider told, without Age."""
+    body = entry.gzip if wants.gzip else entry.identity
+    coding = ((b"Content-Encoding", b"gzip"),) if wants.gzip else ()
+    fields = (
+        *_common_fields(entry, _weak_etag(entry), None),
+        *coding,
+        (b"Content-Length", b"%d" % len(body)),
+        (b"Cache-Status", f"{NAME}; {cache_status}".encode()),
+    )
+    return Answer(entry.status, fields, b"" if wants.head else body)
+
+
+def verbatim(response: Response, cache_status: str, *, head: bool) -> Answer:
+    """A provider's answer that is passed on as it is, error or not."""
+    fields = [item for item in end_to_end(response.headers) if item[0].lower() != "content-length"]
+    fields.append(("Content-Length", str(len(response.body))))
+    fields.append(("Cache-Status", f"{NAME}; {cache_status}"))
+    return Answer(response.status, _encode(tuple(fields)), b"" if head else response.body)
+
+
+def local(status: int, message: str, *, retry_after: float | None = None) -> Answer:
+    """An answer of holdover's own. JSON, because the clients of these APIs parse whatever they get."""
+    body = json.dumps({"message": f"{NAME}: {message}"}).encode()
+    fields = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        ("Cache-Status", f'{NAME}; detail="{message}"'),
+    ]
+    if retry_after is not None:
+        fields.append(("Retry-After", str(max(1, round(retry_after)))))
+    return Answer(status, _encode(tuple(fields)), body)
+
+
+def etag_matches(if_none_match: str, etag: str) -> bool:
+    """Weak comparison with each member of the list (RFC 9110 sections 8.8.3.2 and 13.1.2)."""
+    opaque = etag.removeprefix("W/")
+    members = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
+    return "*" in members or opaque in members
+
+
+def _weak_etag(entry: Entry) -> str:
+    """Always weak: the same tag stands for both codings. The provider's own opaque part is kept."""
+    own = entry.etag
+    if own is not None and own.removeprefix("W/").startswith('"'):
+        return own if own.startswith("W/") else f"W/{own}"
+    return f'W/"{entry.revision}"'
+
+
+def _common_fields(entry: Entry, etag: str, quota_last: str | None) -> Fields:
+    fields: list[tuple[str, str]] = []
+    for name, value in entry.headers:
+        lower = name.lower()
+        if lower == "etag":
+            continue
+        # Real clients read the quota fields of every answer and crash without them; a hit cost nothing.
+        fields.append((name, "0" if quota_last is not None and lower == quota_last.lower() else value))
+    fields.append(("ETag", etag))
+    if "accept-encoding" not in elements(header(entry.headers, "vary")):
+        fields.append(("Vary", "Accept-Encoding"))
+    return _encode(tuple(fields))
+
+
+def _encode(headers: Headers) -> Fields:
+    return tuple(
+        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in headers
+    )

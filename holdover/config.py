@@ -1,0 +1,201 @@
+"""Loads `config/`: all of it, whole, into one immutable value, or every problem with file, line and key."""
+
+import difflib
+import hashlib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from holdover.lines import KeyPath, line_of
+from holdover.rules import Provider, Rules, Secret, compile_provider
+from holdover.settings import ProviderSettings, Settings
+
+SOCKET_PATH_LIMIT = 104
+"""Bytes that every Unix allows for the path of a socket (sun_path: 108 on Linux, 104 on the BSDs)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong: `file` and 1-based `line` (0 when it is about no line), `key` as dotted path, what to do."""
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` has every reason."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A loaded configuration. `folder` is absolute; `digest` names the content (64 hex digits)."""
+
+    folder: Path
+    settings: Settings
+    rules: Rules
+    digest: str
+
+    def path(self, setting: str) -> Path:
+        """A path setting, resolved against the configuration folder."""
+        return Path(os.path.normpath(self.folder / Path(setting).expanduser()))
+
+    @property
+    def store_folder(self) -> Path:
+        return self.path(self.settings.store.folder)
+
+    @property
+    def socket(self) -> Path:
+        return self.path(self.settings.sidecar.socket)
+
+    @property
+    def ca_folder(self) -> Path:
+        return self.path(self.settings.proxy.ca_folder)
+
+    @property
+    def ca_file(self) -> Path | None:
+        return self.path(name) if (name := self.settings.upstream.ca_file) else None
+
+
+def files(folder: Path) -> list[Path]:
+    """The files that make up a configuration: holdover.toml and providers/*.toml."""
+    return [folder / "holdover.toml", *sorted((folder / "providers").glob("[!.]*.toml"))]
+
+
+def digest(folder: Path) -> str:
+    """Names the content of a configuration, secrets in files not included; a missing file counts as empty."""
+    total = hashlib.sha256()
+    for path in files(folder):
+        content = path.read_bytes() if path.is_file() else b""
+        total.update(f"{path.name}:{len(content)}:".encode() + content)
+    return total.hexdigest()
+
+
+def load(folder: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in `folder`, with credentials from `environ` or their files.
+
+    Raises ConfigError with every problem found, not only the first."""
+    folder = folder.absolute()
+    if not (folder / "holdover.toml").is_file():
+        raise ConfigError([Problem(str(folder), 0, "", "no holdover.toml here; name the folder that has one")])
+    content = digest(folder)
+    problems: list[Problem] = []
+    settings_path, *provider_paths = files(folder)
+    settings = _read(settings_path, Settings, problems)
+    if not provider_paths:
+        problems.append(Problem(str(folder / "providers"), 0, "", "no provider here; add a file NAME.toml"))
+    documents = {path: _read(path, ProviderSettings, problems) for path in provider_paths}
+    providers = {path: document for path, document in documents.items() if document is not None}
+    problems.extend(_conflicts(providers))
+    compiled = [
+        compile_provider(document, _secret(path, folder, document, environ, problems))
+        for path, document in providers.items()
+    ]
+    if problems or settings is None:
+        raise ConfigError(problems)
+    config = Config(folder, settings, Rules(compiled), content)
+    if len(os.fsencode(config.socket)) > SOCKET_PATH_LIMIT:
+        text = f"the path {config.socket} is longer than the {SOCKET_PATH_LIMIT} bytes a Unix socket allows; shorten it"
+        raise ConfigError([_problem(settings_path, ("sidecar", "socket"), text)])
+    return config
+
+
+def _read[T: BaseModel](path: Path, model: type[T], problems: list[Problem]) -> T | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return model.model_validate(tomllib.loads(text))
+    except ValidationError as error:
+        problems.extend(_explain(path, text, model, detail) for detail in error.errors(include_url=False))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(Problem(str(path), error.lineno, "", f"not valid TOML: {error.msg}") if hasattr(error, "lineno")
+                        else Problem(str(path), _line_in(str(error)), "", f"not valid TOML: {error}"))
+    except UnicodeDecodeError:
+        problems.append(Problem(str(path), 0, "", "not UTF-8; save it in that encoding"))
+    except OSError as error:
+        problems.append(Problem(str(path), 0, "", f"cannot be read: {error.strerror}"))
+    return None
+
+
+def _line_in(message: str) -> int:
+    """Python before 3.14 gives the place only inside the sentence: "... (at line 3, column 5)"."""
+    _, _, rest = message.partition("at line ")
+    digits = rest.partition(",")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _explain(path: Path, text: str, model: type[BaseModel], detail: ErrorDetails) -> Problem:
+    loc: KeyPath = detail["loc"]
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
+        message = "unknown key; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+    elif detail["type"] == "missing":
+        message = f"is missing; add `{loc[-1]} = ...`"
+    elif detail["type"] == "string_pattern_mismatch":
+        message = f"has a character or form that is not allowed here (pattern {detail['ctx']['pattern']})"
+    return Problem(str(path), line_of(text, loc), _dotted(loc), message)
+
+
+def _keys_at(model: type[BaseModel], loc: KeyPath) -> list[str]:
+    """The keys that the table at `loc` may have."""
+    current: Any = model
+    for part in loc:
+        if isinstance(part, str):
+            annotation: Any = current.model_fields[part].annotation
+            options = [annotation, *getattr(annotation, "__args__", ())]
+            current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        if current is None:
+            return []
+    return list(current.model_fields)
+
+
+def _dotted(loc: KeyPath) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def _problem(path: Path, key: KeyPath, text: str) -> Problem:
+    return Problem(str(path), line_of(path.read_text(encoding="utf-8"), key), _dotted(key), text)
+
+
+def _conflicts(providers: Mapping[Path, ProviderSettings]) -> Iterator[Problem]:
+    """Names and hosts that two providers claim."""
+    owners: dict[str, Path] = {}
+    for path, provider in providers.items():
+        for key, value in (("name", provider.name), *(("hosts", host) for host in provider.hosts)):
+            owner = owners.setdefault(f"{key} {value}", path)
+            if owner is not path:
+                yield _problem(path, (key,), f"{value!r} is taken by {owner.name}; each belongs to one provider")
+
+
+def _secret(
+    path: Path, folder: Path, provider: ProviderSettings, environ: Mapping[str, str], problems: list[Problem]
+) -> Secret | None:
+    named = provider.credential
+    if named is None:
+        return None
+    if named.env is not None:
+        value, remedy = environ.get(named.env, ""), f"export {named.env}=... before starting holdover"
+        key: KeyPath = ("credential", "env")
+    else:
+        source = folder / Path(named.file or "").expanduser()
+        value = source.read_text(encoding="utf-8", errors="replace").strip() if source.is_file() else ""
+        key, remedy = ("credential", "file"), f"write the credential into {source}"
+    if not value.isprintable() or not value.isascii() or not value:
+        problems.append(_problem(path, key, f"the credential is empty or not plain text; {remedy}"))
+        return None
+    return Secret(value)

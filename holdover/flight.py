@@ -1,0 +1,39 @@
+"""One call per key: who comes while it runs shares its result.
+
+The call runs in a task of its own, so a waiter that goes away (its client hung up) takes nobody with it; when the
+last waiter has gone the call goes on, because its result fills the cache. An exception reaches every waiter."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Flights[T]:
+    """The calls that are under way in this process."""
+
+    def __init__(self) -> None:
+        self._flying: dict[str, asyncio.Task[T]] = {}
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def join(self, key: str, call: Callable[[], Awaitable[T]]) -> tuple[asyncio.Task[T], bool]:
+        """The task for `key` and whether this caller started it. Await it through `asyncio.shield`."""
+        flying = self._flying.get(key)
+        if flying is not None:
+            return flying, False
+        task: asyncio.Task[T] = asyncio.ensure_future(_run(call))
+        if not task.done():  # an eager task factory may have run it to its end already
+            self._flying[key] = task
+            task.add_done_callback(lambda _: self._flying.pop(key, None))
+        return task, True
+
+    async def settle(self) -> None:
+        """Cancels what still flies and waits for it to end."""
+        tasks = list(self._flying.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run[T](call: Callable[[], Awaitable[T]]) -> T:
+    return await call()

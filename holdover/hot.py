@@ -1,0 +1,172 @@
+"""The in-process tier: a dict of ready answers that follows the shared store.
+
+A lookup first asks the store's position, a few microseconds and no SQLite; so a change is seen by the first lookup
+after it, however busy the event loop is. Only an answer that did change is read anew."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from holdover.answer import Ready
+from holdover.entry import Entry
+from holdover.metrics import Metrics
+from holdover.policy import supersedes
+from holdover.rules import Rules
+from holdover.settings import HotSettings
+from holdover.store.base import Store, StoreError
+
+CHECK_INTERVAL_S = 0.005
+_SECOND_CHANCES = 32
+
+
+class HotTier:
+    """Ready answers by key, bounded in number and bytes. For one thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        limits: HotSettings,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._monotonic = monotonic
+        self._ready: dict[str, Ready] = {}
+        self._bytes = 0
+        self._next_check = 0.0
+        self._position = store.position()
+        self._lost: set[str] = set()
+        self._durations: dict[str, deque[float]] = {}
+        self.use(rules, limits)
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    @property
+    def size(self) -> int:
+        """Bytes of bodies held."""
+        return self._bytes
+
+    def use(self, rules: Rules, limits: HotSettings) -> None:
+        """Takes over a changed configuration. Everything is made anew from the store when next asked for."""
+        self._rules = rules
+        self._limits = limits
+        self._ready.clear()
+        self._bytes = 0
+
+    def get(self, key: str) -> Ready | None:
+        """The newest answer that any process stored under `key`, if this process holds the key at all."""
+        now = self._monotonic()
+        if now >= self._next_check:
+            self._next_check = now + CHECK_INTERVAL_S
+            self._follow()
+        ready = self._ready.get(key)
+        if ready is not None and ready.outdated:
+            return self._reload(key, ready)
+        return ready
+
+    def load(self, key: str) -> Ready | None:
+        """Like `get`, but looks in the store for a key that this process does not hold."""
+        if (ready := self.get(key)) is not None:
+            return ready
+        try:
+            entry = self._store.get(key)
+        except StoreError:
+            self._trouble()
+            return None
+        self._metrics.cache.operations.labels("disk", "get", "hit" if entry else "miss").inc()
+        return self.put(entry) if entry is not None else None
+
+    def put(self, entry: Entry) -> Ready | None:
+        """Makes `entry` ready, unless that would take the key back in time; returns what stands. None when the
+        configuration no longer has its provider."""
+        provider = self._rules.provider(entry.request.provider)
+        if provider is None:
+            return None
+        old = self._ready.get(entry.key)
+        if old is not None and not supersedes(entry, old.entry, self._clock()):
+            old.outdated = False
+            return old
+        ready = Ready(entry, provider.settings.quota)
+        if old is not None:
+            self._replaced(old, ready)
+        self._durations.setdefault(provider.name, deque(maxlen=256)).append(entry.fetch_s)
+        self._bytes += ready.size - (old.size if old is not None else 0)
+        self._ready[entry.key] = ready
+        self._evict()
+        return ready
+
+    def fetch_durations(self, provider: str) -> Sequence[float]:
+        """How long the provider took for the last 256 answers that came by here, in seconds."""
+        return self._durations.get(provider, ())
+
+    def _follow(self) -> None:
+        try:
+            if self._store.position() == self._position:
+                return
+            changes = self._store.changes(self._position)
+        except (StoreError, OSError):
+            self._trouble()
+            return
+        self._position = changes.position
+        if changes.keys is None:
+            # What changed is not known (a new store, or too much at once). An answer that is missing now was not
+            # necessarily purged: it is kept until its limit.
+            self._lost.update(self._ready)
+        for key in changes.keys if changes.keys is not None else self._ready:
+            if (ready := self._ready.get(key)) is not None:
+                ready.outdated = True
+
+    def _reload(self, key: str, old: Ready) -> Ready | None:
+        try:
+            entry = self._store.get(key)
+        except StoreError:
+            self._trouble()
+            return old
+        keep = key in self._lost
+        self._lost.discard(key)
+        if entry is not None:
+            return self.put(entry)
+        if keep:
+            old.outdated = False
+            return old
+        self._drop(key, "purge")
+        return None
+
+    def _replaced(self, old: Ready, new: Ready) -> None:
+        new.asked_at, new.reported_at, new.kept = old.asked_at, old.reported_at, old.kept
+        entry, now = new.entry, self._clock()
+        upstream = entry.request.provider
+        self._metrics.refresh.objects.labels(upstream, "read" if old.served else "unread").inc()
+        self._metrics.cache.invalidation_delay.observe(max(0.0, now - entry.received_at))
+        if old.entry.revision != entry.revision:
+            self._metrics.refresh.update_delay.labels(upstream, "fetch").observe(max(0.0, now - entry.requested_at))
+
+    def _evict(self) -> None:
+        """Second chance: the oldest goes unless it was served since it last came up."""
+        chances = _SECOND_CHANCES
+        while len(self._ready) > self._limits.max_entries or (
+            self._bytes > self._limits.max_bytes and len(self._ready) > 1
+        ):
+            key, ready = next(iter(self._ready.items()))
+            if ready.served and chances:
+                chances -= 1
+                ready.served = False
+                self._ready[key] = self._ready.pop(key)
+            else:
+                self._drop(key, "size")
+
+    def _drop(self, key: str, reason: str) -> None:
+        if (ready := self._ready.pop(key, None)) is not None:
+            self._bytes -= ready.size
+            self._lost.discard(key)
+            self._metrics.cache.evictions.labels("memory", reason).inc()
+
+    def _trouble(self) -> None:
+        self._metrics.runtime.internal_errors.labels("store").inc()
+        self._metrics.runtime.degraded.labels("store").set(1)

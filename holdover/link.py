@@ -1,0 +1,77 @@
+"""The proxy's line to the sidecar: questions and hints over a Unix socket. It may be down at any time."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import aiohttp
+
+from holdover.fill import Filled
+from holdover.key import CanonicalRequest
+from holdover.wire import WireError, decode_filled, encode_request
+
+DEMAND_TIMEOUT_S = 1.0
+
+
+class LinkDown(Exception):
+    """The sidecar does not answer; the caller does the work itself."""
+
+
+class Link:
+    """Make and close it inside the event loop that uses it. `up` tells whether the last exchange worked."""
+
+    def __init__(self, socket: Path) -> None:
+        self._session = aiohttp.ClientSession(
+            "http://sidecar", connector=aiohttp.UnixConnector(str(socket), limit=0), cookie_jar=aiohttp.DummyCookieJar()
+        )
+        self._down = asyncio.Event()
+        self._down.set()
+
+    @property
+    def up(self) -> bool:
+        return not self._down.is_set()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def fill(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
+        """An entry confirmed at or after `newer_than` (Unix seconds), or why there is none. Raises LinkDown.
+
+        A stopped sidecar accepts questions and never answers; the demand report notices within two seconds and
+        releases everybody who waits here."""
+        if not self.up:
+            raise LinkDown
+        asking = asyncio.ensure_future(self._ask(canonical, newer_than))
+        falling = asyncio.ensure_future(self._down.wait())
+        try:
+            await asyncio.wait((asking, falling), return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                return asking.result()
+            raise LinkDown
+        except (aiohttp.ClientError, OSError, WireError) as error:
+            self._down.set()
+            raise LinkDown from error
+        finally:
+            for task in (asking, falling):
+                task.cancel()
+
+    async def demand(self, requests: Iterable[CanonicalRequest]) -> set[str]:
+        """Tells which keys clients asked for; an empty report is a sign of life. Returns the keys that the sidecar
+        will not keep fresh. Raises LinkDown."""
+        timeout = aiohttp.ClientTimeout(total=DEMAND_TIMEOUT_S)
+        body = [encode_request(request) for request in requests]
+        try:
+            async with self._session.post("/demand", json=body, timeout=timeout) as answer:
+                answer.raise_for_status()
+                declined = set(await answer.json())
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError) as error:
+            self._down.set()
+            raise LinkDown from error
+        self._down.clear()
+        return declined
+
+    async def _ask(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
+        body = {"request": encode_request(canonical), "newer_than": newer_than}
+        async with self._session.post("/fetch", json=body, timeout=aiohttp.ClientTimeout()) as answer:
+            answer.raise_for_status()
+            return decode_filled(await answer.read())

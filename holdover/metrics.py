@@ -1,0 +1,243 @@
+"""Every time series of both processes, by name. Definitions: docs/architecture.md; reference: README.
+
+Label values come from the configuration and from the closed sets below alone; whatever else a request names counts
+under `_other`, so the number of series does not depend on traffic."""
+
+from functools import cache
+from typing import Literal, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from holdover import __version__
+from holdover.rules import Rules
+
+type Outcome = Literal["fresh", "stale", "coalesced", "fetched", "bypass", "local", "failopen", "failed"]
+type Trigger = Literal["client", "revalidate", "refresh", "retry", "bypass", "failopen"]
+type Effect = Literal["changed", "unchanged", "not_modified", "error"]
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome.__value__)
+TRIGGERS: tuple[Trigger, ...] = get_args(Trigger.__value__)
+EFFECTS: tuple[Effect, ...] = get_args(Effect.__value__)
+CIRCUIT_STATES = ("closed", "half_open", "open")
+OTHER = "_other"
+
+LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+AGE = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 300)
+OPERATION = (0.00001, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1)
+INVALIDATION = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5)
+OVERHEAD = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05)
+LOOP_LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class _Maker:
+    """Makes families with the common prefix on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"holdover_{name}", text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"holdover_{name}", text, labels, registry=self.registry)
+
+    def info(self, name: str, text: str) -> Info:
+        return Info(f"holdover_{name}", text, registry=self.registry)
+
+    def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"holdover_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+class ClientMetrics:
+    """What clients got."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.requests = make.counter(
+            "client_requests_total", "Client requests answered, by how.", "upstream", "route", "outcome", "code"
+        )
+        self.duration = make.histogram(
+            "client_request_duration_seconds", "Headers read to response ready.", LATENCY, "upstream", "outcome"
+        )
+        self.counterfactual = make.histogram(
+            "client_counterfactual_duration_seconds",
+            "What the same request would have cost upstream: one of the last 256 fetch durations.",
+            LATENCY,
+            "upstream",
+        )
+        self.saved = make.counter(
+            "client_latency_saved_seconds_total", "Sum of counterfactual minus actual where positive.", "upstream"
+        )
+        self.added = make.counter(
+            "client_latency_added_seconds_total", "Sum of actual minus counterfactual where positive.", "upstream"
+        )
+        self.served_age = make.histogram(
+            "served_age_seconds", "Age at serve since the provider generated or confirmed it.", AGE, "upstream"
+        )
+        self.active = make.gauge("client_requests_active", "Client requests in progress.")
+        self.bytes = make.counter("client_response_bytes_total", "Body bytes to clients.", "upstream", "outcome")
+        self.overhead = make.histogram(
+            "addon_overhead_seconds", "Own cost of an addon hook, waits excluded.", OVERHEAD, "hook"
+        )
+        self._bind = cache(self._bound)
+
+    def answered(self, upstream: str, route: str, outcome: Outcome, status: int, seconds: float, size: int) -> None:
+        """Counts one client request, once, when its answer is ready."""
+        requests, duration, volume = self._bind(upstream, route, outcome, status // 100)
+        requests.inc()
+        duration.observe(seconds)
+        volume.inc(size)
+
+    def compared(self, upstream: str, actual: float, counterfactual: float) -> None:
+        """Counts one client request against what it would have cost without holdover, in seconds."""
+        self.counterfactual.labels(upstream).observe(counterfactual)
+        difference = counterfactual - actual
+        (self.saved if difference > 0 else self.added).labels(upstream).inc(abs(difference))
+
+    def _bound(
+        self, upstream: str, route: str, outcome: Outcome, status_class: int
+    ) -> tuple[Counter, Histogram, Counter]:
+        return (
+            self.requests.labels(upstream, route, outcome, f"{status_class}xx"),
+            self.duration.labels(upstream, outcome),
+            self.bytes.labels(upstream, outcome),
+        )
+
+
+class UpstreamMetrics:
+    """What holdover asked of providers, and what came of it."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.requests = make.counter(
+            "upstream_requests_total",
+            "Requests on the wire to providers, by what caused them; code is error where no answer came.",
+            *("upstream", "route", "trigger", "code"),
+        )
+        self.duration = make.histogram(
+            "upstream_request_duration_seconds", "Connect to last byte.", LATENCY, "upstream", "trigger"
+        )
+        self.active = make.gauge("upstream_requests_active", "Requests to the provider in flight.", "upstream")
+        self.responses = make.counter(
+            "upstream_responses_total", "Effect of the provider's answer on the cache.", "upstream", "effect"
+        )
+        self.bytes = make.counter("upstream_response_bytes_total", "Body bytes from providers.", "upstream")
+        self.quota_remaining = make.gauge(
+            "upstream_quota_remaining", "Quota left, as the provider last told it.", "upstream"
+        )
+        self.quota_used = make.gauge("upstream_quota_used", "Quota used, as the provider last told it.", "upstream")
+        self.circuit = make.gauge("upstream_circuit_state", "1 for the state the circuit is in.", "upstream", "state")
+        self.clock_offset = make.gauge(
+            "upstream_clock_offset_seconds", "The provider's Date minus the local clock, smoothed.", "upstream"
+        )
+
+    def show_circuit(self, upstream: str, current: str) -> None:
+        for state in CIRCUIT_STATES:
+            self.circuit.labels(upstream, state).set(state == current)
+
+
+class RefreshMetrics:
+    """How well the sidecar keeps its promise."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.keys = make.gauge("refresh_keys", "Keys kept fresh.", "upstream")
+        self.lag = make.histogram("refresh_schedule_lag_seconds", "Start of a refresh minus due.", LATENCY, "upstream")
+        self.objects = make.counter(
+            "refresh_objects_total", "Answers replaced in this process, by whether one was read.", "upstream", "use"
+        )
+        self.success = make.gauge(
+            "refresh_last_success_timestamp_seconds", "When a refresh last succeeded.", "upstream"
+        )
+        self.update_delay = make.histogram(
+            "update_delay_seconds",
+            "Changed content visible to clients minus produced (header: Date; fetch: start of the request).",
+            AGE,
+            *("upstream", "basis"),
+        )
+
+
+class CacheMetrics:
+    """The tiers and the flights."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.operations = make.counter(
+            "cache_operations_total", "Cache operations.", "tier", "operation", "result"
+        )
+        self.duration = make.histogram(
+            "cache_operation_duration_seconds", "Duration of cache operations.", OPERATION, "tier", "operation"
+        )
+        self.objects = make.gauge("cache_objects", "Answers held.", "tier")
+        self.bytes = make.gauge("cache_bytes", "Bytes held.", "tier")
+        self.max_bytes = make.gauge("cache_max_bytes", "Most bytes that may be held.", "tier")
+        self.evictions = make.counter("cache_evictions_total", "Answers dropped, by why.", "tier", "reason")
+        self.invalidation_delay = make.histogram(
+            "cache_invalidation_delay_seconds", "Provider's answer read to effect in this process.", INVALIDATION
+        )
+        self.flight_wait = make.histogram("singleflight_wait_seconds", "How long followers waited.", LATENCY, "scope")
+        self.flight_waits = make.counter("singleflight_waits_total", "Followers, by how it ended.", "scope", "result")
+
+
+class RuntimeMetrics:
+    """The processes themselves."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.degraded = make.gauge(
+            "degraded", "1 while the named dependency is missing and done without.", "dependency"
+        )
+        self.config_reloads = make.counter("config_reloads_total", "Configuration loads.", "file", "result")
+        self.config_success = make.gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration was last taken over.", "file"
+        )
+        self.config = make.info("config", "The configuration in force.")
+        self.loop_lag = make.histogram("event_loop_lag_seconds", "How late the event loop runs a timer.", LOOP_LAG)
+        self.internal_errors = make.counter(
+            "internal_errors_total", "Exceptions at a fail-open boundary.", "where"
+        )
+        self.build = make.info("build", "What runs.")
+        self.build.info({"version": __version__})
+
+
+class Metrics:
+    """All families on one registry. Both processes make all of them, so a sum over both never lacks a series."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        make = _Maker(self.registry)
+        self.client = ClientMetrics(make)
+        self.upstream = UpstreamMetrics(make)
+        self.refresh = RefreshMetrics(make)
+        self.cache = CacheMetrics(make)
+        self.runtime = RuntimeMetrics(make)
+
+    def prepare(self, rules: Rules) -> None:
+        """Makes the series of every configured provider, so that none is missing before its first event."""
+        for provider in rules.providers:
+            name = provider.name
+            self.upstream.show_circuit(name, "closed")
+            for effect in EFFECTS:
+                self.upstream.responses.labels(name, effect)
+            for route in (*(route.name for route in provider.routes), OTHER):
+                for outcome in OUTCOMES:
+                    self.client.requests.labels(name, route, outcome, "2xx")
+                for trigger in TRIGGERS:
+                    self.upstream.requests.labels(name, route, trigger, "2xx")
+            self.client.saved.labels(name)
+            self.client.added.labels(name)
+        for dependency in ("sidecar", "store"):
+            self.runtime.degraded.labels(dependency)
+        for result in ("ok", "error"):
+            self.runtime.config_reloads.labels("config", result)
+        for where in ("request", "refresh", "store", "demand"):
+            self.runtime.internal_errors.labels(where)

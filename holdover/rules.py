@@ -1,0 +1,162 @@
+"""Which provider and route a request belongs to: compiled from the configuration, pure.
+
+Templates are matched against the canonical path and anchored at both ends, so `/odds/x.css` or `/odds;x` never
+takes the place of `/odds` (web cache deception)."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from holdover.settings import ProviderSettings, RouteSettings, split_address
+
+# Names under which APIs take credentials. One that a provider does not declare sends the request past the cache:
+# it must not enter a key or the store.
+CREDENTIAL_LIKE = frozenset(
+    "apikey api_key api-key key token access_token access-token auth authorization password passwd secret "
+    "client_secret signature sig session sessionid x-api-key x-auth-token x-authentication x-access-token".split()
+)
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PLAIN_TARGET = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A credential's value; neither `repr` nor `str` shows it."""
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route ready to match; `settings` are as written."""
+
+    provider: str
+    settings: RouteSettings
+    pattern: re.Pattern[str]
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider ready to use. `credentials` are the lower-case names of every parameter and header field in which
+    clients may send theirs."""
+
+    settings: ProviderSettings
+    routes: tuple[Route, ...]
+    credentials: frozenset[str]
+    secret: Secret | None = None
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def scheme(self) -> str:
+        return urlsplit(self.settings.origin).scheme
+
+    @property
+    def origin(self) -> tuple[str, int]:
+        """Host and port of the origin as its URL names it."""
+        parts = urlsplit(self.settings.origin)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to connect to: the fixed address if there is one."""
+        return split_address(self.settings.address) if self.settings.address else self.origin
+
+
+@dataclass(frozen=True, slots=True)
+class Unrouted:
+    """The path matches no route of the provider, or is not one that can be made canonical."""
+
+    provider: Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A match; `path` is canonical and percent-encoded."""
+
+    provider: Provider
+    route: Route
+    path: str
+
+
+class Rules:
+    """All providers; `match` is the only place that assigns requests to routes."""
+
+    def __init__(self, providers: Iterable[Provider]) -> None:
+        self.providers = tuple(providers)
+        self._by_host = {host: provider for provider in self.providers for host in provider.settings.hosts}
+        self._by_name = {provider.name: provider for provider in self.providers}
+
+    def provider(self, name: str) -> Provider | None:
+        return self._by_name.get(name)
+
+    def route(self, provider: str, route: str) -> Route | None:
+        found = self._by_name.get(provider)
+        return next((r for r in found.routes if r.name == route), None) if found else None
+
+    def provider_of(self, host: str) -> Provider | None:
+        """The provider that clients mean by `host` (any case, trailing dot allowed)."""
+        return self._by_host.get(host.lower().rstrip("."))
+
+    def match(self, host: str, target: str) -> Routed | Unrouted | None:
+        """None: the host belongs to no provider."""
+        provider = self.provider_of(host)
+        if provider is None:
+            return None
+        path = canonical_path(target.partition("?")[0])
+        if path is None or not _PLAIN_TARGET.fullmatch(target):
+            return Unrouted(provider)
+        for route in provider.routes:
+            if route.pattern.fullmatch(path):
+                if route.settings.trailing_slash == "same" and path != "/":
+                    path = path.rstrip("/")
+                return Routed(provider, route, path)
+        return Unrouted(provider)
+
+
+def compile_provider(settings: ProviderSettings, secret: Secret | None = None) -> Provider:
+    """Routes are tried in their order; the first match wins."""
+    routes = tuple(Route(settings.name, route, _pattern(route)) for route in settings.routes)
+    named = settings.credential
+    names = [named.query, named.header, *named.also] if named else []
+    return Provider(settings, routes, frozenset(name.lower() for name in names if name), secret)
+
+
+def _pattern(route: RouteSettings) -> re.Pattern[str]:
+    segments = route.path.strip("/").split("/")
+    body = "".join("/[^/]+" if part.startswith("{") else "/" + re.escape(quote(part)) for part in segments)
+    slash = "/?" if route.trailing_slash == "same" else ("/" if route.path.endswith("/") else "")
+    return re.compile(body.rstrip("/") + slash if body != "/" else "/")
+
+
+def decode(text: str) -> str | None:
+    """Percent-decoded UTF-8, or None for a broken escape, bytes that are no UTF-8, or control characters: what a
+    provider makes of those is its own affair, so they have no canonical form."""
+    if "%" not in text:
+        return text
+    if _BAD_ESCAPE.search(text):
+        return None
+    try:
+        decoded = unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        return None
+    return None if any(c < " " or c == "\x7f" for c in decoded) else decoded
+
+
+def canonical_path(path: str) -> str | None:
+    """Every segment decoded and encoded anew, so an encoded slash stays inside its segment; None for a path with
+    dot segments, empty segments, or segments that `decode` refuses."""
+    if not path.startswith("/"):
+        return None
+    segments = [decode(part) for part in path[1:].split("/")]
+    if any(part is None or part in (".", "..") for part in segments) or "" in segments[:-1]:
+        return None
+    return "/" + "/".join(quote(part or "", safe="") for part in segments)

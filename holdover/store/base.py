@@ -1,0 +1,68 @@
+"""What a shared cache must do for holdover. diskcache is the first engine; a network engine can be the second."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdover.entry import Entry
+
+
+class StoreError(Exception):
+    """The store cannot do this now (busy, full, not writable); callers go on without it and count it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the sequence of changes. Positions of different `epoch` have no order."""
+
+    epoch: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """`keys` changed since the asked position; None when that is not known and everything may have changed."""
+
+    position: Position
+    keys: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full the store is; sizes in bytes."""
+
+    objects: int
+    size: int
+    limit: int
+
+
+class Store(Protocol):
+    """Calls may block for as long as a disk does; all but `position` stay off the path of a hit.
+
+    Every method may raise StoreError."""
+
+    def get(self, key: str) -> Entry | None: ...
+
+    def put(self, entry: Entry, now: float) -> Entry:
+        """Stores unless that would take the key back in time; returns the entry that stands afterwards."""
+        ...
+
+    def delete(self, key: str) -> bool: ...
+
+    def entries(self) -> Iterator[Entry]:
+        """All readable entries, in no order."""
+        ...
+
+    def position(self) -> Position:
+        """Cheap enough to ask on every request."""
+        ...
+
+    def changes(self, since: Position) -> Changes: ...
+
+    def follow(self) -> bool:
+        """Takes up a store that was replaced under this process; call it every second or so. True if it was."""
+        ...
+
+    def usage(self) -> Usage: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,214 @@
+"""The shared cache on diskcache, which is unmaintained and trusts its files: this is the only module that touches it.
+
+diskcache up to 5.6.3 unpickles what a row says is a pickle and opens whatever path a row names (CVE-2025-69872, no
+fix). `StrictDisk` knows neither: values are bytes inside the database, nothing else is read or written."""
+
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import diskcache
+
+from holdover.entry import Entry, decode, encode
+from holdover.policy import supersedes
+from holdover.store.base import Changes, Position, StoreError, Usage
+from holdover.store.changes import ChangeFile
+
+LOCK_TIMEOUT_S = 1.0
+_RAW = 1  # diskcache.core.MODE_RAW
+_DATABASE_FILES = ("cache.db", "cache.db-wal", "cache.db-shm")
+
+
+class ForeignRow(Exception):
+    """A row that this module did not write."""
+
+
+class StrictDisk(diskcache.Disk):  # type: ignore[misc]
+    """Plain str keys and bytes values inside the database; no pickle, no files, either way."""
+
+    def put(self, key: object) -> tuple[object, bool]:
+        if type(key) is not str:
+            raise TypeError(f"keys are str, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: object, raw: object) -> object:
+        if type(key) is not str or not raw:
+            raise ForeignRow("a key that is not plain text")
+        return key
+
+    def store(self, value: object, read: bool, key: object = None) -> tuple[int, int, None, object]:
+        if type(value) is not bytes or read:
+            raise TypeError(f"values are bytes, not {type(value).__name__}")
+        return len(value), _RAW, None, sqlite3.Binary(value)
+
+    def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> bytes:
+        if mode != _RAW or filename is not None or read or type(value) is not bytes:
+            raise ForeignRow("a value that is not plain bytes")
+        return value
+
+    def filename(self, key: object = None, value: object = None) -> tuple[str, str]:
+        raise ForeignRow("values are never files")
+
+    def remove(self, file_path: object) -> None:
+        """A planted file name is not followed when its row is evicted either."""
+
+
+class DiskStore:
+    """The cache in `folder`, made if need be, readable by its owner alone. Safe from several threads and processes.
+
+    `on_trouble` is told, in a sentence, when entries had to be given up. Raises StoreError when the folder cannot
+    be used at all."""
+
+    def __init__(self, folder: Path, max_bytes: int, on_trouble: Callable[[str], None] = lambda _: None) -> None:
+        self.folder = folder
+        self._max_bytes = max_bytes
+        self._on_trouble = on_trouble
+        self._mending = threading.Lock()
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            self._mend(error)
+        except OSError as error:
+            raise StoreError(f"the cache folder {folder} cannot be used: {error.strerror}") from error
+
+    def get(self, key: str) -> Entry | None:
+        data = self._guarded(lambda cache: cache.get(key))
+        entry = decode(data) if isinstance(data, bytes) else None
+        return entry if entry is not None and entry.key == key else None
+
+    def put(self, entry: Entry, now: float) -> Entry:
+        data = encode(entry)
+
+        def write(cache: Any) -> Entry:
+            changes = self._changes
+            with changes.lock(LOCK_TIMEOUT_S):
+                old = cache.get(entry.key)
+                standing = decode(old) if isinstance(old, bytes) else None
+                if standing is not None and not supersedes(entry, standing, now):
+                    return standing
+                cache.set(entry.key, data)
+                changes.announce(entry.key)
+                return entry
+
+        return self._guarded(write)
+
+    def delete(self, key: str) -> bool:
+        def remove(cache: Any) -> bool:
+            with self._changes.lock(LOCK_TIMEOUT_S):
+                found = bool(cache.delete(key))
+                if found:
+                    self._changes.announce(key)
+                return found
+
+        return self._guarded(remove)
+
+    def entries(self) -> Iterator[Entry]:
+        for key in self._guarded(lambda cache: list(cache.iterkeys())):
+            if (entry := self.get(key)) is not None:
+                yield entry
+
+    def position(self) -> Position:
+        return self._changes.position()
+
+    def changes(self, since: Position) -> Changes:
+        return self._changes.since(since)
+
+    def usage(self) -> Usage:
+        return self._guarded(lambda cache: Usage(len(cache), cache.volume(), self._max_bytes))
+
+    def follow(self) -> bool:
+        if not self._changes.replaced() and _identity(self.folder) == self._opened:
+            return False
+        try:
+            with self._mending:
+                self._close()
+                self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the cache in {self.folder} cannot be opened again: {error}") from error
+        return True
+
+    def close(self) -> None:
+        self._close()
+
+    def _open(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = self.folder.stat()
+        if status.st_uid != os.geteuid():
+            raise StoreError(f"the cache folder {self.folder} belongs to another user; give holdover one of its own")
+        if status.st_mode & 0o077:
+            self.folder.chmod(0o700)
+        self._changes = ChangeFile(self.folder / "changes")
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(self.folder / "cache.db", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        # Values stay inside the database (see StrictDisk); synchronous=NORMAL: a power cut may lose the last odds,
+        # which nobody wants afterwards.
+        self._cache: Any = diskcache.Cache(
+            str(self.folder),
+            timeout=LOCK_TIMEOUT_S,
+            disk=StrictDisk,
+            size_limit=self._max_bytes,
+            eviction_policy="least-recently-stored",
+            cull_limit=10,
+            disk_min_file_size=2**31,
+            sqlite_synchronous=1,
+            sqlite_mmap_size=0,
+        )
+        self._opened = _identity(self.folder)
+
+    def _close(self) -> None:
+        with suppress(sqlite3.Error, AttributeError):
+            self._cache.close()
+
+    def _guarded[T](self, operation: Callable[[Any], T]) -> T:
+        """Runs `operation`; a database that is damaged is set aside and the operation run on a new one."""
+        for attempt in (1, 2):
+            cache = self._cache
+            try:
+                return operation(cache)
+            except (diskcache.Timeout, sqlite3.OperationalError) as error:
+                raise StoreError(f"the cache in {self.folder} does not answer: {error or 'locked'}") from error
+            except (sqlite3.DatabaseError, ForeignRow) as error:
+                if attempt == 2:
+                    raise StoreError(f"the cache in {self.folder} stays damaged: {error}") from error
+                if cache is self._cache:
+                    self._mend(error)
+            except OSError as error:
+                raise StoreError(f"the cache in {self.folder} cannot be used: {error.strerror}") from error
+        raise AssertionError("unreachable")
+
+    def _mend(self, error: Exception) -> None:
+        """Moves a damaged database aside and starts an empty one; other processes follow within a second.
+
+        Two processes may find the damage together. The second one to get the lock sees that the files are no longer
+        those it had open, and only opens the new ones."""
+        with self._mending:
+            opened = getattr(self, "_opened", None)
+            with self._changes.lock(LOCK_TIMEOUT_S):
+                if opened is None or _identity(self.folder) == opened:
+                    for old in self.folder.glob("damaged-*"):
+                        shutil.rmtree(old, ignore_errors=True)
+                    aside = self.folder / f"damaged-{time.time_ns()}"
+                    aside.mkdir(mode=0o700)
+                    for name in _DATABASE_FILES:
+                        with suppress(FileNotFoundError):
+                            (self.folder / name).rename(aside / name)
+                    self._on_trouble(f"the cache was damaged ({error}); it was set aside as {aside} and begun anew")
+            self._close()
+            try:
+                self._open()
+            except (sqlite3.Error, OSError) as again:
+                raise StoreError(f"the cache in {self.folder} cannot be begun anew: {again}") from again
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = (folder / "cache.db").stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_dev

@@ -1,0 +1,76 @@
+"""What goes over the Unix socket between proxy and sidecar, both ways. Bodies travel as they are stored."""
+
+import json
+from collections.abc import Iterable
+
+from holdover.entry import decode, encode
+from holdover.exchange import Response
+from holdover.fetch import Failed, Fetched, FetchResult, Refused
+from holdover.fill import Filled
+from holdover.key import CanonicalRequest
+
+
+class WireError(Exception):
+    """The other side sent something that is not of this version."""
+
+
+def encode_request(canonical: CanonicalRequest) -> list[object]:
+    return [canonical.provider, canonical.route, canonical.path, canonical.query, canonical.headers]
+
+
+def decode_request(data: object) -> CanonicalRequest:
+    """Raises WireError."""
+    match data:
+        case [str(provider), str(route), str(path), list(query), list(headers)]:
+            return CanonicalRequest(provider, route, path, _pairs(query), _pairs(headers))
+    raise WireError("not a canonical request")
+
+
+def encode_filled(filled: Filled) -> bytes:
+    """A line of JSON facts, then the entry or the body."""
+    match filled.result:
+        case Fetched(entry, effect):
+            facts, body = {"kind": "fetched", "effect": effect}, encode(entry)
+        case Refused(response, reason):
+            facts = {"kind": "refused", "reason": reason, "status": response.status, "headers": response.headers}  # type: ignore[dict-item]
+            body = response.body
+        case Failed(reason, timed_out, retry_after):
+            facts = {"kind": "failed", "reason": reason, "timed_out": timed_out, "retry_after": retry_after}  # type: ignore[dict-item]
+            body = b""
+    return json.dumps({**facts, "led": filled.led}).encode() + b"\n" + body
+
+
+def decode_filled(data: bytes) -> Filled:
+    """Raises WireError."""
+    line, newline, body = data.partition(b"\n")
+    try:
+        facts = json.loads(line)
+        if not newline:
+            raise WireError("no body")
+        return Filled(_result(facts, body), facts["led"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WireError("not an answer of this version") from error
+
+
+def _result(facts: dict[str, object], body: bytes) -> FetchResult:
+    match facts:
+        case {"kind": "fetched", "effect": ("changed" | "unchanged" | "not_modified") as effect}:
+            if (entry := decode(body)) is None:
+                raise WireError("an entry of another version")
+            return Fetched(entry, effect)
+        case {"kind": "refused", "reason": str(reason), "status": int(status), "headers": list(headers)}:
+            return Refused(Response(status, _pairs(headers), body), reason)
+        case {"kind": "failed", "reason": str(reason), "timed_out": bool(timed_out), "retry_after": retry_after}:
+            return Failed(reason, timed_out, retry_after if isinstance(retry_after, float | int) else None)
+    raise WireError("not an answer of this version")
+
+
+def _pairs(items: Iterable[object]) -> tuple[tuple[str, str], ...]:
+    pairs: list[tuple[str, str]] = []
+    for item in items:
+        match item:
+            case [str(name), str(value)]:
+                pairs.append((name, value))
+            case _:
+                raise WireError("not a list of pairs")
+    return tuple(pairs)

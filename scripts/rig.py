@@ -1,0 +1,268 @@
+"""Starts real processes for the demo, the benchmarks and the end-to-end tests: the emulated provider and holdover.
+
+Everything listens on free loopback ports and lives in a folder that the caller gives."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "api.the-odds-api.com"
+CREDENTIAL = "rig-credential"
+START_S = 30.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now; held open together, so that none is given twice."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def fetch_json(url: str, body: object = None) -> Any:
+    """GET, or POST when there is a body. Goes around any proxy variable."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+@dataclass
+class Emulator:
+    """A running emulated provider."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def stats(self) -> dict[str, Any]:
+        return dict(fetch_json(f"{self.url}/_stats"))
+
+    def reset(self) -> None:
+        fetch_json(f"{self.url}/_stats/reset", {})
+
+    def control(self, **settings: object) -> None:
+        """Changes settings at run time, for example `control(fault={"kind": "status", "status": 503})`."""
+        fetch_json(f"{self.url}/_control", settings)
+
+    def truth(self, sport: str) -> dict[str, Any]:
+        return dict(fetch_json(f"{self.url}/_truth?sport={sport}"))
+
+    def odds_requests(self) -> int:
+        return sum(n for path, n in self.stats()["by_path"].items() if path.rstrip("/").endswith("/odds"))
+
+
+@contextmanager
+def emulator(**options: object) -> Iterator[Emulator]:
+    """The emulated provider; options by their command-line names, `latency_p50_ms=0` for `--latency-p50-ms 0`."""
+    arguments = [sys.executable, "-m", "scripts.emulator"]
+    for name, value in options.items():
+        arguments.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            arguments.append(str(value))
+    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("listening "):
+            raise RuntimeError(f"the emulator did not start: {line!r}")
+        yield Emulator(line.split()[1], process)
+    finally:
+        stop(process)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def stop(process: subprocess.Popen[Any], seconds: float = 15.0) -> int:
+    """SIGTERM, then SIGKILL; the exit status."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+PROVIDER = """
+name = "odds"
+hosts = ["{host}"]
+origin = "{origin}"
+{extra}
+
+[credential]
+env = "RIG_CREDENTIAL"
+query = "apiKey"
+also = ["api_key"]
+
+[limits]
+rate_per_s = {rate_per_s}
+burst = {burst}
+concurrency = 16
+timeout_s = {timeout_s}
+retries = {retries}
+breaker_open_s = 1
+
+[quota]
+remaining = "x-requests-remaining"
+used = "x-requests-used"
+last = "x-requests-last"
+
+[[routes]]
+name = "odds"
+path = "/v4/sports/{{sport}}/odds"
+window_s = {window_s}
+max_stale_s = {max_stale_s}
+idle_after_s = {idle_after_s}
+lists = ["regions", "markets", "bookmakers", "eventIds"]
+defaults = {{ dateFormat = "iso", oddsFormat = "decimal" }}
+{route_extra}
+
+[[routes]]
+name = "sports"
+path = "/v4/sports"
+window_s = 60
+max_stale_s = 600
+"""
+
+PROVIDER_DEFAULTS: dict[str, object] = {
+    "host": HOST,
+    "extra": "",
+    "route_extra": "",
+    "rate_per_s": 100,
+    "burst": 100,
+    "timeout_s": 5,
+    "retries": 1,
+    "window_s": 1,
+    "max_stale_s": 30,
+    "idle_after_s": 30,
+}
+
+
+@dataclass
+class House:
+    """holdover on a configuration of its own; `ports` by role."""
+
+    folder: Path
+    ports: dict[str, int]
+    settings: dict[str, object]
+    process: subprocess.Popen[str] | None = None
+    log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.folder / "holdover.log"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "var" / "ca" / "mitmproxy-ca-cert.pem"
+
+    def url(self, role: str) -> str:
+        """`reverse`, `regular`, `metrics` or `admin`."""
+        return f"http://127.0.0.1:{self.ports[role]}"
+
+    def pid(self, name: str) -> int:
+        """Of the supervised `proxy` or `sidecar`."""
+        return int((self.folder / "var" / "run" / f"{name}.pid").read_text())
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "RIG_CREDENTIAL": CREDENTIAL}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "sidecar", "--config", str(self.config), *arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A `holdover` command on this configuration, to its end."""
+        return subprocess.run(
+            self.command(*arguments), cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=60
+        )
+
+    def write_provider(self, **changes: object) -> None:
+        self.settings.update(changes)
+        text = PROVIDER.format(**{**PROVIDER_DEFAULTS, **self.settings})
+        (self.config / "providers" / "odds.toml").write_text(text)
+
+    def metrics(self, role: str) -> dict[str, float]:
+        """Samples by name with labels, as in the exposition."""
+        with urllib.request.urlopen(f"{self.url(role)}/metrics", timeout=10) as answer:  # noqa: S310
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines if not x.startswith("#"))}
+
+
+def write_house(folder: Path, origin: str, top: str = "", **settings: object) -> House:
+    """The configuration of a house; `top` is added to holdover.toml, `settings` fill the provider's template."""
+    roles = ("reverse", "regular", "metrics", "admin")
+    house = House(folder, dict(zip(roles, free_ports(len(roles)), strict=True)), {"origin": origin, **settings})
+    (house.config / "providers").mkdir(parents=True)
+    ports = house.ports
+    (house.config / "holdover.toml").write_text(
+        f"[proxy]\nreverse = ['127.0.0.1:{ports['reverse']}']\nregular = ['127.0.0.1:{ports['regular']}']\n"
+        f"metrics = '127.0.0.1:{ports['metrics']}'\n\n[sidecar]\nadmin = '127.0.0.1:{ports['admin']}'\n\n{top}\n"
+    )
+    house.write_provider()
+    return house
+
+
+@contextmanager
+def running(house: House, *arguments: str, ready: str = "holdover is ready") -> Iterator[House]:
+    """`holdover up` on the house, until the block ends."""
+    arguments = arguments or ("up",)
+    with house.log.open("w") as log:
+        process = subprocess.Popen(
+            house.command(*arguments), cwd=ROOT, env=house.environment(), stdout=log, stderr=subprocess.STDOUT, text=True
+        )
+        house.process = process
+        try:
+            wait_for(lambda: ready in house.log.read_text() or process.poll() is not None, START_S)
+            if process.poll() is not None:
+                raise RuntimeError(f"holdover did not start:\n{house.log.read_text()}")
+            yield house
+        finally:
+            stop(process)
+
+
+def wait_for(condition: Any, seconds: float = 10.0, every: float = 0.02) -> None:
+    """Until `condition()` is true. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s")
+        time.sleep(every)
+
+
+def client_environment(house: House, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment in which common clients use holdover as explicit proxy and trust its authority."""
+    ca = str(house.ca)
+    proxy = house.url("regular")
+    return {
+        **os.environ,
+        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), proxy),
+        **dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"), ca),
+        "NO_PROXY": "",
+        "no_proxy": "",
+        **(extra or {}),
+    }
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Nearest-rank percentile; 0 for no values."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

@@ -1,0 +1,1 @@
+"""The refresher process and the `holdover` command."""

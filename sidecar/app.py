@@ -1,0 +1,183 @@
+"""The sidecar's two doors: a Unix socket for the proxies, a loopback port for Prometheus and people."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from holdover.config import Config
+from holdover.fill import Filler
+from holdover.metrics import Metrics
+from holdover.settings import split_address
+from holdover.store.base import Store, StoreError, Usage
+from holdover.store.disk import DiskStore
+from holdover.watch import cancel, config_changes, observe_loop, took_over
+from holdover.wire import WireError, decode_request, encode_filled
+
+from .refresh.worker import Refresher
+
+MAX_QUESTION_BYTES = 16_777_216
+SHUTDOWN_S = 5.0
+SWEEP_S = 1.0
+
+logger = logging.getLogger("holdover.sidecar")
+
+
+class CannotStart(Exception):
+    """The sidecar cannot run here; the message is for people."""
+
+
+class Sidecar:
+    """Store, filler and refresher of the one process that fetches."""
+
+    def __init__(self, config: Config, store: Store, metrics: Metrics) -> None:
+        self.config = config
+        self.metrics = metrics
+        self._store = store
+        upstream = config.settings.upstream
+        self.filler = Filler(config.rules, store, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file)
+        self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
+
+    async def carry_on(self) -> None:
+        """Takes up what the store still has in demand."""
+        entries = await asyncio.to_thread(lambda: list(self._store.entries()))
+        for entry in entries:
+            self.refresher.carry_on(entry)
+
+    async def follow_config(self) -> None:
+        async for config in config_changes(self.config, os.environ, self.metrics.runtime):
+            self.config = config
+            self.metrics.prepare(config.rules)
+            self.filler.use(config.rules)
+            self.refresher.use(config.rules)
+
+    async def follow_store(self) -> None:
+        """For ever: follows a store that was replaced and shows how full it is."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                usage = await self.filler.on_disk(self._sweep)
+            except StoreError as error:
+                self.metrics.runtime.degraded.labels("store").set(1)
+                logger.warning("%s", error)
+                continue
+            self.metrics.runtime.degraded.labels("store").set(0)
+            self.metrics.cache.objects.labels("disk").set(usage.objects)
+            self.metrics.cache.bytes.labels("disk").set(usage.size)
+            self.metrics.cache.max_bytes.labels("disk").set(usage.limit)
+
+    def _sweep(self) -> Usage:
+        self._store.follow()
+        return self._store.usage()
+
+    async def close(self) -> None:
+        await self.refresher.close()
+        await self.filler.close()
+
+
+def control_app(sidecar: Sidecar) -> web.Application:
+    """What proxies ask, on the Unix socket."""
+
+    async def fetch(request: web.Request) -> web.Response:
+        question = await request.json()
+        canonical = decode_request(question["request"])
+        sidecar.refresher.demand(canonical)
+        filled = await sidecar.filler.fill(canonical, float(question["newer_than"]), "client")
+        return web.Response(body=encode_filled(filled))
+
+    async def demand(request: web.Request) -> web.Response:
+        requests = [decode_request(item) for item in await request.json()]
+        return web.json_response([r.key for r in requests if not sidecar.refresher.demand(r)])
+
+    @web.middleware
+    async def refuse_foreign(request: web.Request, handler):  # type: ignore[no-untyped-def]
+        try:
+            return await handler(request)
+        except (WireError, ValueError, KeyError, TypeError) as error:
+            raise web.HTTPBadRequest(text=f"not a question of this version: {error}") from error
+
+    app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=[refuse_foreign])
+    app.add_routes([web.post("/fetch", fetch), web.post("/demand", demand)])
+    return app
+
+
+def admin_app(sidecar: Sidecar) -> web.Application:
+    """What Prometheus and people ask, on loopback."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        # Rendering takes milliseconds to a quarter of a second: off the event loop.
+        body = await asyncio.to_thread(generate_latest, sidecar.metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
+    return app
+
+
+async def _serve(config: Config) -> None:
+    try:
+        store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
+    except StoreError as error:
+        raise CannotStart(str(error)) from error
+    metrics = Metrics()
+    metrics.prepare(config.rules)
+    took_over(config, metrics.runtime)
+    sidecar = Sidecar(config, store, metrics)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _listening(sidecar, config):
+        await sidecar.carry_on()
+        jobs = (sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))
+        tasks = [asyncio.create_task(job) for job in jobs]
+        logger.info("the sidecar listens on %s", config.socket)
+        await stop.wait()
+        await cancel(tasks)
+    await sidecar.close()
+    store.close()
+
+
+@asynccontextmanager
+async def _listening(sidecar: Sidecar, config: Config) -> AsyncIterator[None]:
+    _claim(config.socket)
+    runners = [
+        web.AppRunner(app(sidecar), access_log=None, shutdown_timeout=SHUTDOWN_S) for app in (control_app, admin_app)
+    ]
+    host, port = split_address(config.settings.sidecar.admin)
+    for runner in runners:
+        await runner.setup()
+    try:
+        await web.UnixSite(runners[0], str(config.socket)).start()
+        await web.TCPSite(runners[1], host, port).start()
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {config.socket} and {host}:{port}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+
+
+def _claim(path: Path) -> None:
+    """Makes the socket's folder, private, and makes sure that no other sidecar answers there."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+        probe.settimeout(1.0)
+        probe.connect(str(path))
+        raise CannotStart(f"another sidecar answers on {path}; stop it first or configure another socket")
+
+
+def main(config: Config) -> None:
+    """Runs the sidecar until SIGTERM or SIGINT. Raises CannotStart."""
+    asyncio.run(_serve(config))

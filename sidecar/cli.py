@@ -1,0 +1,178 @@
+"""The `holdover` command. Exit status: 0 done, 1 it could not be done, 2 wrong usage or configuration."""
+
+import argparse
+import importlib
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from holdover import __version__
+from holdover.config import Config, ConfigError, load
+from holdover.entry import Entry
+from holdover.settings import split_address
+from holdover.store.base import StoreError
+from holdover.store.disk import DiskStore
+
+from . import app, explain
+from .supervise import Supervisor, listens
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class CommandError(Exception):
+    """What the user asked for cannot be done; the message is the sentence to print."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    os.umask(0o077)
+    options = _parser().parse_args(arguments)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    # Libraries may quote request targets, with credentials, in their debug output.
+    for library in ("asyncio", "aiohttp", "mitmproxy", "hpack"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    try:
+        status: int = options.run(options)
+    except ConfigError as error:
+        print(f"holdover: the configuration cannot be used:\n{error}", file=sys.stderr)
+        return 2
+    except (CommandError, StoreError, app.CannotStart) as error:
+        print(f"holdover: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="holdover", description="Stands in for third-party odds APIs: one upstream request per window."
+    )
+    parser.add_argument("--config", type=Path, default=Path("config"), metavar="FOLDER", help="default: config")
+    parser.add_argument("--verbose", action="store_true", help="log at debug level")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    command("up", _up, "run the sidecar and the proxy, supervised, until SIGTERM or Ctrl-C")
+    command("proxy", _proxy, "run the proxy alone, in the foreground")
+    command("sidecar", _sidecar, "run the sidecar alone, in the foreground")
+    check = command("check", _check, "say whether a configuration can be used, and every problem if not")
+    check.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: the --config folder")
+    told = command("explain", _explain, "say what would happen to a request, and why")
+    told.add_argument("url", metavar="URL", help="as the client calls it: https://api.example.com/v4/sports")
+    told.add_argument("-H", dest="headers", action="append", default=[], metavar="'Name: value'", help="repeatable")
+    told.add_argument("--json", action="store_true", help="machine-readable output")
+    purge = command("purge", _purge, "forget stored answers; the next request for them is fetched")
+    purge.add_argument("what", metavar="KEY|PROVIDER/ROUTE", help="a key as `explain` prints it, or all of a route")
+    command("version", _version, "print the version")
+    return parser
+
+
+def _load(options: argparse.Namespace) -> Config:
+    return load(options.config, os.environ)
+
+
+def _proxy_main() -> Callable[[Config], None]:
+    """`main` of the proxy. By name: the two process folders do not import one another, and `addons` is
+    `holdover.addons` once installed."""
+    package = (__package__ or "").removesuffix("sidecar")
+    run: Callable[[Config], None] = importlib.import_module(f"{package}addons.runner").main
+    return run
+
+
+def _up(options: argparse.Namespace) -> int:
+    config = _load(options)
+    proxy_main = _proxy_main()
+    proxy = config.settings.proxy
+    first = split_address((proxy.reverse + proxy.regular)[0])
+    doors: dict[str, tuple[str, int] | Path] = {"sidecar": config.socket, "proxy": first}
+    programs = {"sidecar": lambda: _as_program(app.main, config), "proxy": lambda: _as_program(proxy_main, config)}
+    supervisor = Supervisor(programs, lambda name: listens(doors[name]), config.socket.parent)
+    kinds = [f"reverse {a}" for a in proxy.reverse] + [f"regular {a}" for a in proxy.regular]
+    return supervisor.run(f"holdover is ready: {', '.join(kinds)}")
+
+
+def _as_program(run: Callable[[Config], None], config: Config) -> None:
+    """A child's main: a failure to start is a sentence and status 1 here too."""
+    try:
+        run(config)
+    except (StoreError, app.CannotStart) as error:
+        print(f"holdover: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _proxy(options: argparse.Namespace) -> int:
+    _proxy_main()(_load(options))
+    return 0
+
+
+def _sidecar(options: argparse.Namespace) -> int:
+    app.main(_load(options))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    config = load(options.folder or options.config, os.environ)
+    providers = config.rules.providers
+    routes = sum(len(provider.routes) for provider in providers)
+    print(f"{config.folder}: good ({len(providers)} providers, {routes} routes)")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    config = _load(options)
+    if not re.match(r"https?://[^/]", options.url):
+        raise CommandError(f"{options.url.partition('?')[0]!r} is no URL that a client calls; begin with https://host/")
+    headers = []
+    for item in options.headers:
+        name, colon, value = item.partition(":")
+        if not colon or not name.strip():
+            raise CommandError("-H takes a header field as 'Name: value'")
+        headers.append((name.strip(), value.strip()))
+    facts = explain.explain(config, options.url, tuple(headers), _reader(config), time.time())
+    print(explain.as_json(facts) if options.json else explain.as_text(facts))
+    return 0
+
+
+def _reader(config: Config) -> Callable[[str], Entry | None]:
+    """Reads the store if there is one; `explain` makes none."""
+    if not (config.store_folder / "cache.db").exists():
+        return lambda _: None
+    return DiskStore(config.store_folder, config.settings.store.max_bytes).get
+
+
+def _purge(options: argparse.Namespace) -> int:
+    config = _load(options)
+    what: str = options.what
+    provider, slash, route = what.partition("/")
+    if slash and config.rules.route(provider, route) is None:
+        known = ", ".join(f"{p.name}/{r.name}" for p in config.rules.providers for r in p.routes)
+        raise CommandError(f"there is no route {what!r}; there are: {known}")
+    if not slash and not re.fullmatch(r"[0-9a-f]{32}", what):
+        raise CommandError(f"{what!r} is neither a key (32 hex digits, see `holdover explain`) nor PROVIDER/ROUTE")
+    if not (config.store_folder / "cache.db").exists():
+        raise CommandError(f"nothing is stored in {config.store_folder}")
+    store = DiskStore(config.store_folder, config.settings.store.max_bytes)
+    keys = (
+        [e.key for e in store.entries() if (e.request.provider, e.request.route) == (provider, route)]
+        if slash
+        else [what]
+    )
+    purged = sum(store.delete(key) for key in keys)
+    store.close()
+    print(f"purged {purged} {'answer' if purged == 1 else 'answers'}")
+    return 0 if purged else 1
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"holdover {__version__}")
+    return 0

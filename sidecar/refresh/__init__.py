@@ -1,0 +1,1 @@
+"""Keeps demanded keys fresh: when (schedule) and how (worker)."""

@@ -1,0 +1,148 @@
+"""Runs the processes of holdover and has them back when they die.
+
+They are forked from a process that has imported everything: mitmproxy alone takes two seconds to import, a fork some
+ten milliseconds. So the supervisor itself stays without threads and without an event loop."""
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+
+FIRST_DELAY_S = 0.05
+LAST_DELAY_S = 5.0
+SETTLED_S = 10.0
+STOP_S = 10.0
+POLL_S = 0.1
+_PR_SET_PDEATHSIG = 1
+
+logger = logging.getLogger("holdover.supervisor")
+
+
+@dataclass(slots=True)
+class _Child:
+    name: str
+    run: Callable[[], None]
+    process: ForkProcess | None = None
+    started_at: float = 0.0
+    deaths: int = 0
+    start_at: float = 0.0
+    was_ready: bool = field(default=False)
+
+
+class Supervisor:
+    """Keeps `programs` (name to main function) running. `ready` tells whether one of them is at work; a program that
+    dies before it was ever ready cannot start, and ends everything."""
+
+    def __init__(
+        self, programs: Mapping[str, Callable[[], None]], ready: Callable[[str], bool], run_folder: Path
+    ) -> None:
+        self._children = [_Child(name, run) for name, run in programs.items()]
+        self._ready = ready
+        self._folder = run_folder
+        self._stopping = False
+        self._fork = multiprocessing.get_context("fork")
+
+    def run(self, announce: str) -> int:
+        """Until SIGTERM or SIGINT. Prints `announce` once all are ready. Returns the exit status."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        announced = False
+        while not self._stopping:
+            self._start_due()
+            wait([c.process.sentinel for c in self._children if c.process], POLL_S)
+            if not self._bury():
+                self._end()
+                return 1
+            for child in self._children:
+                child.was_ready = child.was_ready or (child.process is not None and self._ready(child.name))
+            if not announced and all(child.was_ready for child in self._children):
+                announced = True
+                print(announce, flush=True)  # noqa: T201
+        self._end()
+        return 0
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is None and now >= child.start_at:
+                child.started_at = now
+                child.process = self._fork.Process(target=_become, args=(child.name, child.run, os.getpid()))
+                child.process.start()
+                (self._folder / f"{child.name}.pid").write_text(f"{child.process.pid}\n")
+
+    def _bury(self) -> bool:
+        """Plans the return of the dead. False when one of them cannot start at all."""
+        for child in self._children:
+            if child.process is None or child.process.is_alive():
+                continue
+            now, status = time.monotonic(), child.process.exitcode
+            child.process.close()
+            child.process = None
+            if self._stopping:
+                continue
+            if not child.was_ready:
+                logger.error("the %s cannot start (exit status %s)", child.name, status)
+                return False
+            child.deaths = 0 if now - child.started_at > SETTLED_S else child.deaths + 1
+            delay = min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(child.deaths, 10))
+            child.start_at = now + delay
+            logger.warning("the %s ended (exit status %s); back in %.2f s", child.name, status, delay)
+        return True
+
+    def _end(self) -> None:
+        """Stops in reverse order: the proxy, which asks the sidecar, goes first."""
+        self._stopping = True
+        for child in reversed(self._children):
+            if child.process is None:
+                continue
+            child.process.terminate()
+            child.process.join(STOP_S)
+            if child.process.is_alive():
+                logger.warning("the %s did not stop within %.0f s and was killed", child.name, STOP_S)
+                child.process.kill()
+                child.process.join()
+        for child in self._children:
+            (self._folder / f"{child.name}.pid").unlink(missing_ok=True)
+
+
+def listens(address: tuple[str, int] | Path) -> bool:
+    """Whether something accepts connections there."""
+    family, target = (socket.AF_UNIX, str(address)) if isinstance(address, Path) else (None, address)
+    try:
+        if family is None:
+            assert isinstance(target, tuple)
+            socket.create_connection(target, timeout=0.5).close()
+        else:
+            with socket.socket(family) as probe:
+                probe.settimeout(0.5)
+                probe.connect(target)
+    except OSError:
+        return False
+    return True
+
+
+def _become(name: str, run: Callable[[], None], parent: int) -> None:
+    """In the forked child: a process of its own that does not outlive the supervisor."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(f"holdover-{name}")
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(1)
+    run()
