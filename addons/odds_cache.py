@@ -198,9 +198,7 @@ class OddsCache:
         seconds = time.perf_counter() - started
         self._metrics.client.answered(OTHER, OTHER, "local", answer.status, seconds, len(answer.body))
 
-    def _pass(
-        self, flow: HTTPFlow, provider: Provider | None, route: str, outcome: Outcome, started: float
-    ) -> None:
+    def _pass(self, flow: HTTPFlow, provider: Provider | None, route: str, outcome: Outcome, started: float) -> None:
         """Lets mitmproxy forward the request, to the provider's origin where it is known."""
         request = flow.request
         if request.headers.get("upgrade", "").lower() == "h2c":

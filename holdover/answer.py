@@ -37,7 +37,17 @@ class Ready:
     has another (`outdated`), whether the sidecar keeps the key fresh (`kept`), when clients asked for it and when
     the sidecar was told so (Unix seconds)."""
 
-    __slots__ = ("_gzip", "_identity", "asked_at", "entry", "etag", "kept", "outdated", "reported_at", "served")
+    __slots__ = (
+        "_gzip",
+        "_identity",
+        "asked_at",
+        "entry",
+        "etag",
+        "kept",
+        "outdated",
+        "reported_at",
+        "served",
+    )
 
     def __init__(self, entry: Entry, quota: QuotaSettings) -> None:
         self.entry = entry

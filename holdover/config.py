@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from holdover.lines import KeyPath, line_of
-from holdover.rules import Provider, Rules, Secret, compile_provider
+from holdover.rules import Rules, Secret, compile_provider
 from holdover.settings import ProviderSettings, Settings
 
 SOCKET_PATH_LIMIT = 104
@@ -110,7 +110,9 @@ def load(folder: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError(problems)
     config = Config(folder, settings, Rules(compiled), content)
     if len(os.fsencode(config.socket)) > SOCKET_PATH_LIMIT:
-        text = f"the path {config.socket} is longer than the {SOCKET_PATH_LIMIT} bytes a Unix socket allows; shorten it"
+        text = (
+            f"the path {config.socket} is longer than the {SOCKET_PATH_LIMIT} bytes a Unix socket allows; shorten it"
+        )
         raise ConfigError([_problem(settings_path, ("sidecar", "socket"), text)])
     return config
 
@@ -122,8 +124,7 @@ def _read[T: BaseModel](path: Path, model: type[T], problems: list[Problem]) -> 
     except ValidationError as error:
         problems.extend(_explain(path, text, model, detail) for detail in error.errors(include_url=False))
     except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(str(path), error.lineno, "", f"not valid TOML: {error.msg}") if hasattr(error, "lineno")
-                        else Problem(str(path), _line_in(str(error)), "", f"not valid TOML: {error}"))
+        problems.append(Problem(str(path), _line_in(str(error)), "", f"not valid TOML: {error}"))
     except UnicodeDecodeError:
         problems.append(Problem(str(path), 0, "", "not UTF-8; save it in that encoding"))
     except OSError as error:
@@ -132,7 +133,7 @@ def _read[T: BaseModel](path: Path, model: type[T], problems: list[Problem]) -> 
 
 
 def _line_in(message: str) -> int:
-    """Python before 3.14 gives the place only inside the sentence: "... (at line 3, column 5)"."""
+    """`tomllib` gives the place only inside the sentence: "... (at line 3, column 5)"."""
     _, _, rest = message.partition("at line ")
     digits = rest.partition(",")[0]
     return int(digits) if digits.isdigit() else 0

@@ -79,7 +79,7 @@ def decode(data: bytes) -> Entry | None:
         return None
     (provider, route, path, query, fields), (status, headers, revision), times = json.loads(content[:facts_size])
     request = CanonicalRequest(provider, route, path, _pairs(query), _pairs(fields))
-    identity, zipped = content[facts_size:-gzip_size or None], content[len(content) - gzip_size :]
+    identity, zipped = content[facts_size : -gzip_size or None], content[len(content) - gzip_size :]
     return Entry(request, status, _pairs(headers), identity, zipped, revision, *times)
 
 

@@ -66,11 +66,9 @@ class _FixedAddress(AbstractResolver):
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
 
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # type: ignore[override]  # noqa: ARG002
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # noqa: ARG002
         ip, fixed_port = self._address
-        return [
-            ResolveResult(hostname=host, host=ip, port=fixed_port, family=family or 2, proto=6, flags=0)
-        ]
+        return [ResolveResult(hostname=host, host=ip, port=fixed_port, family=family or 2, proto=6, flags=0)]
 
     async def close(self) -> None:
         pass
@@ -325,9 +323,7 @@ def _entry(
 ) -> Entry:
     identity, zipped = codings
     revision = revision_of(response.status, identity)
-    return Entry(
-        canonical, response.status, _stored_fields(response.headers), identity, zipped, revision, *moment
-    )
+    return Entry(canonical, response.status, _stored_fields(response.headers), identity, zipped, revision, *moment)
 
 
 def _stored_fields(headers: Headers) -> Headers:

@@ -1,4 +1,4 @@
-"""When a provider may be called: rate, circuit and the provider's own Retry-After. Pure; `now` is monotonic seconds."""
+"""When a provider may be called: rate, circuit and the provider's own Retry-After. Pure; `now` is monotonic."""
 
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime

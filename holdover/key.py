@@ -83,7 +83,9 @@ def _plan_routed(request: Request, routed: Routed) -> Cacheable | Bypass:
         query = _canonical_query(request.target.partition("?")[2], provider, route.settings)
         if not isinstance(query, str):
             headers = tuple(
-                (name.lower(), fields[name.lower()]) for name in sorted(route.settings.headers) if name.lower() in fields
+                (name.lower(), fields[name.lower()])
+                for name in sorted(route.settings.headers)
+                if name.lower() in fields
             )
             return Cacheable(
                 provider, route, CanonicalRequest(provider.name, route.name, routed.path, query, headers)
@@ -105,9 +107,7 @@ def _unshareable(request: Request, fields: Mapping[str, str], routed: Routed) ->
     return None
 
 
-def _canonical_query(
-    query: str, provider: Provider, route: RouteSettings
-) -> tuple[tuple[str, str], ...] | str:
+def _canonical_query(query: str, provider: Provider, route: RouteSettings) -> tuple[tuple[str, str], ...] | str:
     """Pairs in canonical order, or the reason why there is no canonical form."""
     pairs: list[tuple[str, str]] = []
     known = {*route.parameters, *route.lists, *route.defaults}
@@ -151,6 +151,6 @@ def _sorted_list(value: str) -> str:
     return ",".join(sorted(set(value.split(","))))
 
 
-def _update(digest: "hashlib._Hash", part: str) -> None:
+def _update(digest: hashlib.blake2b, part: str) -> None:
     data = part.encode()
     digest.update(len(data).to_bytes(4, "big") + data)

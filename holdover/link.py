@@ -22,7 +22,9 @@ class Link:
 
     def __init__(self, socket: Path) -> None:
         self._session = aiohttp.ClientSession(
-            "http://sidecar", connector=aiohttp.UnixConnector(str(socket), limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            "http://sidecar",
+            connector=aiohttp.UnixConnector(str(socket), limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._down = asyncio.Event()
         self._down.set()

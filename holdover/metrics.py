@@ -63,10 +63,19 @@ class ClientMetrics:
 
     def __init__(self, make: _Maker) -> None:
         self.requests = make.counter(
-            "client_requests_total", "Client requests answered, by how.", "upstream", "route", "outcome", "code"
+            "client_requests_total",
+            "Client requests answered, by how.",
+            "upstream",
+            "route",
+            "outcome",
+            "code",
         )
         self.duration = make.histogram(
-            "client_request_duration_seconds", "Headers read to response ready.", LATENCY, "upstream", "outcome"
+            "client_request_duration_seconds",
+            "Headers read to response ready.",
+            LATENCY,
+            "upstream",
+            "outcome",
         )
         self.counterfactual = make.histogram(
             "client_counterfactual_duration_seconds",
@@ -75,13 +84,20 @@ class ClientMetrics:
             "upstream",
         )
         self.saved = make.counter(
-            "client_latency_saved_seconds_total", "Sum of counterfactual minus actual where positive.", "upstream"
+            "client_latency_saved_seconds_total",
+            "Sum of counterfactual minus actual where positive.",
+            "upstream",
         )
         self.added = make.counter(
-            "client_latency_added_seconds_total", "Sum of actual minus counterfactual where positive.", "upstream"
+            "client_latency_added_seconds_total",
+            "Sum of actual minus counterfactual where positive.",
+            "upstream",
         )
         self.served_age = make.histogram(
-            "served_age_seconds", "Age at serve since the provider generated or confirmed it.", AGE, "upstream"
+            "served_age_seconds",
+            "Age at serve since the provider generated or confirmed it.",
+            AGE,
+            "upstream",
         )
         self.active = make.gauge("client_requests_active", "Client requests in progress.")
         self.bytes = make.counter("client_response_bytes_total", "Body bytes to clients.", "upstream", "outcome")
@@ -136,7 +152,9 @@ class UpstreamMetrics:
         self.quota_used = make.gauge("upstream_quota_used", "Quota used, as the provider last told it.", "upstream")
         self.circuit = make.gauge("upstream_circuit_state", "1 for the state the circuit is in.", "upstream", "state")
         self.clock_offset = make.gauge(
-            "upstream_clock_offset_seconds", "The provider's Date minus the local clock, smoothed.", "upstream"
+            "upstream_clock_offset_seconds",
+            "The provider's Date minus the local clock, smoothed.",
+            "upstream",
         )
 
     def show_circuit(self, upstream: str, current: str) -> None:
@@ -149,9 +167,14 @@ class RefreshMetrics:
 
     def __init__(self, make: _Maker) -> None:
         self.keys = make.gauge("refresh_keys", "Keys kept fresh.", "upstream")
-        self.lag = make.histogram("refresh_schedule_lag_seconds", "Start of a refresh minus due.", LATENCY, "upstream")
+        self.lag = make.histogram(
+            "refresh_schedule_lag_seconds", "Start of a refresh minus due.", LATENCY, "upstream"
+        )
         self.objects = make.counter(
-            "refresh_objects_total", "Answers replaced in this process, by whether one was read.", "upstream", "use"
+            "refresh_objects_total",
+            "Answers replaced in this process, by whether one was read.",
+            "upstream",
+            "use",
         )
         self.success = make.gauge(
             "refresh_last_success_timestamp_seconds", "When a refresh last succeeded.", "upstream"
@@ -168,18 +191,22 @@ class CacheMetrics:
     """The tiers and the flights."""
 
     def __init__(self, make: _Maker) -> None:
-        self.operations = make.counter(
-            "cache_operations_total", "Cache operations.", "tier", "operation", "result"
-        )
+        self.operations = make.counter("cache_operations_total", "Cache operations.", "tier", "operation", "result")
         self.duration = make.histogram(
-            "cache_operation_duration_seconds", "Duration of cache operations.", OPERATION, "tier", "operation"
+            "cache_operation_duration_seconds",
+            "Duration of cache operations.",
+            OPERATION,
+            "tier",
+            "operation",
         )
         self.objects = make.gauge("cache_objects", "Answers held.", "tier")
         self.bytes = make.gauge("cache_bytes", "Bytes held.", "tier")
         self.max_bytes = make.gauge("cache_max_bytes", "Most bytes that may be held.", "tier")
         self.evictions = make.counter("cache_evictions_total", "Answers dropped, by why.", "tier", "reason")
         self.invalidation_delay = make.histogram(
-            "cache_invalidation_delay_seconds", "Provider's answer read to effect in this process.", INVALIDATION
+            "cache_invalidation_delay_seconds",
+            "Provider's answer read to effect in this process.",
+            INVALIDATION,
         )
         self.flight_wait = make.histogram("singleflight_wait_seconds", "How long followers waited.", LATENCY, "scope")
         self.flight_waits = make.counter("singleflight_waits_total", "Followers, by how it ended.", "scope", "result")
@@ -194,13 +221,13 @@ class RuntimeMetrics:
         )
         self.config_reloads = make.counter("config_reloads_total", "Configuration loads.", "file", "result")
         self.config_success = make.gauge(
-            "config_last_reload_success_timestamp_seconds", "When the configuration was last taken over.", "file"
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration was last taken over.",
+            "file",
         )
         self.config = make.info("config", "The configuration in force.")
         self.loop_lag = make.histogram("event_loop_lag_seconds", "How late the event loop runs a timer.", LOOP_LAG)
-        self.internal_errors = make.counter(
-            "internal_errors_total", "Exceptions at a fail-open boundary.", "where"
-        )
+        self.internal_errors = make.counter("internal_errors_total", "Exceptions at a fail-open boundary.", "where")
         self.build = make.info("build", "What runs.")
         self.build.info({"version": __version__})
 

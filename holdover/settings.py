@@ -41,11 +41,10 @@ class ProxySettings(Table):
     )
     metrics: Address = Field(default="127.0.0.1:9101", description="Where Prometheus scrapes the proxy.")
     ca_folder: str = Field(
-        default="../var/ca", description="Folder of the certificate authority that clients of https must trust."
+        default="../var/ca",
+        description="Folder of the certificate authority that clients of https must trust.",
     )
-    wait_s: PositiveSeconds = Field(
-        default=30.0, description="Longest that a client waits for a fetch, in seconds."
-    )
+    wait_s: PositiveSeconds = Field(default=30.0, description="Longest that a client waits for a fetch, in seconds.")
     max_body_bytes: int = Field(
         default=16_777_216, ge=1024, description="Largest body that is passed through, either way."
     )
@@ -94,10 +93,14 @@ class UpstreamSettings(Table):
     """`[upstream]` in holdover.toml: how holdover calls providers."""
 
     ca_file: str | None = Field(
-        default=None, description="PEM bundle to trust instead of the system's when calling providers over TLS."
+        default=None,
+        description="PEM bundle to trust instead of the system's when calling providers over TLS.",
     )
     user_agent: str = Field(
-        default="holdover", min_length=1, pattern=r"^[\x20-\x7e]+$", description="User-Agent of holdover's requests."
+        default="holdover",
+        min_length=1,
+        pattern=r"^[\x20-\x7e]+$",
+        description="User-Agent of holdover's requests.",
     )
 
 
@@ -119,7 +122,8 @@ class CredentialSettings(Table):
     query: str | None = Field(default=None, description="Query parameter that carries it upstream.")
     header: FieldName | None = Field(default=None, description="Header field that carries it upstream, instead.")
     also: list[str] = Field(
-        default=[], description="Other parameters and header fields in which clients send theirs; removed alike."
+        default=[],
+        description="Other parameters and header fields in which clients send theirs; removed alike.",
     )
 
     @model_validator(mode="after")
@@ -148,7 +152,8 @@ class LimitSettings(Table):
         default=5, ge=1, description="Failures in a row after which the provider is left alone for a while."
     )
     breaker_open_s: PositiveSeconds = Field(
-        default=2.0, description="How long at first, in seconds; doubled at each further failure, to 60 at most."
+        default=2.0,
+        description="How long at first, in seconds; doubled at each further failure, to 60 at most.",
     )
 
 
@@ -158,7 +163,8 @@ class QuotaSettings(Table):
     remaining: FieldName | None = Field(default=None, description="Field with what is left.")
     used: FieldName | None = Field(default=None, description="Field with what is used.")
     last: FieldName | None = Field(
-        default=None, description="Field with the cost of this call; clients see 0 when it was answered from the cache."
+        default=None,
+        description="Field with the cost of this call; clients see 0 when it was answered from the cache.",
     )
 
 
@@ -171,7 +177,10 @@ class RouteSettings(Table):
         default=["GET"], min_length=1, description="Methods answered from the cache; GET answers HEAD too."
     )
     window_s: float = Field(
-        gt=0, le=86_400, allow_inf_nan=False, description="Refresh interval that the route promises, in seconds."
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Refresh interval that the route promises, in seconds.",
     )
     max_stale_s: Seconds = Field(
         description="Greatest age at which an answer is still given when the provider fails, in seconds."
@@ -186,7 +195,9 @@ class RouteSettings(Table):
     lists: list[str] = Field(
         default=[], description="Parameters that hold comma lists whose order and repetition do not matter."
     )
-    defaults: dict[str, str] = Field(default={}, description="Values that the provider assumes for absent parameters.")
+    defaults: dict[str, str] = Field(
+        default={}, description="Values that the provider assumes for absent parameters."
+    )
     drop: list[str] = Field(default=[], description="Parameters that change nothing and are left out.")
     unknown: Literal["key", "drop", "bypass"] = Field(
         default="key",
@@ -220,7 +231,8 @@ class ProviderSettings(Table):
     hosts: list[Host] = Field(min_length=1, description="Host names that clients call, lower case, without port.")
     origin: str = Field(description="What holdover calls: `https://host` or `http://host:port`.")
     address: Address | None = Field(
-        default=None, description="Fixed `ip:port` of the origin, so that interposed DNS does not lead back here."
+        default=None,
+        description="Fixed `ip:port` of the origin, so that interposed DNS does not lead back here.",
     )
     credential: CredentialSettings | None = Field(
         default=None, description="holdover's own credential; absent for a provider that asks for none."

@@ -28,14 +28,15 @@ def decode_request(data: object) -> CanonicalRequest:
 
 def encode_filled(filled: Filled) -> bytes:
     """A line of JSON facts, then the entry or the body."""
+    facts: dict[str, object]
     match filled.result:
         case Fetched(entry, effect):
             facts, body = {"kind": "fetched", "effect": effect}, encode(entry)
         case Refused(response, reason):
-            facts = {"kind": "refused", "reason": reason, "status": response.status, "headers": response.headers}  # type: ignore[dict-item]
+            facts = {"kind": "refused", "reason": reason, "status": response.status, "headers": response.headers}
             body = response.body
         case Failed(reason, timed_out, retry_after):
-            facts = {"kind": "failed", "reason": reason, "timed_out": timed_out, "retry_after": retry_after}  # type: ignore[dict-item]
+            facts = {"kind": "failed", "reason": reason, "timed_out": timed_out, "retry_after": retry_after}
             body = b""
     return json.dumps({**facts, "led": filled.led}).encode() + b"\n" + body
 
@@ -60,7 +61,12 @@ def _result(facts: dict[str, object], body: bytes) -> FetchResult:
             return Fetched(entry, effect)
         case {"kind": "refused", "reason": str(reason), "status": int(status), "headers": list(headers)}:
             return Refused(Response(status, _pairs(headers), body), reason)
-        case {"kind": "failed", "reason": str(reason), "timed_out": bool(timed_out), "retry_after": retry_after}:
+        case {
+            "kind": "failed",
+            "reason": str(reason),
+            "timed_out": bool(timed_out),
+            "retry_after": retry_after,
+        }:
             return Failed(reason, timed_out, retry_after if isinstance(retry_after, float | int) else None)
     raise WireError("not an answer of this version")
 

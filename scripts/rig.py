@@ -192,7 +192,12 @@ class House:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A `holdover` command on this configuration, to its end."""
         return subprocess.run(
-            self.command(*arguments), cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=60
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
 
     def write_provider(self, **changes: object) -> None:
@@ -227,7 +232,12 @@ def running(house: House, *arguments: str, ready: str = "holdover is ready") -> 
     arguments = arguments or ("up",)
     with house.log.open("w") as log:
         process = subprocess.Popen(
-            house.command(*arguments), cwd=ROOT, env=house.environment(), stdout=log, stderr=subprocess.STDOUT, text=True
+            house.command(*arguments),
+            cwd=ROOT,
+            env=house.environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         house.process = process
         try:

@@ -95,7 +95,10 @@ def _up(options: argparse.Namespace) -> int:
     proxy = config.settings.proxy
     first = split_address((proxy.reverse + proxy.regular)[0])
     doors: dict[str, tuple[str, int] | Path] = {"sidecar": config.socket, "proxy": first}
-    programs = {"sidecar": lambda: _as_program(app.main, config), "proxy": lambda: _as_program(proxy_main, config)}
+    programs = {
+        "sidecar": lambda: _as_program(app.main, config),
+        "proxy": lambda: _as_program(proxy_main, config),
+    }
     supervisor = Supervisor(programs, lambda name: listens(doors[name]), config.socket.parent)
     kinds = [f"reverse {a}" for a in proxy.reverse] + [f"regular {a}" for a in proxy.regular]
     return supervisor.run(f"holdover is ready: {', '.join(kinds)}")
@@ -131,7 +134,9 @@ def _check(options: argparse.Namespace) -> int:
 def _explain(options: argparse.Namespace) -> int:
     config = _load(options)
     if not re.match(r"https?://[^/]", options.url):
-        raise CommandError(f"{options.url.partition('?')[0]!r} is no URL that a client calls; begin with https://host/")
+        raise CommandError(
+            f"{options.url.partition('?')[0]!r} is no URL that a client calls; begin with https://host/"
+        )
     headers = []
     for item in options.headers:
         name, colon, value = item.partition(":")

@@ -1,7 +1,6 @@
 """`holdover explain`: what would happen to a request, and why. Reads the store, changes nothing."""
 
 import json
-import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -10,6 +9,7 @@ from holdover.entry import Entry
 from holdover.exchange import Headers, Request
 from holdover.key import Bypass, Cacheable, plan
 from holdover.policy import Expired, Fresh, Stale, age, decide
+from holdover.settings import RouteSettings
 
 
 def explain(
@@ -30,8 +30,10 @@ def explain(
             }
             if provider.secret is not None:
                 facts["credential"] = "holdover's own is added; the client's is left out"
-            return facts | _stored(stored(canonical.key), route.settings.window_s, now) | _decision(
-                stored(canonical.key), route.settings, now
+            return (
+                facts
+                | _stored(stored(canonical.key), route.settings.window_s, now)
+                | _decision(stored(canonical.key), route.settings, now)
             )
         case Bypass(provider, None, reason):
             return {"provider": provider.name, "decision": f"passed to the provider untouched: {reason}"}
@@ -54,10 +56,7 @@ def _stored(entry: Entry | None, window_s: float, now: float) -> dict[str, str]:
     return {"stored": f"{age(entry, now):.1f} s old ({window_s:g} s window), {kind}"}
 
 
-def _decision(entry: Entry | None, route: "object", now: float) -> dict[str, str]:
-    from holdover.settings import RouteSettings
-
-    assert isinstance(route, RouteSettings)
+def _decision(entry: Entry | None, route: RouteSettings, now: float) -> dict[str, str]:
     if entry is None:
         return {"decision": "miss: one request goes to the provider; whoever asks meanwhile shares the answer"}
     match decide(route, entry, now, refreshing=False):
@@ -66,7 +65,9 @@ def _decision(entry: Entry | None, route: "object", now: float) -> dict[str, str
         case Stale(ttl):
             text = f"hit: served {-ttl:.1f} s past the window while a refresh is under way"
         case Expired(True):
-            text = "past its window: served at once if clients keep it in demand, else fetched first; kept for failures"
+            text = (
+                "past its window: served at once if clients keep it in demand, else fetched first; kept for failures"
+            )
         case Expired():
             text = "past its limit: fetched; never served, whatever happens"
     return {"decision": text}
@@ -79,7 +80,3 @@ def as_text(facts: dict[str, str]) -> str:
 
 def as_json(facts: dict[str, str]) -> str:
     return json.dumps(facts, indent=2)
-
-
-def now() -> float:
-    return time.time()

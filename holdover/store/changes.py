@@ -6,8 +6,8 @@ with SIGBUS.
 
 Layout: magic, epoch (random at creation), sequence, then SLOTS keys of 16 bytes; the change with sequence n is in
 slot n % SLOTS. A writer holds the lock, commits the value, writes the slot, then the sequence; so whoever reads a
-sequence finds its value in the store. A writer killed between commit and sequence leaves a change unannounced; readers
-find it when their own copy passes its window."""
+sequence finds its value in the store. A writer killed between commit and sequence leaves a change unannounced;
+readers find it when their own copy passes its window."""
 
 import fcntl
 import os

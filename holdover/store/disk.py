@@ -38,11 +38,10 @@ class StrictDisk(diskcache.Disk):  # type: ignore[misc]
         return key, True
 
     def get(self, key: object, raw: object) -> object:
-        if type(key) is not str or not raw:
-            raise ForeignRow("a key that is not plain text")
-        return key
+        """A key that is no plain text is none of ours: it reads as the empty one, which no entry has."""
+        return key if type(key) is str and raw else ""
 
-    def store(self, value: object, read: bool, key: object = None) -> tuple[int, int, None, object]:
+    def store(self, value: object, read: bool, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
         if type(value) is not bytes or read:
             raise TypeError(f"values are bytes, not {type(value).__name__}")
         return len(value), _RAW, None, sqlite3.Binary(value)
@@ -52,10 +51,10 @@ class StrictDisk(diskcache.Disk):  # type: ignore[misc]
             raise ForeignRow("a value that is not plain bytes")
         return value
 
-    def filename(self, key: object = None, value: object = None) -> tuple[str, str]:
+    def filename(self, *_: object) -> tuple[str, str]:
         raise ForeignRow("values are never files")
 
-    def remove(self, file_path: object) -> None:
+    def remove(self, _: object) -> None:
         """A planted file name is not followed when its row is evicted either."""
 
 
@@ -78,9 +77,7 @@ class DiskStore:
             raise StoreError(f"the cache folder {folder} cannot be used: {error.strerror}") from error
 
     def get(self, key: str) -> Entry | None:
-        data = self._guarded(lambda cache: cache.get(key))
-        entry = decode(data) if isinstance(data, bytes) else None
-        return entry if entry is not None and entry.key == key else None
+        return self._guarded(lambda cache: _read(cache, key))
 
     def put(self, entry: Entry, now: float) -> Entry:
         data = encode(entry)
@@ -88,8 +85,7 @@ class DiskStore:
         def write(cache: Any) -> Entry:
             changes = self._changes
             with changes.lock(LOCK_TIMEOUT_S):
-                old = cache.get(entry.key)
-                standing = decode(old) if isinstance(old, bytes) else None
+                standing = _read(cache, entry.key)
                 if standing is not None and not supersedes(entry, standing, now):
                     return standing
                 cache.set(entry.key, data)
@@ -173,7 +169,7 @@ class DiskStore:
                 return operation(cache)
             except (diskcache.Timeout, sqlite3.OperationalError) as error:
                 raise StoreError(f"the cache in {self.folder} does not answer: {error or 'locked'}") from error
-            except (sqlite3.DatabaseError, ForeignRow) as error:
+            except sqlite3.DatabaseError as error:
                 if attempt == 2:
                     raise StoreError(f"the cache in {self.folder} stays damaged: {error}") from error
                 if cache is self._cache:
@@ -204,6 +200,16 @@ class DiskStore:
                 self._open()
             except (sqlite3.Error, OSError) as again:
                 raise StoreError(f"the cache in {self.folder} cannot be begun anew: {again}") from again
+
+
+def _read(cache: Any, key: str) -> Entry | None:
+    """None also for a row that is not of this format, is damaged, or stands under another entry's key."""
+    try:
+        data = cache.get(key)
+    except ForeignRow:
+        return None
+    entry = decode(data) if data is not None else None
+    return entry if entry is not None and entry.key == key else None
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from holdover.entry import Entry
-from holdover.fetch import Failed, Fetched, Fetcher, Refused
+from holdover.fetch import Failed, Fetched, Refused
 from holdover.fill import Filler
 from holdover.key import CanonicalRequest
 from holdover.metrics import Metrics
@@ -103,7 +103,7 @@ class Refresher:
             if due is None:
                 await self._until_due(name, schedule)
                 continue
-            task = asyncio.create_task(self._refresh(provider, fetcher, due), name=name)
+            task = asyncio.create_task(self._refresh(provider, due), name=name)
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             # Lets the fetch take its token before the limits are asked again.
@@ -119,7 +119,7 @@ class Refresher:
         except TimeoutError:
             return
 
-    async def _refresh(self, provider: Provider, fetcher: Fetcher, due: Due) -> None:
+    async def _refresh(self, provider: Provider, due: Due) -> None:
         started_at = self._clock()
         self._metrics.refresh.lag.labels(provider.name).observe(max(0.0, started_at - due.at))
         ok = False

@@ -27,6 +27,7 @@ def test_a_change_leaves_the_other_settings_alone() -> None:
         ([], "the setting document must be a JSON object"),
         ({"rate": 1.5}, "rate must be an integer of at least 0"),
         ({"quota": True}, "quota must be an integer of at least 0"),
+        ({"latency_p50_ms": True}, "latency_p50_ms must be a number of at least 0"),
         ({"latency_p50_ms": -1}, "latency_p50_ms must be a number of at least 0"),
         ({"latency_p95_ms": "7"}, "latency_p95_ms must be a number of at least 0"),
         ({"fault_share": 2}, "fault_share must be between 0 and 1"),
