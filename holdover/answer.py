@@ -34,13 +34,12 @@ class Wants:
 
 class Ready:
     """One entry made ready, with the notes of the process that holds it: whether it was `served`, whether the store
-    has another (`outdated`), whether the sidecar keeps the key fresh (`kept`), when clients asked for it and when
-    the sidecar was told so (Unix seconds)."""
+    has another (`outdated`), when the sidecar was last told of the demand for it (`reported_at`, Unix seconds), and
+    which connection to the sidecar accepted that (`kept`, 0 for none)."""
 
     __slots__ = (
         "_gzip",
         "_identity",
-        "asked_at",
         "entry",
         "etag",
         "kept",
@@ -57,8 +56,7 @@ class Ready:
         self._gzip = (*common, (b"Content-Encoding", b"gzip"), (b"Content-Length", b"%d" % len(entry.gzip)))
         self.served = False
         self.outdated = False
-        self.kept = False
-        self.asked_at = 0.0
+        self.kept = 0
         self.reported_at = 0.0
 
     @property

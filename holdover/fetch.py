@@ -146,6 +146,8 @@ class Fetcher:
                 headers = (*kept, ("Retry-After", str(max(1, round(left)))))
                 return Refused(replace(self._held_with, headers=headers), "the provider asked for a pause")
             return Failed("the provider asked for a pause", retry_after=left)
+        if (left := self._rate.wait(now)) > self._limits.timeout_s:
+            return Failed("more is asked than the provider's rate limit allows", retry_after=left)
         if (left := self._breaker.wait(now)) > 0:
             return Failed("the provider fails and is left alone for a moment", retry_after=left)
         return None

@@ -20,6 +20,10 @@ class Rate:
         """Whether a call could start now without delaying one that was promised a start."""
         return self._level(now) >= 1
 
+    def wait(self, now: float) -> float:
+        """In how many seconds the next call could start."""
+        return max(0.0, (1 - self._level(now)) / self.rate)
+
     def take(self, now: float) -> float:
         """Promises one start; returns in how many seconds. Promises are kept in order."""
         level = self._level(now) - 1

@@ -139,7 +139,7 @@ class HotTier:
         return None
 
     def _replaced(self, old: Ready, new: Ready) -> None:
-        new.asked_at, new.reported_at, new.kept = old.asked_at, old.reported_at, old.kept
+        new.reported_at, new.kept = old.reported_at, old.kept
         entry, now = new.entry, self._clock()
         upstream = entry.request.provider
         self._metrics.refresh.objects.labels(upstream, "read" if old.served else "unread").inc()

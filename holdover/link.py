@@ -18,7 +18,8 @@ class LinkDown(Exception):
 
 
 class Link:
-    """Make and close it inside the event loop that uses it. `up` tells whether the last exchange worked."""
+    """Make and close it inside the event loop that uses it. `up` tells whether the last exchange worked;
+    `generation` counts how often it came up: what an earlier sidecar was told, a later one may not know."""
 
     def __init__(self, socket: Path) -> None:
         self._session = aiohttp.ClientSession(
@@ -28,6 +29,7 @@ class Link:
         )
         self._down = asyncio.Event()
         self._down.set()
+        self.generation = 0
 
     @property
     def up(self) -> bool:
@@ -69,7 +71,9 @@ class Link:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError) as error:
             self._down.set()
             raise LinkDown from error
-        self._down.clear()
+        if not self.up:
+            self.generation += 1
+            self._down.clear()
         return declined
 
     async def _ask(self, canonical: CanonicalRequest, newer_than: float) -> Filled:

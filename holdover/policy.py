@@ -45,7 +45,8 @@ def decide(route: RouteSettings, entry: Entry, now: float, *, refreshing: bool) 
     nobody needs to wait for it. Otherwise an answer past its window may be older than the route promises by any
     amount, and the provider is asked first."""
     elapsed = age(entry, now)
-    ttl = route.window_s - elapsed
+    # The window is about holdover's own asking; what a provider's own cache had aged before is in `elapsed` alone.
+    ttl = route.window_s - (now - entry.requested_at)
     if from_the_future(entry, now):
         return Expired(usable=False)
     if ttl > 0:

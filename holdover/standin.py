@@ -135,19 +135,18 @@ class StandIn:
                 self._metrics.runtime.degraded.labels("sidecar").set(1)
             for key in reported:
                 if (ready := self._hot.get(key)) is not None:
-                    ready.kept = key not in declined
-                    if key in declined:
-                        ready.reported_at = 0.0
+                    ready.kept = 0 if key in declined else self._link.generation
             await asyncio.sleep(REPORT_INTERVAL_S)
 
     def _decide(self, cacheable: Cacheable, ready: Ready, now: float) -> Fresh | Stale | Expired:
         route = cacheable.route.settings
-        refreshing = ready.kept and self._link.up and ready.asked_at + route.idle_after_s > now
+        told = ready.kept == self._link.generation and ready.reported_at + route.idle_after_s > now
+        refreshing = told and self._link.up
         return decide(route, ready.entry, now, refreshing=refreshing)
 
     def _asked(self, cacheable: Cacheable, ready: Ready, now: float) -> None:
-        ready.asked_at = now
-        if now - ready.reported_at > cacheable.route.settings.idle_after_s / 4:
+        told = ready.kept == self._link.generation
+        if not told or now - ready.reported_at > cacheable.route.settings.idle_after_s / 4:
             ready.reported_at = now
             self._to_report[cacheable.canonical.key] = cacheable.canonical
 
@@ -206,14 +205,15 @@ class StandIn:
         return answer
 
     async def _obtain(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
-        kept = True
+        kept, told_at = self._link.generation, self._clock()
         try:
             filled = await self._link.fill(canonical, newer_than)
         except LinkDown:
-            kept = False
+            kept = 0
             filled = await self._filler.fill(canonical, newer_than, "client")
         if isinstance(filled.result, Fetched) and (ready := self._hot.put(filled.result.entry)) is not None:
-            ready.kept = kept
+            # A question is demand too: the sidecar keeps fresh what it was asked to fetch.
+            ready.kept, ready.reported_at = kept, told_at
         return filled
 
     def _count(

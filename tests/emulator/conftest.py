@@ -44,9 +44,7 @@ class Server:
 
     def get(self, path: str, /, **headers: str) -> Reply:
         """One GET on a connection of its own; without headers nothing but Host is sent."""
-        return self.send(
-            "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()}
-        )
+        return self.send("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     def send(self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Reply:
         connection = http.client.HTTPConnection(self.address, timeout=5)

@@ -158,10 +158,7 @@ def test_odds_of_one_event(ask: Ask) -> None:
 
 def test_odds_of_one_event_cost_the_markets_returned(ask: Ask, board: Board) -> None:
     event, bare = next(
-        (event, span)
-        for event in board.sports["soccer_epl"]
-        for span in event.spans
-        if span.end - span.first == 1
+        (event, span) for event in board.sports["soccer_epl"] for span in event.spans if span.end - span.first == 1
     )
     path = f"{EPL}/events/{event.event.id}/odds"
     assert ask(f"{path}?bookmakers={bare.book.key}&{ALL}").cost == 1

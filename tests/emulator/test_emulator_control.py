@@ -12,9 +12,7 @@ from scripts.emulator.stats import MAX_SHAPES, OTHER, Stats
 
 def test_a_change_leaves_the_other_settings_alone() -> None:
     before = Settings(rate=7)
-    after = changed(
-        before, {"quota": 3, "fault": {"kind": "status", "status": 429}, "cache_control": "no-store"}
-    )
+    after = changed(before, {"quota": 3, "fault": {"kind": "status", "status": 429}, "cache_control": "no-store"})
     assert (after.rate, after.quota, after.cache_control) == (7, 3, "no-store")
     assert after.fault == Fault("status", 429)
     assert changed(after, {"fault": None, "cache_control": None}) == Settings(rate=7, quota=3)
@@ -49,9 +47,7 @@ def test_what_is_wrong_is_named(document: object, message: str) -> None:
 
 
 def test_an_unknown_setting_is_named_with_the_known_ones() -> None:
-    with pytest.raises(
-        ValueError, match=r"^unknown setting: speed; known: cache_control, etag, .*quota, rate$"
-    ):
+    with pytest.raises(ValueError, match=r"^unknown setting: speed; known: cache_control, etag, .*quota, rate$"):
         changed(Settings(), {"speed": 1})
 
 

@@ -69,6 +69,4 @@ def test_a_walk_stays_within_reach() -> None:
 
 
 def test_laying_costs_more_than_backing() -> None:
-    assert all(
-        lay > back for back, lay in zip(line("h2h", 3).prices(), line("h2h", 3).prices(lay=True), strict=True)
-    )
+    assert all(lay > back for back, lay in zip(line("h2h", 3).prices(), line("h2h", 3).prices(lay=True), strict=True))

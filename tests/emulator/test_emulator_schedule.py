@@ -39,9 +39,7 @@ def test_a_team_never_plays_itself() -> None:
     for sport in active_sports():
         assert len(sport.teams) % 2 == 0
         if sport.teams:
-            games = [
-                pairing(sport.teams, slot, generation) for slot in range(40) for generation in range(-2, 40)
-            ]
+            games = [pairing(sport.teams, slot, generation) for slot in range(40) for generation in range(-2, 40)]
             assert all(home != away for home, away in games)
 
 

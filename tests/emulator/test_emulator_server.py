@@ -19,6 +19,13 @@ QUOTA = ("x-requests-remaining", "x-requests-used", "x-requests-last")
 US = f"{EPL}/odds?regions=us&apiKey=k"
 
 
+def wait_for_active(server: Server, count: int) -> None:
+    deadline = time.monotonic() + 2
+    while server.get("/_stats").json["active"] != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_quota_headers_report_each_call_free_ones_included(server: Server) -> None:
     paid = server.get(f"{EPL}/odds/?apiKey=k&regions=us,uk&markets=h2h,spreads,totals")
     assert (paid.status, [paid.headers[name] for name in QUOTA]) == (200, ["499994", "6", "6"])
@@ -68,9 +75,7 @@ def test_the_rate_is_limited_per_key(server: Server) -> None:
 
 def test_bodies_are_compressed_only_when_asked(server: Server) -> None:
     whole, packed = server.get(US), server.get(US, Accept_Encoding="gzip, deflate")
-    assert (
-        whole.headers["content-type"] == packed.headers["content-type"] == "application/json; charset=utf-8"
-    )
+    assert whole.headers["content-type"] == packed.headers["content-type"] == "application/json; charset=utf-8"
     assert "content-encoding" not in whole.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert len(json.loads(gzip.decompress(packed.body))) == len(whole.json) == 12
@@ -100,9 +105,7 @@ def test_served_prices_are_the_truth_of_their_revision(server: Server) -> None:
                 assert prices == expected[book["key"]]["totals"]
 
 
-@pytest.mark.parametrize(
-    "query", ["sport=nothing", "sport=soccer_epl&tick=99999999", "sport=soccer_epl&tick=x"]
-)
+@pytest.mark.parametrize("query", ["sport=nothing", "sport=soccer_epl&tick=99999999", "sport=soccer_epl&tick=x"])
 def test_there_is_no_truth_of_what_is_not_held(server: Server, query: str) -> None:
     assert server.get(f"/_truth?{query}").status == 404
 
@@ -195,9 +198,7 @@ def test_fault_hang_lasts_until_the_client_leaves(server: Server) -> None:
         connection.getresponse()
     assert server.get("/_stats").json["active"] == 1
     connection.close()
-    deadline = time.monotonic() + 2
-    while server.get("/_stats").json["active"] and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for_active(server, 0)
     assert server.get("/_stats").json["by_status"] == {"cancelled": 1}
 
 
@@ -239,6 +240,7 @@ def test_a_signal_stops_the_server_at_once_even_with_hanging_requests(
     server.control(fault={"kind": "hang"})
     connection = http.client.HTTPConnection(server.address, timeout=5)
     connection.request("GET", US)
+    wait_for_active(server, 1)
     began = time.monotonic()
     server.process.send_signal(number)
     assert server.process.wait(timeout=5) == 0
