@@ -31,31 +31,21 @@ def at_least(low: float, kind: Callable[[str], float], above: bool = False) -> C
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m scripts.emulator", description="An emulated odds provider."
-    )
+    made = argparse.ArgumentParser(prog="python -m scripts.emulator", description="An emulated odds provider.")
     made.add_argument("--host", default="127.0.0.1")
     made.add_argument("--port", type=int, default=0, help="0 takes a free port")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--latency-p50-ms", type=at_least(0, float), default=150.0, help="0 adds no latency")
     made.add_argument("--latency-p95-ms", type=at_least(0, float), default=700.0)
-    made.add_argument(
-        "--rate", type=at_least(0, int), default=30, help="requests per second and key; 0: no limit"
-    )
+    made.add_argument("--rate", type=at_least(0, int), default=30, help="requests per second and key; 0: no limit")
     made.add_argument("--quota", type=at_least(0, int), default=500_000, help="credits per key")
     made.add_argument("--tick-s", type=at_least(0, float, above=True), default=1.0)
     made.add_argument("--events", type=at_least(0, int), default=12, help="events per sport")
-    made.add_argument(
-        "--refresh-s", type=at_least(0, float, above=True), default=10.0, help="reading of a book"
-    )
-    made.add_argument(
-        "--volatility", type=at_least(0, float), default=1.0, help="multiplies every price move"
-    )
+    made.add_argument("--refresh-s", type=at_least(0, float, above=True), default=10.0, help="reading of a book")
+    made.add_argument("--volatility", type=at_least(0, float), default=1.0, help="multiplies every price move")
     made.add_argument("--credential", action="append", default=[], metavar="KEY", help="valid key; none: any")
     made.add_argument("--etag", action="store_true", help="ETag and 304, which the real provider lacks")
-    made.add_argument(
-        "--max-age", type=at_least(0, int), metavar="N", help="adds Cache-Control: public, max-age=N"
-    )
+    made.add_argument("--max-age", type=at_least(0, int), metavar="N", help="adds Cache-Control: public, max-age=N")
     return made
 
 

@@ -101,9 +101,7 @@ def candidates(board: Board, sport: str) -> Iterable[EventBoard]:
     """The events of a sport; `upcoming` is everything in play and the next eight, outrights left out."""
     if sport != UPCOMING:
         return board.sports.get(sport, ())
-    boards = [
-        found for boards in board.sports.values() for found in boards if not found.event.sport.has_outrights
-    ]
+    boards = [found for boards in board.sports.values() for found in boards if not found.event.sport.has_outrights]
     boards.sort(key=lambda found: order(found.event))
     started = sum(found.event.commence <= board.at for found in boards)
     return boards[: started + UPCOMING_AHEAD]

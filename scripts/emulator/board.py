@@ -86,9 +86,7 @@ def following(world: World, board: Board) -> Board:
     return Board(tick, now, sports)
 
 
-def relisted(
-    world: World, sport: Sport, events: tuple[EventBoard, ...], now: float
-) -> tuple[EventBoard, ...]:
+def relisted(world: World, sport: Sport, events: tuple[EventBoard, ...], now: float) -> tuple[EventBoard, ...]:
     if all(now < board.event.ends for board in events):
         return events
     kept = {board.event.id: board for board in events}

@@ -44,8 +44,6 @@ async def truncated(request: web.Request, whole: web.Response) -> web.StreamResp
 def garbled(whole: web.Response) -> web.Response:
     """The same status and headers around a body that is neither JSON nor UTF-8."""
     headers = {
-        name: value
-        for name, value in whole.headers.items()
-        if name not in ("Content-Encoding", "Content-Length")
+        name: value for name, value in whole.headers.items() if name not in ("Content-Encoding", "Content-Length")
     }
     return web.Response(status=whole.status, headers=headers, body=GARBAGE)

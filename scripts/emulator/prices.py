@@ -73,9 +73,7 @@ class Line:
     def prices(self, lay: bool = False) -> tuple[int, ...]:
         """American prices in the order of the names; laying costs two rungs more than backing."""
         extra = LAY_STEPS if lay else 0
-        return tuple(
-            price_at(base + shift + extra) for base, shift in zip(self.spec.rungs, self.shifts, strict=True)
-        )
+        return tuple(price_at(base + shift + extra) for base, shift in zip(self.spec.rungs, self.shifts, strict=True))
 
 
 def moved(line: Line, tick: int, rng: random.Random) -> Line:
@@ -104,9 +102,7 @@ def opening_lines(event: Event, books: tuple[Book, ...], rng: random.Random) -> 
 
 
 def specs(event: Event, book: Book, fair: list[float], margin: float, rng: random.Random) -> list[LineSpec]:
-    rungs = tuple(
-        RUNGS[min(990, round(1000 * chance * (1 + margin)))] + rng.randint(-1, 1) for chance in fair
-    )
+    rungs = tuple(RUNGS[min(990, round(1000 * chance * (1 + margin)))] + rng.randint(-1, 1) for chance in fair)
     if event.sport.has_outrights:
         return [LineSpec(book, "outrights", event.sport.teams, rungs)]
     teams = (event.home or "", event.away or "")

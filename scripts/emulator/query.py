@@ -116,9 +116,7 @@ def parse(where: Endpoint, pairs: Pairs) -> Query:
     if where.kind == "events":
         return query
     books, regions = selected_books(params)
-    return replace(
-        query, books=books, regions=regions, markets=markets(params, sport), american=odds_format(params)
-    )
+    return replace(query, books=books, regions=regions, markets=markets(params, sport), american=odds_format(params))
 
 
 def items(text: str) -> frozenset[str]:
@@ -167,9 +165,7 @@ def choice(params: Mapping[str, str], name: str, values: tuple[str, str], code: 
     """Whether the second of two values was chosen; the first is the default."""
     value = params.get(name) or values[0]
     if value not in values:
-        raise RefusedError(
-            422, code, f"Invalid {name} parameter: {value}. Must be {values[0]} or {values[1]}"
-        )
+        raise RefusedError(422, code, f"Invalid {name} parameter: {value}. Must be {values[0]} or {values[1]}")
     return value == values[1]
 
 
@@ -203,9 +199,7 @@ def window(params: Mapping[str, str]) -> tuple[int | None, int | None]:
     after = instant(params.get("commenceTimeFrom", ""), "INVALID_COMMENCE_TIME_FROM")
     before = instant(params.get("commenceTimeTo", ""), "INVALID_COMMENCE_TIME_TO")
     if after is not None and before is not None and after > before:
-        raise RefusedError(
-            422, "INVALID_COMMENCE_TIME_RANGE", "commenceTimeFrom is later than commenceTimeTo"
-        )
+        raise RefusedError(422, "INVALID_COMMENCE_TIME_RANGE", "commenceTimeFrom is later than commenceTimeTo")
     return after, before
 
 

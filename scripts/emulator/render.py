@@ -125,6 +125,4 @@ def score_list(event: Event, now: float) -> list[dict[str, str]]:
     digest = hashlib.blake2b(event.id.encode(), digest_size=2).digest()
     final = [event.sport.total / 2 * (0.5 + byte / 255) for byte in digest]
     names = (event.home, event.away)
-    return [
-        {"name": str(name), "score": str(round(end * share))} for name, end in zip(names, final, strict=True)
-    ]
+    return [{"name": str(name), "score": str(round(end * share))} for name, end in zip(names, final, strict=True)]

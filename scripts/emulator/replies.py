@@ -12,9 +12,7 @@ JSON = "application/json; charset=utf-8"
 
 
 def plain(document: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        status=status, body=dumps(document), headers={"Content-Type": JSON, **(headers or {})}
-    )
+    return web.Response(status=status, body=dumps(document), headers={"Content-Type": JSON, **(headers or {})})
 
 
 def refused(refusal: RefusedError, headers: dict[str, str] | None = None) -> web.Response:

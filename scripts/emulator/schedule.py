@@ -94,8 +94,7 @@ def generation_at(world: World, sport: Sport, slot: int, now: float) -> int:
 def listed(world: World, sport: Sport, now: float) -> list[Event]:
     """Events in play or ahead, in provider order."""
     found = [
-        event_of(world, sport, slot, generation_at(world, sport, slot, now))
-        for slot in range(slots(world, sport))
+        event_of(world, sport, slot, generation_at(world, sport, slot, now)) for slot in range(slots(world, sport))
     ]
     return sorted(found, key=order)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from scripts.emulator.answers import UPCOMING_AHEAD, Answer, Memo
-from scripts.emulator.board import Board, following, prices_of
-from scripts.emulator.catalog import BOOKS, FEATURED
+from scripts.emulator.answers import UPCOMING_AHEAD, Answer, Memo, compose
+from scripts.emulator.board import Board, Timeline, following, prices_of
+from scripts.emulator.catalog import BOOKS, FEATURED, HOUR
 from scripts.emulator.prices import decimal_price
-from scripts.emulator.query import RefusedError, endpoint, parse
+from scripts.emulator.query import Endpoint, RefusedError, endpoint, parse
 from scripts.emulator.render import iso
 from scripts.emulator.schedule import World
 
@@ -179,6 +179,16 @@ def test_upcoming_is_everything_in_play_and_the_next_eight(ask: Ask, board: Boar
     assert len(ahead) == UPCOMING_AHEAD
     assert len(events) > len(ahead)
     assert len({event["sport_key"] for event in events}) > 2
+
+
+def test_upcoming_leaves_outrights_out_even_in_play(world: World) -> None:
+    slow = World(world.seed, world.start, tick_s=12 * HOUR)
+    later = Timeline(slow).at(world.start + 96 * HOUR)
+    assert later.sports[GOLF.rpartition("/")[2]][0].event.in_play(later.at)
+    query = parse(Endpoint("odds", "upcoming"), (("regions", "us"),))
+    sports = {event["sport_key"] for event in json.loads(compose(slow, later, query).body)}
+    assert sports
+    assert GOLF.rpartition("/")[2] not in sports
 
 
 def test_outrights_have_no_teams(ask: Ask) -> None:
