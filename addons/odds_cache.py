@@ -62,6 +62,7 @@ class OddsCache:
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_metrics: Callable[[], object] = lambda: None
         self.closed: asyncio.Task[None] | None = None
+        self.serving = False
 
     # Life cycle. The hooks that mitmproxy calls on a reloaded script must be synchronous.
 
@@ -91,7 +92,7 @@ class OddsCache:
         self._metrics.prepare(config.rules)
         took_over(config, self._metrics.runtime)
         self._standin = standin = StandIn(config, store, self._metrics)
-        self._serve_metrics(config)
+        self.serving = self._serve_metrics(config)
         for job in (
             standin.report_demand(),
             standin.follow_store(),
@@ -109,13 +110,13 @@ class OddsCache:
         if self._standin is not None:
             await self._standin.close()
 
-    def _serve_metrics(self, config: Config) -> None:
+    def _serve_metrics(self, config: Config) -> bool:
         host, port = split_address(config.settings.proxy.metrics)
         try:
             server, thread = start_http_server(port, host, registry=self._metrics.registry)
         except OSError as error:
             logger.error("metrics cannot be served on %s: %s", config.settings.proxy.metrics, error.strerror)  # noqa: TRY400
-            return
+            return False
 
         def stop() -> None:
             server.shutdown()
@@ -123,6 +124,7 @@ class OddsCache:
             thread.join()
 
         self._stop_metrics = stop
+        return True
 
     async def _follow_config(self, standin: StandIn) -> None:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):

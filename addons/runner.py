@@ -5,6 +5,7 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Callable
 
 from mitmproxy import options
 from mitmproxy.addons import core, errorcheck, next_layer, proxyserver, tlsconfig
@@ -15,6 +16,18 @@ from holdover.config import Config
 from .odds_cache import OddsCache
 
 
+class _Announcer:
+    """Last in the chain: when `running` comes here, mitmproxy listens and the addon has started or failed to."""
+
+    def __init__(self, addon: OddsCache, ready: Callable[[], None]) -> None:
+        self._addon = addon
+        self._ready = ready
+
+    def running(self) -> None:
+        if self._addon.serving:
+            self._ready()
+
+
 def modes(config: Config) -> list[str]:
     """mitmproxy's mode specifications. The reverse target is never called: every flow is answered, sent to its
     provider's origin, or refused."""
@@ -23,7 +36,7 @@ def modes(config: Config) -> list[str]:
     return reverse + [f"regular@{address}" for address in proxy.regular]
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, ready: Callable[[], None]) -> None:
     config.ca_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mitmproxy tells of every connection at INFO.
     logging.getLogger("mitmproxy").setLevel(logging.WARNING)
@@ -36,6 +49,7 @@ async def _serve(config: Config) -> None:
         proxyserver.Proxyserver(),
         next_layer.NextLayer(),
         tlsconfig.TlsConfig(),
+        _Announcer(addon, ready),
     )
     settings = {
         "mode": modes(config),
@@ -59,6 +73,6 @@ async def _serve(config: Config) -> None:
             await addon.closed
 
 
-def main(config: Config) -> None:
-    """Runs the proxy until SIGTERM or SIGINT. Exits with status 1 when it cannot start."""
-    asyncio.run(_serve(config))
+def main(config: Config, ready: Callable[[], None]) -> None:
+    """Runs the proxy until SIGTERM or SIGINT; calls `ready` once it listens. Exits with status 1 when it cannot."""
+    asyncio.run(_serve(config, ready))

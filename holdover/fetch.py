@@ -8,9 +8,9 @@ import random
 import ssl
 import time
 import zlib
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,8 +23,9 @@ from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.gate import Breaker, Rate, retry_after
 from holdover.key import CanonicalRequest
 from holdover.metrics import Effect, Trigger, UpstreamMetrics
-from holdover.policy import refusal
+from holdover.policy import content_refusal, provider_trouble, refusal
 from holdover.rules import Provider, Route
+from holdover.settings import RouteSettings
 
 # Not kept: what describes one message or one connection, and cookies, which are for one client.
 _NOT_STORED = frozenset("content-length content-encoding age set-cookie set-cookie2 accept-ranges".split())
@@ -42,10 +43,12 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A complete answer of the provider that must not be stored; clients who wait get it verbatim."""
+    """A complete answer of the provider that must not be stored. With `trouble` it says nothing about what was
+    asked for, so a good stored answer is better; otherwise clients who wait get it verbatim."""
 
     response: Response
     reason: str
+    trouble: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,9 @@ class Fetcher:
             if self._held_with is not None:
                 kept = [(n, v) for n, v in self._held_with.headers if n.lower() != "retry-after"]
                 headers = (*kept, ("Retry-After", str(max(1, round(left)))))
-                return Refused(replace(self._held_with, headers=headers), "the provider asked for a pause")
+                return Refused(
+                    replace(self._held_with, headers=headers), "the provider asked for a pause", trouble=True
+                )
             return Failed("the provider asked for a pause", retry_after=left)
         if (left := self._rate.wait(now)) > self._limits.timeout_s:
             return Failed("more is asked than the provider's rate limit allows", retry_after=left)
@@ -219,12 +224,12 @@ class Fetcher:
         if response.status == 304 and previous is not None:
             return Fetched(_confirmed(previous, response, moment), "not_modified")
         if (reason := refusal(route.settings, response)) is not None:
-            return Refused(response, reason)
-        # zlib lets other threads run; a large board would hold up the loop for milliseconds.
-        run: Callable[..., Awaitable[tuple[bytes, bytes]]] = (
-            asyncio.to_thread if len(response.body) > _THREAD_FROM_BYTES else _at_once
-        )
-        codings = await run(_codings, response, self._limits.max_body_bytes)
+            return Refused(response, reason, trouble=provider_trouble(response.status))
+        read = partial(_read, route.settings, response, self._limits.max_body_bytes)
+        # Off the loop, which a large board would hold up for milliseconds.
+        codings = await asyncio.to_thread(read) if len(response.body) > _THREAD_FROM_BYTES else read()
+        if isinstance(codings, str):
+            return Refused(response, codings, trouble=True)
         entry = _entry(canonical, response, codings, moment)
         if previous is not None and previous.revision == entry.revision:
             same = replace(entry, identity=previous.identity, gzip=previous.gzip)
@@ -332,6 +337,12 @@ def _stored_fields(headers: Headers) -> Headers:
     return tuple(field for field in end_to_end(headers) if field[0].lower() not in _NOT_STORED)
 
 
+def _read(route: RouteSettings, response: Response, limit: int) -> tuple[bytes, bytes] | str:
+    """The body in both codings, or why its content must not be stored."""
+    codings = _codings(response, limit)
+    return content_refusal(route, header(response.headers, "content-type"), codings[0]) or codings
+
+
 def _codings(response: Response, limit: int) -> tuple[bytes, bytes]:
     """The body as (identity, gzip)."""
     coding = elements(header(response.headers, "content-encoding"))
@@ -349,10 +360,6 @@ def _codings(response: Response, limit: int) -> tuple[bytes, bytes]:
     if not inflater.eof or inflater.unused_data:
         raise _UnusableBody("a gzip body that broke off")
     return identity, response.body
-
-
-async def _at_once[*A, R](call: Callable[[*A], R], *arguments: *A) -> R:
-    return call(*arguments)
 
 
 def _age(response: Response) -> float:

@@ -260,6 +260,7 @@ class Metrics:
                     self.client.requests.labels(name, route, outcome, "2xx")
                 for trigger in TRIGGERS:
                     self.upstream.requests.labels(name, route, trigger, "2xx")
+            self.refresh.keys.labels(name)
             self.client.saved.labels(name)
             self.client.added.labels(name)
         for dependency in ("sidecar", "store"):

@@ -3,6 +3,7 @@
 The route's window sets the freshness lifetime ("in accordance with an out-of-band contract", RFC 9111 section
 4.2.4). It sets nothing else: no-store and private hold unless the route names them in `override`."""
 
+import json
 from dataclasses import dataclass
 
 from holdover.entry import Entry
@@ -88,6 +89,20 @@ def refusal(route: RouteSettings, response: Response) -> str | None:
         header(response.headers, "transfer-encoding")
     ):
         return "its end is not marked"
+    return None
+
+
+def content_refusal(route: RouteSettings, content_type: str | None, identity: bytes) -> str | None:
+    """Why this content must not be stored: the route promises JSON and it is none."""
+    if route.content == "any":
+        return None
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        return "not said to be JSON"
+    try:
+        json.loads(identity)
+    except (ValueError, RecursionError):
+        return "not the JSON that it is said to be"
     return None
 
 

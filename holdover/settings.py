@@ -206,6 +206,11 @@ class RouteSettings(Table):
     headers: list[FieldName] = Field(
         default=[], description="Request header fields that are part of the key and sent upstream."
     )
+    content: Literal["json", "any"] = Field(
+        default="json",
+        description="What is stored: only answers that say they are JSON and are it, or anything. A maintenance page "
+        "with status 200 is not odds.",
+    )
     override: list[Literal["no-store", "private"]] = Field(
         default=[], description="Cache-Control directives of the provider that this route sets aside."
     )

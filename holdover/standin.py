@@ -19,7 +19,7 @@ from holdover.hot import HotTier
 from holdover.key import Cacheable, CanonicalRequest, Plan, plan
 from holdover.link import Link, LinkDown
 from holdover.metrics import Metrics, Outcome
-from holdover.policy import Expired, Fresh, Stale, age, decide, provider_trouble
+from holdover.policy import Expired, Fresh, Stale, age, decide
 from holdover.rules import CREDENTIAL_LIKE
 from holdover.store.base import Store, StoreError
 
@@ -184,11 +184,9 @@ class StandIn:
                     answer = ready.answer(wants, now, status)
                 self._count(cacheable, outcome, answer, started, ready, now)
                 return answer
-            case Refused(response, reason):
-                trouble = provider_trouble(response.status)
+            case Refused(response, reason, trouble):
                 detail = f'{status}; fwd-status={response.status}; detail="{reason}"'
                 answer = verbatim(response, detail, head=wants.head)
-                retry_after = None
             case Failed(reason, timed_out, retry_after):
                 trouble = True
                 detail = f'{status}; detail="{reason}"'

@@ -32,8 +32,9 @@ def encode_filled(filled: Filled) -> bytes:
     match filled.result:
         case Fetched(entry, effect):
             facts, body = {"kind": "fetched", "effect": effect}, encode(entry)
-        case Refused(response, reason):
-            facts = {"kind": "refused", "reason": reason, "status": response.status, "headers": response.headers}
+        case Refused(response, reason, trouble):
+            facts = {"kind": "refused", "reason": reason, "trouble": trouble}
+            facts |= {"status": response.status, "headers": response.headers}
             body = response.body
         case Failed(reason, timed_out, retry_after):
             facts = {"kind": "failed", "reason": reason, "timed_out": timed_out, "retry_after": retry_after}
@@ -59,8 +60,10 @@ def _result(facts: dict[str, object], body: bytes) -> FetchResult:
             if (entry := decode(body)) is None:
                 raise WireError("an entry of another version")
             return Fetched(entry, effect)
-        case {"kind": "refused", "reason": str(reason), "status": int(status), "headers": list(headers)}:
-            return Refused(Response(status, _pairs(headers), body), reason)
+        case {"kind": "refused", "reason": str(reason), "trouble": bool(trouble)}:
+            match facts:
+                case {"status": int(status), "headers": list(headers)}:
+                    return Refused(Response(status, _pairs(headers), body), reason, trouble)
         case {
             "kind": "failed",
             "reason": str(reason),

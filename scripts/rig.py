@@ -227,8 +227,8 @@ def write_house(folder: Path, origin: str, top: str = "", **settings: object) ->
 
 
 @contextmanager
-def running(house: House, *arguments: str, ready: str = "holdover is ready") -> Iterator[House]:
-    """`holdover up` on the house, until the block ends."""
+def running(house: House, *arguments: str, ready: str = " is ready") -> Iterator[House]:
+    """`holdover up` (or what `arguments` say) on the house, until the block ends."""
     arguments = arguments or ("up",)
     with house.log.open("w") as log:
         process = subprocess.Popen(

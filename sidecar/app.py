@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def admin_app(sidecar: Sidecar) -> web.Application:
     return app
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, ready: Callable[[], None]) -> None:
     try:
         store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
     except StoreError as error:
@@ -142,6 +142,7 @@ async def _serve(config: Config) -> None:
         jobs = (sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))
         tasks = [asyncio.create_task(job) for job in jobs]
         logger.info("the sidecar listens on %s", config.socket)
+        ready()
         await stop.wait()
         await cancel(tasks)
     await sidecar.close()
@@ -178,6 +179,6 @@ def _claim(path: Path) -> None:
         raise CannotStart(f"another sidecar answers on {path}; stop it first or configure another socket")
 
 
-def main(config: Config) -> None:
-    """Runs the sidecar until SIGTERM or SIGINT. Raises CannotStart."""
-    asyncio.run(_serve(config))
+def main(config: Config, ready: Callable[[], None]) -> None:
+    """Runs the sidecar until SIGTERM or SIGINT; calls `ready` once it listens. Raises CannotStart."""
+    asyncio.run(_serve(config, ready))

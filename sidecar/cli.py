@@ -13,12 +13,14 @@ from pathlib import Path
 from holdover import __version__
 from holdover.config import Config, ConfigError, load
 from holdover.entry import Entry
-from holdover.settings import split_address
 from holdover.store.base import StoreError
 from holdover.store.disk import DiskStore
 
 from . import app, explain
-from .supervise import Supervisor, listens
+from .supervise import Program, Supervisor
+
+type Main = Callable[[Config, Callable[[], None]], None]
+"""Runs one process in the foreground; calls its second argument once it serves."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -81,11 +83,11 @@ def _load(options: argparse.Namespace) -> Config:
     return load(options.config, os.environ)
 
 
-def _proxy_main() -> Callable[[Config], None]:
+def _proxy_main() -> Main:
     """`main` of the proxy. By name: the two process folders do not import one another, and `addons` is
     `holdover.addons` once installed."""
     package = (__package__ or "").removesuffix("sidecar")
-    run: Callable[[Config], None] = importlib.import_module(f"{package}addons.runner").main
+    run: Main = importlib.import_module(f"{package}addons.runner").main
     return run
 
 
@@ -93,33 +95,32 @@ def _up(options: argparse.Namespace) -> int:
     config = _load(options)
     proxy_main = _proxy_main()
     proxy = config.settings.proxy
-    first = split_address((proxy.reverse + proxy.regular)[0])
-    doors: dict[str, tuple[str, int] | Path] = {"sidecar": config.socket, "proxy": first}
-    programs = {
-        "sidecar": lambda: _as_program(app.main, config),
-        "proxy": lambda: _as_program(proxy_main, config),
-    }
-    supervisor = Supervisor(programs, lambda name: listens(doors[name]), config.socket.parent)
+    programs = {"sidecar": _program(app.main, config), "proxy": _program(proxy_main, config)}
+    supervisor = Supervisor(programs, config.socket.parent)
     kinds = [f"reverse {a}" for a in proxy.reverse] + [f"regular {a}" for a in proxy.regular]
     return supervisor.run(f"holdover is ready: {', '.join(kinds)}")
 
 
-def _as_program(run: Callable[[Config], None], config: Config) -> None:
-    """A child's main: a failure to start is a sentence and status 1 here too."""
-    try:
-        run(config)
-    except (StoreError, app.CannotStart) as error:
-        print(f"holdover: {error}", file=sys.stderr)
-        sys.exit(1)
+def _program(run: Main, config: Config) -> Program:
+    """For the supervisor: a failure to start is a sentence and status 1 here too."""
+
+    def program(ready: Callable[[], None]) -> None:
+        try:
+            run(config, ready)
+        except (StoreError, app.CannotStart) as error:
+            print(f"holdover: {error}", file=sys.stderr)
+            sys.exit(1)
+
+    return program
 
 
 def _proxy(options: argparse.Namespace) -> int:
-    _proxy_main()(_load(options))
+    _proxy_main()(_load(options), lambda: print("the proxy is ready", flush=True))
     return 0
 
 
 def _sidecar(options: argparse.Namespace) -> int:
-    app.main(_load(options))
+    app.main(_load(options), lambda: print("the sidecar is ready", flush=True))
     return 0
 
 

@@ -8,22 +8,25 @@ import logging
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 FIRST_DELAY_S = 0.05
 LAST_DELAY_S = 5.0
 SETTLED_S = 10.0
 STOP_S = 10.0
-POLL_S = 0.1
+POLL_S = 0.05
 _PR_SET_PDEATHSIG = 1
+
+type Program = Callable[[Callable[[], None]], None]
+"""A main function; it calls its argument once it serves."""
 
 logger = logging.getLogger("holdover.supervisor")
 
@@ -31,26 +34,23 @@ logger = logging.getLogger("holdover.supervisor")
 @dataclass(slots=True)
 class _Child:
     name: str
-    run: Callable[[], None]
+    run: Program
+    ready: Event
     process: ForkProcess | None = None
     started_at: float = 0.0
     deaths: int = 0
     start_at: float = 0.0
-    was_ready: bool = field(default=False)
 
 
 class Supervisor:
-    """Keeps `programs` (name to main function) running. `ready` tells whether one of them is at work; a program that
-    dies before it was ever ready cannot start, and ends everything."""
+    """Keeps `programs` running, each by its name. One that ends before it was ever ready cannot start, and that ends
+    everything."""
 
-    def __init__(
-        self, programs: Mapping[str, Callable[[], None]], ready: Callable[[str], bool], run_folder: Path
-    ) -> None:
-        self._children = [_Child(name, run) for name, run in programs.items()]
-        self._ready = ready
+    def __init__(self, programs: Mapping[str, Program], run_folder: Path) -> None:
+        self._fork = multiprocessing.get_context("fork")
+        self._children = [_Child(name, run, self._fork.Event()) for name, run in programs.items()]
         self._folder = run_folder
         self._stopping = False
-        self._fork = multiprocessing.get_context("fork")
 
     def run(self, announce: str) -> int:
         """Until SIGTERM or SIGINT. Prints `announce` once all are ready. Returns the exit status."""
@@ -64,9 +64,7 @@ class Supervisor:
             if not self._bury():
                 self._end()
                 return 1
-            for child in self._children:
-                child.was_ready = child.was_ready or (child.process is not None and self._ready(child.name))
-            if not announced and all(child.was_ready for child in self._children):
+            if not announced and all(child.ready.is_set() for child in self._children):
                 announced = True
                 print(announce, flush=True)  # noqa: T201
         self._end()
@@ -80,7 +78,7 @@ class Supervisor:
         for child in self._children:
             if child.process is None and now >= child.start_at:
                 child.started_at = now
-                child.process = self._fork.Process(target=_become, args=(child.name, child.run, os.getpid()))
+                child.process = self._fork.Process(target=_become, args=(child, os.getpid()))
                 child.process.start()
                 (self._folder / f"{child.name}.pid").write_text(f"{child.process.pid}\n")
 
@@ -94,7 +92,7 @@ class Supervisor:
             child.process = None
             if self._stopping:
                 continue
-            if not child.was_ready:
+            if not child.ready.is_set():
                 logger.error("the %s cannot start (exit status %s)", child.name, status)
                 return False
             child.deaths = 0 if now - child.started_at > SETTLED_S else child.deaths + 1
@@ -119,30 +117,14 @@ class Supervisor:
             (self._folder / f"{child.name}.pid").unlink(missing_ok=True)
 
 
-def listens(address: tuple[str, int] | Path) -> bool:
-    """Whether something accepts connections there."""
-    family, target = (socket.AF_UNIX, str(address)) if isinstance(address, Path) else (None, address)
-    try:
-        if family is None:
-            assert isinstance(target, tuple)
-            socket.create_connection(target, timeout=0.5).close()
-        else:
-            with socket.socket(family) as probe:
-                probe.settimeout(0.5)
-                probe.connect(target)
-    except OSError:
-        return False
-    return True
-
-
-def _become(name: str, run: Callable[[], None], parent: int) -> None:
+def _become(child: _Child, parent: int) -> None:
     """In the forked child: a process of its own that does not outlive the supervisor."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     with suppress(OSError):
-        Path("/proc/self/comm").write_text(f"holdover-{name}")
+        Path("/proc/self/comm").write_text(f"holdover-{child.name}")
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(1)
-    run()
+    child.run(child.ready.set)

@@ -22,6 +22,20 @@ from holdover.store.changes import ChangeFile
 
 LOCK_TIMEOUT_S = 1.0
 _RAW = 1  # diskcache.core.MODE_RAW
+# What SQLite says when the files are good but cannot be used now; any other error of a statement that always worked
+# means that the database is damaged.
+_NO_DAMAGE = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_MISUSE,
+    )
+)
 _DATABASE_FILES = ("cache.db", "cache.db-wal", "cache.db-shm")
 
 
@@ -167,9 +181,11 @@ class DiskStore:
             cache = self._cache
             try:
                 return operation(cache)
-            except (diskcache.Timeout, sqlite3.OperationalError) as error:
-                raise StoreError(f"the cache in {self.folder} does not answer: {error or 'locked'}") from error
+            except diskcache.Timeout as error:
+                raise StoreError(f"the cache in {self.folder} is locked by another process") from error
             except sqlite3.DatabaseError as error:
+                if _primary_code(error) in _NO_DAMAGE:
+                    raise StoreError(f"the cache in {self.folder} does not answer: {error}") from error
                 if attempt == 2:
                     raise StoreError(f"the cache in {self.folder} stays damaged: {error}") from error
                 if cache is self._cache:
@@ -210,6 +226,10 @@ def _read(cache: Any, key: str) -> Entry | None:
         return None
     entry = decode(data) if data is not None else None
     return entry if entry is not None and entry.key == key else None
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -1,0 +1,112 @@
+"""A provider that fails: stale answers within the limit; past it its own answer or an honest error, never old odds."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from scripts.rig import Emulator, House, emulator, running, wait_for, write_house
+from tests.faults.load import Load, ask
+
+LIMIT_S = 4
+DOWN = [
+    pytest.param({"kind": "status", "status": 503, "body": "down"}, 503, id="503"),
+    pytest.param(
+        {"kind": "status", "status": 401, "body": '{"error_code": "OUT_OF_USAGE_CREDITS"}'}, 401, id="quota"
+    ),
+    pytest.param({"kind": "reset"}, 502, id="reset"),
+    pytest.param({"kind": "truncate"}, 502, id="truncate"),
+    pytest.param({"kind": "hang"}, 504, id="hang"),
+]
+
+
+def ages(load: Load) -> list[float]:
+    return [one.at - one.generated_at for one in load.answers if one.status == 200 and one.generated_at]
+
+
+@pytest.fixture
+def failing(provider):
+    """`failing(fault)` until the test ends."""
+    yield lambda fault: provider.control(fault=fault)
+    provider.control(fault=None)
+
+
+@pytest.mark.parametrize(("fault", "status"), DOWN)
+def test_stale_within_the_limit_then_the_truth(brittle, failing, fault, status):
+    with Load(brittle.ports["reverse"]).on() as load:
+        load.until_newer()
+        failing(fault)
+        wait_for(lambda: any(one.status == status for one in load.failures()), 20)
+        failing(None)
+        load.until_newer(20)
+    assert max(ages(load)) < LIMIT_S + 0.5
+    assert any("detail" in one.cache for one in load.answers if one.status == 200)
+    # While the breaker is open nobody asks the provider, and 503 with Retry-After says so.
+    assert {one.status for one in load.failures()} <= {status, 503}
+    assert load.backwards() == 0
+    if fault["kind"] == "status":
+        assert any(one.message == fault["body"].encode() for one in load.failures())
+
+
+def test_a_200_that_is_no_json_never_takes_the_place_of_odds(brittle, failing):
+    with Load(brittle.ports["reverse"]).on() as load:
+        load.until_newer()
+        failing({"kind": "garbage"})
+        wait_for(
+            lambda: any("not the JSON" in one.cache and "fwd-status=200" in one.cache for one in load.answers), 20
+        )
+        failing(None)
+        load.until_newer(20)
+    assert max(ages(load)) < LIMIT_S + 0.5
+
+
+def test_a_failing_leader_hangs_nobody(brittle, failing):
+    """Many clients on a cold key while the provider breaks every connection: all get an answer."""
+    failing({"kind": "reset"})
+    with Load(brittle.ports["reverse"], clients=30, target="/v4/sports/soccer_epl/odds?regions=au").on() as load:
+        wait_for(lambda: all(load.seen), 20)
+    assert {one.status for one in load.answers} <= {502, 503}
+    assert not [one for one in load.answers if one.error]
+
+
+def test_a_pause_that_the_provider_asks_for_is_kept(brittle, provider, failing):
+    port = brittle.ports["reverse"]
+    wait_for(lambda: ask(port).status == 200)
+    failing({"kind": "status", "status": 429, "body": "slow down", "headers": {"Retry-After": "3"}})
+    first = ask(port, "/v4/sports/soccer_epl/odds?regions=us2")
+    assert (first.status, first.message) == (429, b"slow down")
+    asked = provider.stats()["requests"]
+    until = time.time() + 1.5
+    while time.time() < until:
+        assert ask(port, "/v4/sports/soccer_epl/odds?regions=us2").message == b"slow down"
+    assert provider.stats()["requests"] == asked
+    failing(None)
+    wait_for(lambda: ask(port, "/v4/sports/soccer_epl/odds?regions=us2").status == 200)
+
+
+@pytest.fixture
+def quiet(tmp_path) -> Iterator[tuple[Emulator, House]]:
+    """A provider that only this house calls, 5 times a second at most, for keys asked for in the last 3 s."""
+    with emulator(latency_p50_ms=60, latency_p95_ms=120, rate=0) as provider:
+        settings = {"rate_per_s": 5, "burst": 5, "timeout_s": 10, "idle_after_s": 3}
+        with running(write_house(tmp_path, provider.url, **settings)) as house:
+            yield provider, house
+
+
+def test_refreshes_keep_to_demand_and_to_the_rate_limit(quiet):
+    """20 keys a second are demanded, 5 allowed: refreshes fall behind, but a new key still gets its turn."""
+    provider, house = quiet
+    port, gauge = house.ports["reverse"], 'holdover_refresh_keys{upstream="odds"}'
+    for number in range(20):
+        ask(port, f"/v4/sports/soccer_epl/odds?regions=us&eventIds={number}")
+    provider.reset()
+    started = time.time()
+    wait_for(lambda: time.time() - started > 1.5)
+    assert ask(port, "/v4/sports/soccer_epl/odds?regions=uk").status == 200
+    assert provider.odds_requests() <= 5 * (time.time() - started) + 5 + 1
+    # Nobody asks any more: all is forgotten, and the provider left in peace.
+    wait_for(lambda: house.metrics("admin")[gauge] == 0, 20)
+    asked = provider.odds_requests()
+    resting = time.time()
+    wait_for(lambda: time.time() - resting > 2)
+    assert provider.odds_requests() == asked
