@@ -1,0 +1,113 @@
+"""Makes the README's reference tables from the code: `python -m scripts.reference` says whether they are up to date,
+with `--write` it brings them so."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from holdover import settings
+from holdover.metrics import Metrics
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("`config/holdover.toml`, `[proxy]`", settings.ProxySettings),
+    ("`config/holdover.toml`, `[sidecar]`", settings.SidecarSettings),
+    ("`config/holdover.toml`, `[store]`", settings.StoreSettings),
+    ("`config/holdover.toml`, `[hot]`", settings.HotSettings),
+    ("`config/holdover.toml`, `[upstream]`", settings.UpstreamSettings),
+    ("`config/providers/*.toml`", settings.ProviderSettings),
+    ("`config/providers/*.toml`, `[credential]`", settings.CredentialSettings),
+    ("`config/providers/*.toml`, `[limits]`", settings.LimitSettings),
+    ("`config/providers/*.toml`, `[quota]`", settings.QuotaSettings),
+    ("`config/providers/*.toml`, `[[routes]]`", settings.RouteSettings),
+)
+
+
+def configuration() -> str:
+    """A table per TOML table."""
+    return "\n\n".join(
+        f"**{title}**\n\n| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(_rows(model))
+        for title, model in TABLES
+    )
+
+
+def metrics() -> str:
+    """One table of all families, as scraped."""
+    rows = ["| name | type | labels | meaning |", "|---|---|---|---|"]
+    registry = Metrics().registry
+    for family in registry.collect():
+        if family.name.startswith("holdover_"):
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            labels = ", ".join(f"`{label}`" for label in _labels(registry, family.name))
+            rows.append(f"| `{family.name}{suffix}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(rows)
+
+
+def updated(text: str) -> str:
+    """`text` with what stands between the marks made anew."""
+    for mark, content in (("configuration", configuration()), ("metrics", metrics())):
+        begin, end = f"<!-- {mark}: begin -->\n", f"\n<!-- {mark}: end -->"
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
+            raise SystemExit(f"reference: the README lacks the marks of {mark!r}")
+        text = before + begin + content + end + after
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="update the README")
+    text = README.read_text(encoding="utf-8")
+    current = updated(text)
+    if parser.parse_args().write:
+        README.write_text(current, encoding="utf-8")
+    elif current != text:
+        print("the README's reference is out of date; run `python -m scripts.reference --write`", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _rows(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if field.description:
+            description = " ".join(field.description.split()).replace("|", "\\|")
+            yield f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {description} |"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None:
+        return "none"
+    text = str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+    return f"`{text}`"
+
+
+def _type(annotation: object) -> str:
+    if get_origin(annotation) is Literal:
+        return " or ".join(f'`"{value}"`' for value in get_args(annotation))
+    if get_origin(annotation) is list:
+        return f"list of {_type(get_args(annotation)[0])}"
+    if get_origin(annotation) is dict:
+        return "table of text"
+    plain = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and candidate in plain:
+            return plain[candidate]
+    return "text"
+
+
+def _labels(registry: object, name: str) -> tuple[str, ...]:
+    collector = registry._names_to_collectors.get(name)  # type: ignore[attr-defined]
+    return tuple(getattr(collector, "_labelnames", ()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
