@@ -58,6 +58,7 @@ class OddsCache:
     def __init__(self, config: Config | None = None, metrics: Metrics | None = None) -> None:
         self._config = config
         self._metrics = metrics or Metrics()
+        self._overhead = self._metrics.client.overhead.labels("request")
         self._standin: StandIn | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_metrics: Callable[[], object] = lambda: None
@@ -154,7 +155,12 @@ class OddsCache:
             return
         match standin.plan(request):
             case Cacheable() as cacheable:
-                flow.response = _response(await standin.answer(cacheable, wants_of(request)))
+                wants = wants_of(request)
+                if (answer := standin.hit(cacheable, wants, started)) is not None:
+                    flow.response = _response(answer)
+                    self._overhead.observe(time.perf_counter() - started)
+                else:
+                    flow.response = _response(await standin.miss(cacheable, wants, started))
             case Bypass(provider, route, reason):
                 logger.debug("passed to %s: %s", provider.name, reason)
                 self._pass(flow, provider, route.name if route else OTHER, "bypass", started)

@@ -102,7 +102,7 @@ class ClientMetrics:
         self.active = make.gauge("client_requests_active", "Client requests in progress.")
         self.bytes = make.counter("client_response_bytes_total", "Body bytes to clients.", "upstream", "outcome")
         self.overhead = make.histogram(
-            "addon_overhead_seconds", "Own cost of an addon hook, waits excluded.", OVERHEAD, "hook"
+            "addon_overhead_seconds", "Own cost of answering a hit in the addon's hook.", OVERHEAD, "hook"
         )
         self._bind = cache(self._bound)
 

@@ -1,6 +1,6 @@
 """Stands in for the provider: from a client's request to an answer, without knowing who speaks to the client.
 
-A hit is a dict lookup and a few header fields. All else is `_miss`: ask the sidecar, or fetch while there is none."""
+A hit is a dict lookup and a few header fields. A miss asks the sidecar, or fetches while there is none."""
 
 import asyncio
 import logging
@@ -87,13 +87,12 @@ class StandIn:
                 self._memo[name] = planned
         return planned
 
-    async def answer(self, cacheable: Cacheable, wants: Wants) -> Answer:
-        """The answer to a client. Waits only when there is nothing good enough to serve."""
-        started = time.perf_counter()
+    def hit(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer | None:
+        """The answer that can be given at once, or None. `started` is `time.perf_counter()` at the request."""
         now = self._clock()
         ready = self._hot.load(cacheable.canonical.key)
         if ready is None:
-            return await self._miss(cacheable, wants, started, "uri-miss")
+            return None
         match self._decide(cacheable, ready, now):
             case Fresh(ttl):
                 outcome: Outcome = "fresh"
@@ -102,11 +101,29 @@ class StandIn:
                 outcome = "stale"
                 status = f"hit; ttl={int(ttl) - 1}; detail=revalidating"
             case Expired():
-                return await self._miss(cacheable, wants, started, "stale")
+                return None
         self._asked(cacheable, ready, now)
         answer = ready.answer(wants, now, status)
         self._count(cacheable, outcome, answer, started, ready, now)
         return answer
+
+    async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
+        """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
+        forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
+        canonical, route = cacheable.canonical, cacheable.route.settings
+        newer_than = self._clock() - route.window_s
+        task, led = self._flights.join(canonical.key, lambda: self._obtain(canonical, newer_than))
+        wait_s = self._config.settings.proxy.wait_s
+        try:
+            filled = await asyncio.wait_for(asyncio.shield(task), wait_s)
+        except TimeoutError:
+            filled = Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=False)
+        led = led and filled.led
+        if not led:
+            result = "ok" if isinstance(filled.result, Fetched) else "leader_failed"
+            self._metrics.cache.flight_waits.labels("node", result).inc()
+            self._metrics.cache.flight_wait.labels("node").observe(time.perf_counter() - started)
+        return self._settle(cacheable, wants, filled, led, started, forwarded)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced, and shows how full the tiers are."""
@@ -149,22 +166,6 @@ class StandIn:
         if not told or now - ready.reported_at > cacheable.route.settings.idle_after_s / 4:
             ready.reported_at = now
             self._to_report[cacheable.canonical.key] = cacheable.canonical
-
-    async def _miss(self, cacheable: Cacheable, wants: Wants, started: float, forwarded: str) -> Answer:
-        canonical, route = cacheable.canonical, cacheable.route.settings
-        newer_than = self._clock() - route.window_s
-        task, led = self._flights.join(canonical.key, lambda: self._obtain(canonical, newer_than))
-        wait_s = self._config.settings.proxy.wait_s
-        try:
-            filled = await asyncio.wait_for(asyncio.shield(task), wait_s)
-        except TimeoutError:
-            filled = Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=False)
-        led = led and filled.led
-        if not led:
-            result = "ok" if isinstance(filled.result, Fetched) else "leader_failed"
-            self._metrics.cache.flight_waits.labels("node", result).inc()
-            self._metrics.cache.flight_wait.labels("node").observe(time.perf_counter() - started)
-        return self._settle(cacheable, wants, filled, led, started, forwarded)
 
     def _settle(
         self, cacheable: Cacheable, wants: Wants, filled: Filled, led: bool, started: float, forwarded: str
