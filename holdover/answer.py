@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
+from holdover.coding import UnusableBodyError, inflate
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.policy import age
@@ -11,6 +12,7 @@ from holdover.settings import QuotaSettings
 type Fields = tuple[tuple[bytes, bytes], ...]
 
 NAME = "holdover"
+_VERBATIM_LIMIT = 16_777_216
 _NOT_IN_304 = frozenset((b"content-encoding", b"content-length", b"content-type", b"content-language"))
 
 
@@ -92,12 +94,20 @@ def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
     return Answer(entry.status, fields, b"" if wants.head else body)
 
 
-def verbatim(response: Response, cache_status: str, *, head: bool) -> Answer:
-    """A provider's answer that is passed on as it is, error or not."""
-    fields = [item for item in end_to_end(response.headers) if item[0].lower() != "content-length"]
-    fields.append(("Content-Length", str(len(response.body))))
+def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
+    """A provider's answer that is passed on as it is, error or not; but decoded for a client that asked for no
+    gzip, which holdover did."""
+    left_out, body = {"content-length"}, response.body
+    if elements(header(response.headers, "content-encoding")) == ["gzip"] and not wants.gzip:
+        try:
+            body = inflate(body, _VERBATIM_LIMIT)
+            left_out.add("content-encoding")
+        except UnusableBodyError:
+            body = response.body
+    fields = [item for item in end_to_end(response.headers) if item[0].lower() not in left_out]
+    fields.append(("Content-Length", str(len(body))))
     fields.append(("Cache-Status", f"{NAME}; {cache_status}"))
-    return Answer(response.status, _encode(tuple(fields)), b"" if head else response.body)
+    return Answer(response.status, _encode(tuple(fields)), b"" if wants.head else body)
 
 
 def local(status: int, message: str, *, retry_after: float | None = None) -> Answer:

@@ -3,13 +3,10 @@
 aiohttp, not mitmproxy's own upstream path: that one takes a 103 for the final response and pools nothing."""
 
 import asyncio
-import gzip
 import random
 import ssl
 import time
-import zlib
-from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -18,49 +15,17 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from holdover.entry import Entry, revision_of
-from holdover.exchange import Headers, Response, elements, end_to_end, header
+from holdover.coding import UnusableBodyError
+from holdover.entry import Entry
+from holdover.exchange import Response, header
 from holdover.gate import Breaker, Rate, retry_after
+from holdover.intake import Failed, Fetched, FetchResult, Question, Refused, judge, told_date
 from holdover.key import CanonicalRequest
 from holdover.metrics import Effect, Trigger, UpstreamMetrics
-from holdover.policy import content_refusal, provider_trouble, refusal
 from holdover.rules import Provider, Route
-from holdover.settings import RouteSettings
 
-# Not kept: what describes one message or one connection, and cookies, which are for one client.
-_NOT_STORED = frozenset("content-length content-encoding age set-cookie set-cookie2 accept-ranges".split())
 _RETRIED = frozenset((502, 503, 504))
 _THREAD_FROM_BYTES = 32_768
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A storable answer, or the stored one confirmed."""
-
-    entry: Entry
-    effect: Effect
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A complete answer of the provider that must not be stored. With `trouble` it says nothing about what was
-    asked for, so a good stored answer is better; otherwise clients who wait get it verbatim."""
-
-    response: Response
-    reason: str
-    trouble: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """No answer. `reason` is a phrase without URL or credential; `retry_after` in seconds, if known."""
-
-    reason: str
-    timed_out: bool = False
-    retry_after: float | None = None
-
-
-type FetchResult = Fetched | Refused | Failed
 
 
 class _FixedAddress(AbstractResolver):
@@ -171,10 +136,14 @@ class Fetcher:
             seconds = time.perf_counter() - started
             code = f"{response.status // 100}xx"
             self._told(response, requested_at + seconds)
-            result = await self._judge(route, canonical, previous, response, requested_at, seconds)
+            question = Question(route.settings, canonical, previous, requested_at)
+            judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
+            # Off the loop, which a large board would hold up for milliseconds.
+            large = len(response.body) > _THREAD_FROM_BYTES
+            result = await asyncio.to_thread(judging) if large else judging()
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
-        except (aiohttp.ClientError, OSError, _UnusableBody) as error:
+        except (aiohttp.ClientError, OSError, UnusableBodyError) as error:
             result = Failed(_phrase(error))
         except asyncio.CancelledError:
             self._breaker.abandoned()
@@ -206,35 +175,10 @@ class Fetcher:
             async for chunk in answer.content.iter_any():
                 body += chunk
                 if len(body) > self._limits.max_body_bytes:
-                    raise _UnusableBody(f"a body larger than {self._limits.max_body_bytes} bytes")
+                    raise UnusableBodyError(f"a body larger than {self._limits.max_body_bytes} bytes")
             self._metrics.bytes.labels(self.provider.name).inc(len(body))
             fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
             return Response(answer.status, fields, bytes(body))
-
-    async def _judge(
-        self,
-        route: Route,
-        canonical: CanonicalRequest,
-        previous: Entry | None,
-        response: Response,
-        requested_at: float,
-        seconds: float,
-    ) -> FetchResult:
-        moment = (requested_at, requested_at + seconds, _age(response), seconds)
-        if response.status == 304 and previous is not None:
-            return Fetched(_confirmed(previous, response, moment), "not_modified")
-        if (reason := refusal(route.settings, response)) is not None:
-            return Refused(response, reason, trouble=provider_trouble(response.status))
-        read = partial(_read, route.settings, response, self._limits.max_body_bytes)
-        # Off the loop, which a large board would hold up for milliseconds.
-        codings = await asyncio.to_thread(read) if len(response.body) > _THREAD_FROM_BYTES else read()
-        if isinstance(codings, str):
-            return Refused(response, codings, trouble=True)
-        entry = _entry(canonical, response, codings, moment)
-        if previous is not None and previous.revision == entry.revision:
-            same = replace(entry, identity=previous.identity, gzip=previous.gzip)
-            return Fetched(same, "unchanged")
-        return Fetched(entry, "changed")
 
     def _told(self, response: Response, received_at: float) -> None:
         """What every answer tells besides its content: quota, clock, and whether to pause."""
@@ -248,7 +192,7 @@ class Fetcher:
                     gauge.labels(name).set(float(value))
                 except ValueError:
                     continue
-        if (date := _date(header(response.headers, "date"))) is not None:
+        if (date := told_date(response)) is not None:
             # Date has whole seconds: half of one is the best guess at the rest.
             seen = date + 0.5 - received_at
             smoothed = seen if self._clock_offset is None else 0.9 * self._clock_offset + 0.1 * seen
@@ -274,10 +218,6 @@ class Fetcher:
         self._metrics.responses.labels(self.provider.name, effect).inc()
 
 
-class _UnusableBody(Exception):
-    """The body is too large or not what its headers say."""
-
-
 def _worth_retrying(result: FetchResult) -> bool:
     match result:
         case Failed(timed_out=timed_out):
@@ -291,7 +231,7 @@ def _worth_retrying(result: FetchResult) -> bool:
 def _phrase(error: Exception) -> str:
     """What went wrong, from the kind of error alone: messages of HTTP libraries can quote the URL with its key."""
     match error:
-        case _UnusableBody():
+        case UnusableBodyError():
             return str(error)
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLError():
             return "the provider's certificate is not trusted"
@@ -304,75 +244,6 @@ def _phrase(error: Exception) -> str:
         case aiohttp.ClientResponseError():
             return "the provider's answer is not valid HTTP"
     return f"the call failed ({type(error).__name__})"
-
-
-def _confirmed(previous: Entry, response: Response, moment: tuple[float, float, float, float]) -> Entry:
-    """RFC 9111 section 4.3.4: the fields of a 304 replace the stored ones of the same name."""
-    fresh = _stored_fields(response.headers)
-    names = {name.lower() for name, _ in fresh}
-    kept = tuple(field for field in previous.headers if field[0].lower() not in names)
-    requested_at, received_at, initial_age, seconds = moment
-    return replace(
-        previous,
-        headers=kept + fresh,
-        requested_at=requested_at,
-        received_at=received_at,
-        initial_age=initial_age,
-        fetch_s=seconds,
-    )
-
-
-def _entry(
-    canonical: CanonicalRequest,
-    response: Response,
-    codings: tuple[bytes, bytes],
-    moment: tuple[float, float, float, float],
-) -> Entry:
-    identity, zipped = codings
-    revision = revision_of(response.status, identity)
-    return Entry(canonical, response.status, _stored_fields(response.headers), identity, zipped, revision, *moment)
-
-
-def _stored_fields(headers: Headers) -> Headers:
-    return tuple(field for field in end_to_end(headers) if field[0].lower() not in _NOT_STORED)
-
-
-def _read(route: RouteSettings, response: Response, limit: int) -> tuple[bytes, bytes] | str:
-    """The body in both codings, or why its content must not be stored."""
-    codings = _codings(response, limit)
-    return content_refusal(route, header(response.headers, "content-type"), codings[0]) or codings
-
-
-def _codings(response: Response, limit: int) -> tuple[bytes, bytes]:
-    """The body as (identity, gzip)."""
-    coding = elements(header(response.headers, "content-encoding"))
-    if not coding or coding == ["identity"]:
-        return response.body, gzip.compress(response.body, 6, mtime=0)
-    if coding not in (["gzip"], ["x-gzip"]):
-        raise _UnusableBody(f"a content coding that was not asked for ({coding[0][:20]})")
-    inflater = zlib.decompressobj(31)
-    try:
-        identity = inflater.decompress(response.body, limit + 1)
-    except zlib.error:
-        raise _UnusableBody("a body that is not the gzip it says it is") from None
-    if len(identity) > limit:
-        raise _UnusableBody(f"a body larger than {limit} bytes")
-    if not inflater.eof or inflater.unused_data:
-        raise _UnusableBody("a gzip body that broke off")
-    return identity, response.body
-
-
-def _age(response: Response) -> float:
-    """The provider side's Age in seconds; a list counts by its first member (RFC 9111 section 5.1)."""
-    first = (header(response.headers, "age") or "").partition(",")[0].strip()
-    return float(min(int(first[:10]), 2**31)) if first.isascii() and first.isdigit() else 0.0
-
-
-def _date(value: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(value).timestamp() if value else None
-    except ValueError:
-        return None
 
 
 def _text(raw: bytes) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdover.entry import Entry
-from holdover.fetch import Failed, Fetched, Fetcher, FetchResult
+from holdover.fetch import Fetcher
 from holdover.flight import Flights
+from holdover.intake import Failed, Fetched, FetchResult
 from holdover.key import CanonicalRequest
 from holdover.metrics import Metrics, Trigger
 from holdover.rules import Rules

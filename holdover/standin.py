@@ -12,10 +12,10 @@ from functools import lru_cache
 from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
 from holdover.config import Config
 from holdover.exchange import Request, accepts_gzip
-from holdover.fetch import Failed, Fetched, Refused
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.hot import HotTier
+from holdover.intake import Failed, Fetched, Refused
 from holdover.key import Cacheable, CanonicalRequest, Plan, plan
 from holdover.link import Link, LinkDown
 from holdover.metrics import Metrics, Outcome
@@ -187,7 +187,7 @@ class StandIn:
                 return answer
             case Refused(response, reason, trouble):
                 detail = f'{status}; fwd-status={response.status}; detail="{reason}"'
-                answer = verbatim(response, detail, head=wants.head)
+                answer = verbatim(response, detail, wants)
             case Failed(reason, timed_out, retry_after):
                 trouble = True
                 detail = f'{status}; detail="{reason}"'

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from holdover.entry import decode, encode
 from holdover.exchange import Response
-from holdover.fetch import Failed, Fetched, FetchResult, Refused
 from holdover.fill import Filled
+from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.key import CanonicalRequest
 
 

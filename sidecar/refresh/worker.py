@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from holdover.entry import Entry
-from holdover.fetch import Failed, Fetched, Refused
 from holdover.fill import Filler
+from holdover.intake import Failed, Fetched, Refused
 from holdover.key import CanonicalRequest
 from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
