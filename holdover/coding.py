@@ -13,7 +13,9 @@ class UnusableBodyError(Exception):
 
 
 def codings(response: Response, limit: int) -> tuple[bytes, bytes]:
-    """The body as (identity, gzip), whichever it came in. Raises UnusableBodyError; inflates to `limit` bytes at most."""
+    """The body as (identity, gzip), whichever it came in; inflated to `limit` bytes at most.
+
+    Raises UnusableBodyError."""
     named = elements(header(response.headers, "content-encoding"))
     if not named or named == ["identity"]:
         return response.body, gzip.compress(response.body, 6, mtime=0)

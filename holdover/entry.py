@@ -29,8 +29,8 @@ class Entry:
     identity: bytes = field(repr=False)
     gzip: bytes = field(repr=False)
     revision: str
-    requested_at: float
-    received_at: float
+    requested_at: float = 0.0
+    received_at: float = 0.0
     initial_age: float = 0.0
     fetch_s: float = 0.0
 

@@ -60,15 +60,10 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
 
     Raises UnusableBodyError when the body is broken or longer than `limit` bytes decoded."""
     previous = question.previous
-    times = {
-        "requested_at": question.requested_at,
-        "received_at": question.requested_at + seconds,
-        "initial_age": told_age(response),
-        "fetch_s": seconds,
-    }
     fields = _stored_fields(response.headers)
     if response.status == 304 and previous is not None:
-        return Fetched(replace(previous, headers=_freshened(previous.headers, fields), **times), "not_modified")
+        confirmed = replace(previous, headers=_freshened(previous.headers, fields))
+        return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
     if (reason := refusal(question.route, response)) is not None:
         return Refused(response, reason, trouble=provider_trouble(response.status))
     identity, zipped = codings(response, limit)
@@ -76,8 +71,9 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
         return Refused(response, reason, trouble=True)
     revision = revision_of(response.status, identity)
     if previous is not None and previous.revision == revision:
-        return Fetched(replace(previous, headers=fields, **times), "unchanged")
-    return Fetched(Entry(question.canonical, response.status, fields, identity, zipped, revision, **times), "changed")
+        return Fetched(_timed(replace(previous, headers=fields), question, response, seconds), "unchanged")
+    entry = Entry(question.canonical, response.status, fields, identity, zipped, revision)
+    return Fetched(_timed(entry, question, response, seconds), "changed")
 
 
 def told_age(response: Response) -> float:
@@ -93,6 +89,16 @@ def told_date(response: Response) -> float | None:
         return parsedate_to_datetime(value).timestamp() if value else None
     except ValueError:
         return None
+
+
+def _timed(entry: Entry, question: Question, response: Response, seconds: float) -> Entry:
+    return replace(
+        entry,
+        requested_at=question.requested_at,
+        received_at=question.requested_at + seconds,
+        initial_age=told_age(response),
+        fetch_s=seconds,
+    )
 
 
 def _freshened(stored: Headers, fresh: Headers) -> Headers:
