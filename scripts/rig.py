@@ -162,6 +162,7 @@ class House:
     ports: dict[str, int]
     settings: dict[str, object]
     process: subprocess.Popen[str] | None = None
+    program: tuple[str, ...] = (sys.executable, "-m", "sidecar")
     log: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -187,7 +188,7 @@ class House:
         return {**os.environ, "RIG_CREDENTIAL": CREDENTIAL}
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "sidecar", "--config", str(self.config), *arguments]
+        return [*self.program, "--config", str(self.config), *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A `holdover` command on this configuration, to its end."""
