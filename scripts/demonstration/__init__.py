@@ -1,0 +1,1 @@
+"""The demonstration: legacy clients straight at an emulated provider, then the same clients through holdover."""

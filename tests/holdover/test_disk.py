@@ -1,0 +1,182 @@
+"""The shared cache on disk: what it holds, for whom, and how much."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from holdover.entry import encode
+from holdover.store.base import StoreError
+from holdover.store.disk import DiskStore
+
+MIB = 1 << 20
+
+
+def test_what_is_put_is_got_by_every_opener(store, open_store, entry_of):
+    entries = [entry_of("epl"), entry_of("nba", body=b"x" * 200_000), entry_of("mlb", body=b"")]
+    for entry in entries:
+        assert store.put(entry, entry.received_at) == entry
+    other = open_store()
+    assert [other.get(entry.key) for entry in entries] == entries
+    assert {entry.key for entry in other.entries()} == {entry.key for entry in entries}
+    assert other.get("0" * 32) is None
+
+
+def test_delete(store, open_store, entry_of):
+    entry = store.put(entry_of(), 1001)
+    before = store.position()
+    assert store.delete(entry.key)
+    assert open_store().get(entry.key) is None
+    assert store.changes(before).keys == (entry.key,)
+    assert not store.delete(entry.key)
+    assert store.changes(before).keys == (entry.key,), "what was not there did not change"
+
+
+def test_every_put_is_announced_and_a_refused_one_is_not(store, open_store, entry_of):
+    other = open_store()
+    before = other.position()
+    new = store.put(entry_of(at=1010.0), 1011)
+    assert other.changes(before).keys == (new.key,)
+    before = other.position()
+    assert store.put(entry_of(at=1000.0), 1011) == new
+    assert other.put(entry_of(at=1010.25), 1011) == new, "it was asked for before the other had arrived"
+    assert other.position() == before
+    assert store.get(new.key) == new
+
+
+def test_an_entry_from_a_time_that_the_clock_left_gives_way(store, entry_of):
+    store.put(entry_of(at=5000.0), 5001)
+    entry = entry_of(at=1000.0)
+    assert store.put(entry, 1001) == entry
+    assert store.get(entry.key) == entry
+
+
+def test_another_process_writes_and_this_one_sees_it(store, folder, entry_of):
+    entry = entry_of()
+    before = store.position()
+    program = (
+        "import sys; from pathlib import Path; from holdover.entry import decode\n"
+        "from holdover.store.disk import DiskStore\n"
+        "DiskStore(Path(sys.argv[1]), 1 << 24).put(decode(sys.stdin.buffer.read()), 1001)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(folder)], input=encode(entry), check=True)
+    assert store.changes(before).keys == (entry.key,)
+    assert store.get(entry.key) == entry
+
+
+def test_only_the_owner_can_read_it(folder, entry_of):
+    old = os.umask(0)
+    try:
+        store = DiskStore(folder, MIB)
+        store.put(entry_of(), 1001)
+    finally:
+        os.umask(old)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {"cache.db", "changes"} <= set(modes)
+    assert set(modes.values()) == {0o600}, modes
+    store.close()
+
+
+def test_a_folder_that_others_may_read_is_closed_to_them(folder):
+    folder.mkdir(mode=0o755)
+    DiskStore(folder, MIB).close()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("make", ["file", "no parent", "link"])
+def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path, make):
+    folder = tmp_path / "store"
+    match make:
+        case "file":
+            folder.write_text("")
+            reason = "File exists"
+        case "no parent":
+            (tmp_path / "file").write_text("")
+            folder = tmp_path / "file" / "store"
+            reason = "Not a directory"
+        case _:
+            folder.mkdir()
+            (folder / "cache.db").symlink_to(tmp_path / "elsewhere")
+            reason = "Too many levels of symbolic links"
+    with pytest.raises(StoreError) as caught:
+        DiskStore(folder, MIB)
+    assert str(caught.value) == f"the cache folder {folder} cannot be used: {reason}"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder that belongs to another user")
+def test_a_folder_of_another_user_is_refused(folder):
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    with pytest.raises(StoreError) as caught:
+        DiskStore(folder, MIB)
+    assert str(caught.value) == f"the cache folder {folder} belongs to another user; give holdover one of its own"
+
+
+def test_a_lock_that_another_process_holds_stops_writers_only(store, folder, entry_of, lock_holder, monkeypatch):
+    monkeypatch.setattr("holdover.store.disk.LOCK_TIMEOUT_S", 0.1)
+    entry = store.put(entry_of(), 1001)
+    with lock_holder(folder / "changes"):
+        with pytest.raises(StoreError, match="locked"):
+            store.put(entry_of("nba"), 1001)
+        with pytest.raises(StoreError, match="locked"):
+            store.delete(entry.key)
+        assert store.get(entry.key) == entry
+    store.put(entry_of("nba"), 1001)
+
+
+def test_a_database_that_another_process_holds_is_a_sentence(store, folder, entry_of):
+    entry = store.put(entry_of(), 1001)
+    with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError) as caught:
+            store.put(entry_of("nba"), 1001)
+        assert str(caught.value) == f"the cache in {folder} is locked by another process"
+        assert store.get(entry.key) == entry
+        other.execute("ROLLBACK")
+    store.put(entry_of("nba"), 1001)
+
+
+def test_the_size_is_bounded_and_the_latest_stay(open_store, folder, entry_of):
+    store = open_store(max_bytes=2 * MIB)
+    for number in range(600):
+        store.put(entry_of(f"s{number}", at=1000.0 + number, body=os.urandom(8000)), 1000.5 + number)
+    usage = store.usage()
+    assert usage.limit == 2 * MIB
+    assert usage.size <= usage.limit + 200_000
+    assert (folder / "cache.db").stat().st_size <= usage.limit + 200_000
+    assert store.get(entry_of("s599").key) is not None
+    assert store.get(entry_of("s0").key) is None
+    kept = {entry.key for entry in store.entries()}
+    assert len(kept) == usage.objects
+    assert kept == {entry_of(f"s{number}").key for number in range(600 - len(kept), 600)}
+
+
+@pytest.mark.xfail(strict=True, reason="sizes are counted twice: pages and values")
+def test_the_size_that_was_allowed_is_used(open_store, entry_of):
+    store = open_store(max_bytes=2 * MIB)
+    for number in range(300):
+        store.put(entry_of(f"s{number}", body=os.urandom(8000)), 1001)
+    held = sum(len(entry.identity) + len(entry.gzip) for entry in store.entries())
+    assert held > 0.7 * 2 * MIB
+
+
+def test_what_was_refreshed_lately_outlives_what_was_put_lately(open_store, entry_of):
+    store = open_store(max_bytes=MIB)
+    for number in range(200):
+        store.put(entry_of(f"s{number}", body=os.urandom(8000)), 1001)
+        store.put(entry_of("hot", at=1000.0 + number, body=os.urandom(100)), 1001 + number)
+    assert store.get(entry_of("hot").key) is not None
+    assert store.get(entry_of("s0").key) is None
+
+
+def test_a_newer_entry_takes_the_place_of_the_older_one(store, entry_of):
+    old = store.put(entry_of(at=1000.0), 1001)
+    new = entry_of(at=1001.0, body=b"[1]")
+    assert store.put(new, 1002) == new
+    assert store.get(old.key) == new
+    assert store.usage().objects == 1

@@ -1,0 +1,135 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdover.exchange import Response
+from holdover.policy import Expired, Fresh, Stale, age, decide, from_the_future, provider_trouble, refusal, supersedes
+
+WINDOW, LIMIT = 10, 60
+ASKED = 1000.0
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "initial_age", "refreshing", "expected"),
+    [
+        (0, 0, False, Fresh(10)),
+        (9.5, 0, False, Fresh(0.5)),
+        (10, 0, False, Expired(usable=True)),
+        (10, 0, True, Stale(0)),
+        (60, 0, True, Stale(-50)),
+        (60, 0, False, Expired(usable=True)),
+        (60.125, 0, True, Expired(usable=False)),
+        (60.125, 0, False, Expired(usable=False)),
+        # The age that the provider's side told counts against the limit, not against the window.
+        (9.5, 30, True, Fresh(0.5)),
+        (10, 50, True, Stale(0)),
+        (10, 50, False, Expired(usable=True)),
+        (10, 50.125, True, Expired(usable=False)),
+        # The clock stepped back: by less than a second it is noise, by more the age is not known.
+        (-0.25, 0, False, Fresh(10.25)),
+        (-0.5, 0, True, Fresh(10.5)),
+        (-0.75, 0, True, Expired(usable=False)),
+        (-3600, 0, True, Expired(usable=False)),
+    ],
+)
+def test_decide_at_its_edges(route_of, entry_of, elapsed, initial_age, refreshing, expected):
+    entry = entry_of(at=ASKED, took=0.5, initial_age=initial_age)
+    assert decide(route_of(), entry, ASKED + elapsed, refreshing=refreshing) == expected
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.booleans())
+def test_nothing_past_its_window_is_served_past_its_limit(route_of, entry_of, elapsed, initial_age, refreshing):
+    entry = entry_of(at=ASKED, initial_age=initial_age)
+    match decide(route_of(), entry, ASKED + elapsed, refreshing=refreshing):
+        case Fresh(ttl):
+            assert 0 < ttl <= WINDOW + 1
+        case Stale(ttl):
+            assert refreshing
+            assert ttl <= 0
+            assert age(entry, ASKED + elapsed) <= LIMIT
+        case Expired(usable):
+            assert not usable or age(entry, ASKED + elapsed) <= LIMIT
+
+
+@pytest.mark.parametrize(("now", "expected"), [(1000.0, 5.0), (1007.25, 12.25), (900.0, 5.0)])
+def test_age_never_understates_and_is_never_negative(entry_of, now, expected):
+    assert age(entry_of(at=1000.0, took=3.0, initial_age=5.0), now) == expected
+
+
+@pytest.mark.parametrize(("now", "expected"), [(999.5, False), (999.0, False), (998.875, True), (1100, False)])
+def test_from_the_future(entry_of, now, expected):
+    assert from_the_future(entry_of(at=999.5, took=0.5), now) is expected
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "now", "expected"),
+    [
+        # (asked, took) of the new and of the old one
+        ((10, 1), (5, 1), 11, True),
+        ((6, 1), (5, 1), 11, True),
+        # A asks at 0; B asks at 1, is answered from a newer state at 2; A's older answer arrives at 3.
+        ((0, 3), (1, 1), 3, False),
+        # The other way round the order is not known either: what stands stays.
+        ((1, 2), (0, 2), 3, False),
+        ((5.5, 1), (5, 1), 7, False),
+        ((5, 1), (5, 1), 7, False),
+        # What stands is from a time that the clock has left.
+        ((10, 1), (5000, 1), 11, True),
+        ((10, 1), (11, 1), 11, False),
+    ],
+)
+def test_supersedes(entry_of, new, old, now, expected):
+    one, other = (entry_of(at=at, took=took) for at, took in (new, old))
+    assert supersedes(one, other, now) is expected
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.001, 50)), min_size=1, max_size=8))
+def test_what_stands_was_asked_for_ever_later(entry_of, fetches):
+    """Answers of overlapping fetches, stored in the order of their arrival."""
+    arrivals = sorted((entry_of(at=at, took=took) for at, took in fetches), key=lambda entry: entry.received_at)
+    standing = arrivals[0]
+    for entry in arrivals[1:]:
+        if supersedes(entry, standing, entry.received_at):
+            assert entry.requested_at >= standing.received_at
+            standing = entry
+
+
+LENGTH = ("Content-Length", "2")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "override", "expected"),
+    [
+        (200, [LENGTH], [], None),
+        (200, [("Transfer-Encoding", "chunked")], [], None),
+        (200, [("transfer-encoding", "gzip, Chunked")], [], None),
+        (200, [], [], "its end is not marked"),
+        (200, [("Transfer-Encoding", "gzip")], [], "its end is not marked"),
+        *((status, [LENGTH], [], f"status {status}") for status in (201, 204, 206, 301, 304, 401, 404, 429, 500)),
+        (200, [LENGTH, ("Cache-Control", "no-store")], [], "Cache-Control: no-store"),
+        (200, [LENGTH, ("cache-control", "max-age=5, No-Store")], [], "Cache-Control: no-store"),
+        (200, [LENGTH, ("Cache-Control", "a"), ("Cache-Control", "private")], [], "Cache-Control: private"),
+        (200, [LENGTH, ("Cache-Control", 'private="Set-Cookie"')], [], "Cache-Control: private"),
+        (200, [LENGTH, ("Cache-Control", "no-store")], ["no-store"], None),
+        (200, [LENGTH, ("Cache-Control", "private, no-store")], ["no-store"], "Cache-Control: private"),
+        (200, [LENGTH, ("Cache-Control", "private, no-store")], ["no-store", "private"], None),
+        (200, [LENGTH, ("Cache-Control", "no-cache, max-age=0, must-revalidate")], [], None),
+        (200, [LENGTH, ("Cache-Control", 'x="no-store"')], [], None),
+        (200, [LENGTH, ("Vary", "*")], [], "Vary: *"),
+        (200, [LENGTH, ("Vary", "Accept, *")], ["no-store", "private"], "Vary: *"),
+        (200, [LENGTH, ("Vary", "Origin")], [], None),
+        (200, [LENGTH, ("Content-Range", "bytes 0-1/2")], [], "partial content"),
+    ],
+)  # fmt: skip
+def test_what_must_not_be_stored(route_of, status, headers, override, expected):
+    response = Response(status, tuple(headers), b"[]")
+    assert refusal(route_of(override=override), response) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(200, False), (301, False), (400, False), (404, False), (410, False), (422, False)]
+    + [(status, True) for status in (401, 403, 408, 429, 500, 502, 503, 504, 599)],
+)
+def test_which_statuses_are_trouble_of_the_provider(status, expected):
+    assert provider_trouble(status) is expected

@@ -1,0 +1,161 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdover.entry import Entry, encode
+from holdover.exchange import Response
+from holdover.fill import Filled
+from holdover.intake import Failed, Fetched, Refused
+from holdover.key import CanonicalRequest
+from holdover.wire import WireError, decode_filled, decode_request, encode_filled, encode_request
+
+TEXT = st.text(st.characters(exclude_categories=[]), max_size=8)
+PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple)
+REQUESTS = st.builds(CanonicalRequest, TEXT, TEXT, TEXT, PAIRS, PAIRS)
+TIMES = st.floats(0, 1e10)
+BODIES = st.binary(max_size=40)
+ENTRIES = st.builds(Entry, REQUESTS, st.integers(100, 999), PAIRS, BODIES, BODIES, TEXT, TIMES, TIMES, TIMES, TIMES)
+RESULTS = st.one_of(
+    st.builds(Fetched, ENTRIES, st.sampled_from(["changed", "unchanged", "not_modified"])),
+    st.builds(Refused, st.builds(Response, st.integers(100, 999), PAIRS, BODIES), TEXT, st.booleans()),
+    st.builds(Failed, TEXT, st.booleans(), st.none() | TIMES),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def through_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+@given(REQUESTS)
+def test_a_request_comes_through(request):
+    assert decode_request(through_json(encode_request(request))) == request
+
+
+@given(RESULTS, st.booleans())
+def test_an_answer_comes_through(result, led):
+    assert decode_filled(encode_filled(Filled(result, led))) == Filled(result, led)
+
+
+@given(JSON | st.lists(JSON, min_size=5, max_size=5))
+def test_no_other_value_is_a_request(value):
+    try:
+        request = decode_request(value)
+    except WireError:
+        return
+    assert through_json(encode_request(request)) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "text",
+        {},
+        [],
+        ["p", "r", "/", []],
+        ["p", "r", "/", [], [], []],
+        ["p", "r", None, [], []],
+        ["p", "r", "/", [["x"]], []],
+        ["p", "r", "/", [["x", 1]], []],
+        ["p", "r", "/", ["xy"], []],
+        ["p", "r", "/", {"x": "y"}, []],
+        [1, "r", "/", [], []],
+    ],
+)
+def test_requests_of_another_form(value):
+    with pytest.raises(WireError):
+        decode_request(value)
+
+
+def refused(data: bytes) -> None:
+    """Garbage is a WireError and nothing else."""
+    try:
+        decode_filled(data)
+    except WireError:
+        return
+
+
+@given(st.binary(max_size=200))
+def test_bytes_of_another_kind(data):
+    refused(data)
+    refused(data + b"\n")
+
+
+FACTS = {"kind": "failed", "reason": "r", "timed_out": False, "retry_after": None, "led": True}
+REFUSED = {"kind": "refused", "reason": "r", "trouble": False, "status": 404, "headers": [], "led": False}
+FETCHED = {"kind": "fetched", "effect": "changed", "led": True}
+
+
+@given(st.sampled_from([FACTS, REFUSED, FETCHED]), st.data())
+def test_facts_of_another_form(facts, data):
+    changed = {**facts, data.draw(st.sampled_from(sorted(facts))): data.draw(JSON)}
+    gone = data.draw(st.sampled_from(sorted(facts)))
+    for one in (changed, {name: value for name, value in facts.items() if name != gone}, data.draw(JSON)):
+        refused(json.dumps(one).encode() + b"\n" + data.draw(BODIES))
+
+
+@given(RESULTS, st.data())
+def test_a_cut_answer_is_no_answer(result, data):
+    encoded = encode_filled(Filled(result, led=True))
+    cut = data.draw(st.integers(0, len(encoded) - 1))
+    refused(encoded[:cut])
+    refused(encoded[cut:])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b"{}\n",
+        json.dumps(FACTS).encode(),
+        json.dumps({**FACTS, "kind": "else"}).encode() + b"\n",
+        json.dumps({**FETCHED, "effect": "error"}).encode() + b"\n",
+        json.dumps(FETCHED).encode() + b"\n",
+        json.dumps(FETCHED).encode() + b"\n" + b"\x01" * 60,
+        json.dumps({**REFUSED, "status": "404"}).encode() + b"\n",
+        json.dumps({**REFUSED, "headers": [["a"]]}).encode() + b"\n",
+        json.dumps({**REFUSED, "headers": {"a": "b"}}).encode() + b"\n",
+        json.dumps({name: value for name, value in REFUSED.items() if name != "led"}).encode() + b"\n",
+        b"\xff\xfe\n",
+        pytest.param(b"[" * 100_000 + b"\n", marks=pytest.mark.xfail(strict=True, reason="RecursionError")),
+        b"9" * 5_000 + b"\n",
+    ],
+    ids=lambda data: repr(data[:40]),
+)
+def test_answers_of_another_form(data):
+    with pytest.raises(WireError):
+        decode_filled(data)
+
+
+@pytest.mark.xfail(strict=True, reason="any value is taken")
+def test_led_is_a_truth_value():
+    with pytest.raises(WireError):
+        decode_filled(json.dumps({**FACTS, "led": "yes"}).encode() + b"\n")
+
+
+@pytest.mark.xfail(strict=True, reason="any number is taken")
+@pytest.mark.parametrize("retry_after", [float("nan"), float("inf"), True])
+def test_a_pause_is_a_finite_number_or_none(retry_after):
+    data = json.dumps({**FACTS, "retry_after": retry_after}).encode() + b"\n"
+    try:
+        result = decode_filled(data).result
+    except WireError:
+        return
+    assert isinstance(result, Failed)
+    assert result.retry_after is None
+
+
+def test_an_entry_travels_as_it_is_stored(entry_of):
+    entry = entry_of(body=b"\n{}\n")
+    assert encode_filled(Filled(Fetched(entry, "changed"), led=True)).endswith(b"\n" + encode(entry))

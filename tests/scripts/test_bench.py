@@ -1,0 +1,417 @@
+"""The benchmark's arithmetic, its judgements, its report and its command; and one small run on real processes."""
+
+import asyncio
+import json
+import platform
+
+import pytest
+
+from scripts.benchmarks import cold, hook, kill, machine, memory, poll, registry, table, visible
+from scripts.benchmarks.__main__ import main
+from scripts.benchmarks.client import KeepAlive, NoAnswerError, Reply
+from scripts.benchmarks.fleet import Fleet, Sample, failures
+from scripts.benchmarks.outcome import Must, Outcome, Record, Result, document, ratio_of_pairs, steps_back
+from scripts.rig import free_ports
+
+
+def broken(outcome):
+    return [must.name.partition(": ")[2] for must in outcome.musts if not must.ok]
+
+
+def value_of(outcome, target, metric):
+    return next(r.value for r in outcome.results if (r.target, r.metric) == (target, metric))
+
+
+# Arithmetic.
+
+
+def test_a_limit_itself_is_kept():
+    record = Record("s")
+    record.at_most("a", 2, 2)
+    record.at_most("b", 2, 2.01)
+    record.exactly("c", 1, 1)
+    record.exactly("d", 1, 0)
+    assert broken(record.outcome()) == ["b, at most", "d, exactly"]
+
+
+def test_outcomes_add_up():
+    good = Outcome((Result("a", "t", "m", "s", 1.0),), (Must("a: x", 1, 1, ok=True),))
+    bad = Outcome((), (Must("b: x", 1, 2, ok=False),))
+    assert good.ok
+    assert Outcome().ok
+    assert not (good + bad).ok
+    assert [must.name for must in (good + bad).musts] == ["a: x", "b: x"]
+    assert (good + bad).results == good.results
+
+
+def test_a_spread_has_percentiles_and_the_largest():
+    record = Record("s")
+    record.spread("t", "latency", "ms", [float(n) for n in range(1000)])
+    assert [(r.metric, r.value) for r in record.outcome().results] == [
+        ("latency P50", 500),
+        ("latency P95", 950),
+        ("latency P99", 990),
+        ("latency max", 999),
+    ]
+
+
+def test_a_spread_of_nothing_is_zero():
+    record = Record("s")
+    record.spread("t", "latency", "ms", [])
+    assert {r.value for r in record.outcome().results} == {0.0}
+
+
+def test_ratio_of_pairs_sets_a_slow_phase_aside():
+    # The whole machine was ten times slower in the second round.
+    assert ratio_of_pairs([110, 1200, 130], [100, 1000, 100]) == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize(("seen", "count"), [([], 0), ([1, 1, 2, 3], 0), ([1, 3, 2, 2, 3, 4], 2), ([2, 1], 1)])
+def test_steps_back(seen, count):
+    assert steps_back(seen) == count
+
+
+# Judgements: each promise can be broken.
+
+
+def fleet_of(*clients):
+    fleet = Fleet(0, ["/"], len(clients), 1.0)
+    fleet._samples = [list(samples) for samples in clients]
+    return fleet
+
+
+GOOD = Sample(0.0, 0.1, revision=7, age=0.5)
+SIZE = poll.Size(seconds=2, keys=1)
+
+
+@pytest.mark.parametrize(
+    ("samples", "upstream", "expected"),
+    [
+        ([GOOD], 4, []),
+        ([GOOD], 5, ["upstream requests (keys x (seconds + 2)), at most"]),
+        ([GOOD, Sample(1.0, 1.1, revision=6)], 4, ["revisions seen going backwards, exactly"]),
+        ([Sample(0.0, 0.1, age=1.5)], 4, ["age at serve in s (window + longest upstream latency), at most"]),
+        # It was generated while the client waited: younger when asked for.
+        ([Sample(0.0, 1.0, age=1.5)], 4, []),
+        ([GOOD, Sample(1.0, 1.1, "status 503")], 4, ["errors, exactly"]),
+    ],
+)
+def test_poll_judges(samples, upstream, expected):
+    assert broken(poll._judge(SIZE, fleet_of(samples), [0.1, 0.3], upstream)) == expected
+
+
+def test_going_backwards_is_judged_for_each_client_alone():
+    assert fleet_of([GOOD], [Sample(1.0, 1.1, revision=6)]).backwards == 0
+
+
+def test_poll_asks_for_distinct_keys():
+    assert len(set(poll.targets(10))) == 10
+
+
+def burst(**changes):
+    return cold.Burst(**{"errors": 0, "first_s": 0.3, "last_s": 0.4, "upstream": 1, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"upstream": 2}, ["upstream requests per never-seen key, t, exactly"]),
+        ({"upstream": 0}, ["upstream requests per never-seen key, t, exactly"]),
+        ({"errors": 1}, ["errors, t, exactly"]),
+    ],
+)
+def test_cold_judges_by_the_worst_burst(changes, expected):
+    record = Record("cold")
+    cold._judge(record, "t", [burst(), burst(**changes), burst()])
+    assert broken(record.outcome()) == expected
+
+
+KILLED = [
+    Sample(0.0, 0.1, revision=1),
+    Sample(9.9, 10.1, "lost"),
+    Sample(9.9, 10.1, revision=2),  # read from a connection that the dead process had written to
+    Sample(10.2, 10.2, "refused"),
+    Sample(10.5, 10.9, revision=3),
+    Sample(10.6, 11.0, revision=3),
+]
+
+
+def test_back_counts_from_the_kill_to_a_request_made_after_the_first_failure():
+    assert kill.back_after(KILLED, 10.0) == pytest.approx(0.9)
+
+
+def test_a_proxy_that_never_came_back_and_one_that_never_fell():
+    assert kill.back_after(KILLED[:4], 10.0) == float("inf")
+    assert kill.back_after(KILLED[:1], 10.0) == 0.0
+
+
+def test_failures_belong_to_the_time_in_which_they_ended():
+    assert failures(KILLED, 10.0, 10.2) == ["lost"]
+    assert failures(KILLED, 10.2, 20.0) == ["refused"]
+
+
+def test_kill_forgives_errors_only_while_the_proxy_is_dead():
+    events = [kill.Event("sidecar killed", 1.0, 2.0), kill.Event("proxy killed", 10.0, 11.0)]
+    assert broken(kill._judge(fleet_of(KILLED), events)) == []
+    early = fleet_of([Sample(1.0, 1.5, "status 502"), *KILLED[1:]])
+    outcome = kill._judge(early, events)
+    assert broken(outcome) == ["errors, sidecar killed, exactly"]
+    assert value_of(outcome, "sidecar killed", "errors: status 502") == 1
+    late = fleet_of([*KILLED[:4], Sample(13.0, 13.1, revision=3)])
+    assert broken(kill._judge(late, events)) == ["seconds to the next good answer, proxy killed, at most"]
+
+
+def test_damage_leaves_nothing_of_the_database(tmp_path):
+    for name in ("cache.db", "cache.db-wal"):
+        (tmp_path / name).write_bytes(b"SQLite format 3\0" * 64)
+    kill.damage(tmp_path)
+    for name in ("cache.db", "cache.db-wal"):
+        assert (tmp_path / name).stat().st_size == 16 * 64
+        assert b"SQLite" not in (tmp_path / name).read_bytes()
+
+
+def reader(last_asked, first_seen):
+    return visible.Reader(0, {1: first_seen}, {0: last_asked}, [0.001])
+
+
+@pytest.mark.parametrize(
+    ("last_asked", "first_seen", "expected"),
+    [
+        (10.04, 10.045, []),
+        (9.9, 9.95, []),  # served before the put returned
+        (10.06, 10.07, ["ms after the put that any request got the old entry, max, at most"]),
+        (9.9, 10.2, ["ms from put to new entry read, P95, at most"]),
+    ],
+)
+def test_visible_judges(last_asked, first_seen, expected):
+    outcome = visible._judge([reader(9.9, 9.95), reader(last_asked, first_seen)], {1: (9.99, 10.0)})
+    assert set(broken(outcome)) >= set(expected)
+    assert bool(broken(outcome)) == bool(expected)
+
+
+def reading(**changes):
+    same = {"proxy": 100, "sidecar": 100}
+    base = {"resident": same, "cpu_s": same, "series": same, "database": 2 * memory.MIB, "journal": 0}
+    return memory.Reading(**{**base, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors", "expected"),
+    [
+        ({"resident": {"proxy": 129, "sidecar": 100}}, 0, []),
+        (
+            {"resident": {"proxy": 100, "sidecar": 131}},
+            0,
+            ["growth of the sidecar from 20 % to 100 % (0.3 = 30 %), at most"],
+        ),
+        ({"series": {"proxy": 101, "sidecar": 100}}, 0, ["metric series of the proxy, exactly"]),
+        ({"database": 2 * memory.MIB + 1}, 0, ["MiB of the database (store.max_bytes), at most"]),
+        ({}, 1, ["errors, exactly"]),
+    ],
+)
+def test_memory_judges(changes, errors, expected):
+    size = memory.Size(10, store_mib=2)
+    assert broken(memory._judge(size, errors, 1.0, reading(), reading(**changes))) == expected
+
+
+@pytest.mark.parametrize(("cost", "expected"), [(130, []), (131, ["CPU of a hit / CPU of a dict, 2 KB, at most"])])
+def test_hook_judges(cost, expected):
+    record = Record("hook")
+    baseline = hook.Server("dict", 0, 0, [100, 100, 100])
+    hook._judge(record, "2 KB", hook.Server("holdover", 0, 0, [90, cost, 300]), baseline)
+    assert broken(record.outcome()) == expected
+
+
+# The report.
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1234567, "1,234,567"), (1.0, "1"), (0.12345, "0.123"), (12.345, "12.3"), (1234.5, "1,234")],
+)
+def test_figures(value, text):
+    assert table.figure(value) == text
+
+
+def test_an_endless_wait_can_be_shown():
+    assert table.figure(float("inf")) == "inf"
+
+
+def test_plain_text_is_aligned_with_numbers_to_the_right():
+    assert table.plain(("must", "limit", ""), [("a", "1,000", "ok"), ("bcd", "2", "")]) == (
+        "must  limit\na     1,000  ok\nbcd       2"
+    )
+
+
+def test_the_report_says_which_promise_was_broken(capsys):
+    outcome = Outcome(
+        (Result("s", "t", "m", "ms", 1.5),), (Must("s: x", 1, 1, ok=True), Must("s: y", 1, 2, ok=False))
+    )
+    table.show(machine.describe(), outcome)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["s", "t", "m", "1.5", "ms"] in lines
+    assert ["s:", "x", "1", "1", "ok"] in lines
+    assert ["s:", "y", "1", "2", "BROKEN"] in lines
+
+
+def test_the_json_report_has_the_promised_shape():
+    outcome = Outcome((Result("s", "t", "m", "ms", 1.5),), (Must("s: x", 1, 2, ok=False),))
+    assert json.loads(json.dumps(document({"cores": 2}, outcome))) == {
+        "machine": {"cores": 2},
+        "results": [{"scenario": "s", "target": "t", "metric": "m", "unit": "ms", "value": 1.5}],
+        "must": [{"name": "s: x", "limit": 1, "value": 2, "ok": False}],
+    }
+
+
+def test_the_machine_is_described_without_its_name():
+    described = machine.describe()
+    assert set(described) == {"cpu", "cores", "kernel", "python", "mitmproxy", "load_average"}
+    assert platform.node() not in map(str, described.values())
+
+
+# The command.
+
+
+def scenario(value):
+    def run(*, quick):
+        record = Record("made")
+        record.at_most("up", 1, value if not quick else 0)
+        return record.outcome()
+
+    return run
+
+
+def fails(*, quick):
+    raise RuntimeError("no such thing")
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """A registry of scenarios that take no time."""
+    scenarios = {"good": ("is well", scenario(1)), "bad": ("is not", scenario(2)), "torn": ("fails", fails)}
+    monkeypatch.setattr(registry, "SCENARIOS", scenarios)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["good"], 0), (["bad"], 1), (["good", "bad"], 1), (["bad", "--quick"], 0), ([], 1), (["torn"], 1)],
+)
+def test_exit_status(made, arguments, status):
+    assert main(arguments) == status
+
+
+def test_a_scenario_that_fails_does_not_hide_the_others(made, tmp_path, capsys):
+    path = tmp_path / "report.json"
+    assert main(["torn", "good", "--json", str(path)]) == 1
+    assert [(m["name"], m["ok"]) for m in json.loads(path.read_text())["must"]] == [
+        ("torn: scenarios that did not end, exactly", False),
+        ("made: up, at most", True),
+    ]
+    assert "RuntimeError: no such thing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["good", "--json", "/no/such/folder/x.json"]])
+def test_wrong_usage(made, arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_list_names_every_scenario(capsys):
+    assert main(["--list"]) == 0
+    named = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert named == list(registry.SCENARIOS) == ["poll", "cold", "hook", "kill", "visible", "memory"]
+
+
+# The client, against a real socket.
+
+
+async def serve(handler):
+    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    return server, KeepAlive(server.sockets[0].getsockname()[1])
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Emulator-Revision: 9\r\n\r\n[]"
+
+
+async def test_a_connection_is_used_again_and_opened_again():
+    connections = []
+
+    async def twice(reader, writer):
+        connections.append(writer)
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+        writer.close()
+
+    server, client = await serve(twice)
+    async with server:
+        first = await client.get("/a")
+        await client.get("/b")
+        # Not before the client's side has seen the end; a pool of a real client looks there too.
+        while not client._streams[0].at_eof():
+            await asyncio.sleep(0)
+        await client.get("/c")
+        client.close()
+    assert (first.status, first.body, first.header(b"x-emulator-revision")) == (200, b"[]", b"9")
+    assert len(connections) == 2
+
+
+async def test_no_connection_is_refused():
+    client = KeepAlive(free_ports(1)[0])
+    with pytest.raises(NoAnswerError, match="refused"):
+        await client.get("/")
+
+
+@pytest.mark.parametrize("sent", [b"", OK[:20], OK[:-1], b"HTTP/1.1 nonsense\r\nContent-Length: 0\r\n\r\n"])
+async def test_an_answer_that_breaks_off_is_lost(sent):
+    async def half(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(sent)
+        writer.close()
+
+    server, client = await serve(half)
+    async with server:
+        with pytest.raises(NoAnswerError, match="lost"):
+            await client.get("/")
+
+
+async def test_a_fleet_notes_what_it_saw():
+    async def answer(reader, writer):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(OK)
+
+    server, client = await serve(answer)
+    async with server:
+        fleet = Fleet(client._port, ["/a", "/b"], 3, 0.01)
+        async with fleet.polling():
+            while len(fleet.samples) < 9:
+                await asyncio.sleep(0.005)
+    assert {(s.failure, s.revision) for s in fleet.samples} == {("", 9)}
+    assert (fleet.backwards, fleet.newest) == (0, 9)
+    assert fleet.samples == sorted(fleet.samples, key=lambda s: s.ended)
+
+
+# Real processes.
+
+
+async def test_the_yardstick_answers_the_same_bytes(tmp_path):
+    fields = ((b"Content-Type", b"application/json"), (b"Age", b"1"), (b"Content-Length", b"4"))
+    answer = Reply(200, fields, '"é"'.encode(), 0.0)
+    with hook._dict_proxy(tmp_path, {"/a?b=c": answer}) as yardstick:
+        client = KeepAlive(yardstick.port)
+        for _ in range(2):
+            got = await client.get("/a?b=c")
+            assert (got.status, got.fields, got.body) == (answer.status, answer.fields, answer.body)
+        assert (await client.get("/a?b=d")).status == 404
+        client.close()
+
+
+def test_cold_on_real_processes():
+    outcome = cold.measure(cold.Size(connections=12, rounds=1, latency_ms=100, splits=(2,)))
+    assert broken(outcome) == []
+    assert [must.value for must in outcome.musts] == [1, 0]
+    # A hit would have come at once: the never-seen key was really fetched.
+    assert value_of(outcome, "2 proxies", "first answer, fastest burst") >= 0.1
