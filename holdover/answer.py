@@ -1,6 +1,7 @@
 """Answers ready to send: everything that does not depend on the moment is made once per entry, not per hit."""
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from holdover.coding import UnusableBodyError, inflate
@@ -12,6 +13,8 @@ from holdover.settings import QuotaSettings
 type Fields = tuple[tuple[bytes, bytes], ...]
 
 NAME = "holdover"
+_OPAQUE_TAG = re.compile(r'"[^"]*"')
+_ETAG_LIST = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
 _VERBATIM_LIMIT = 16_777_216
 _NOT_IN_304 = frozenset((b"content-encoding", b"content-length", b"content-type", b"content-language"))
 
@@ -117,7 +120,7 @@ def local(status: int, message: str, *, retry_after: float | None = None) -> Ans
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
-        ("Cache-Status", f'{NAME}; detail="{message}"'),
+        ("Cache-Status", f"{NAME}; {detail(message)}"),
     ]
     if retry_after is not None:
         fields.append(("Retry-After", str(max(1, round(retry_after)))))
@@ -125,10 +128,18 @@ def local(status: int, message: str, *, retry_after: float | None = None) -> Ans
 
 
 def etag_matches(if_none_match: str, etag: str) -> bool:
-    """Weak comparison with each member of the list (RFC 9110 sections 8.8.3.2 and 13.1.2)."""
-    opaque = etag.removeprefix("W/")
-    members = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
-    return "*" in members or opaque in members
+    """Weak comparison with each member of the list (RFC 9110 sections 8.8.3.2 and 13.1.2); a field that is no such
+    list matches nothing."""
+    value = if_none_match.strip()
+    if value == "*":
+        return True
+    return bool(_ETAG_LIST.fullmatch(value)) and etag.removeprefix("W/") in _OPAQUE_TAG.findall(value)
+
+
+def detail(text: str) -> str:
+    """The `detail` parameter of Cache-Status; a String of RFC 9651 holds printable ASCII alone."""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return 'detail="' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _weak_etag(entry: Entry) -> str:

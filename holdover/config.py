@@ -78,10 +78,14 @@ def files(folder: Path) -> list[Path]:
 
 
 def digest(folder: Path) -> str:
-    """Names the content of a configuration, secrets in files not included; a missing file counts as empty."""
+    """Names the content of a configuration, secrets in files not included; a file that cannot be read counts as
+    empty."""
     total = hashlib.sha256()
     for path in files(folder):
-        content = path.read_bytes() if path.is_file() else b""
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
         total.update(f"{path.name}:{len(content)}:".encode() + content)
     return total.hexdigest()
 
@@ -106,15 +110,33 @@ def load(folder: Path, environ: Mapping[str, str]) -> Config:
         compile_provider(document, _secret(path, folder, document, environ, problems))
         for path, document in providers.items()
     ]
+    if settings is not None:
+        config = Config(folder, settings, Rules(compiled), content)
+        problems.extend(_path_problems(settings_path, config))
     if problems or settings is None:
         raise ConfigError(problems)
-    config = Config(folder, settings, Rules(compiled), content)
-    if len(os.fsencode(config.socket)) > SOCKET_PATH_LIMIT:
-        text = (
-            f"the path {config.socket} is longer than the {SOCKET_PATH_LIMIT} bytes a Unix socket allows; shorten it"
-        )
-        raise ConfigError([_problem(settings_path, ("sidecar", "socket"), text)])
     return config
+
+
+def _path_problems(path: Path, config: Config) -> Iterator[Problem]:
+    """Paths that lead nowhere, and a socket's that is too long."""
+    settings = config.settings
+    for key, value in (
+        (("proxy", "ca_folder"), settings.proxy.ca_folder),
+        (("store", "folder"), settings.store.folder),
+        (("upstream", "ca_file"), settings.upstream.ca_file or ""),
+        (("sidecar", "socket"), settings.sidecar.socket),
+    ):
+        try:
+            resolved = config.path(value)
+        except RuntimeError:
+            yield _problem(path, key, f"there is no home of that name: {value}")
+            continue
+        if key[1] == "socket" and len(os.fsencode(resolved)) > SOCKET_PATH_LIMIT:
+            text = (
+                f"the path {resolved} is longer than the {SOCKET_PATH_LIMIT} bytes a Unix socket allows; shorten it"
+            )
+            yield _problem(path, key, text)
 
 
 def _read[T: BaseModel](path: Path, model: type[T], problems: list[Problem]) -> T | None:
@@ -193,8 +215,11 @@ def _secret(
         value, remedy = environ.get(named.env, ""), f"export {named.env}=... before starting holdover"
         key: KeyPath = ("credential", "env")
     else:
-        source = folder / Path(named.file or "").expanduser()
-        value = source.read_text(encoding="utf-8", errors="replace").strip() if source.is_file() else ""
+        source = folder / (named.file or "")
+        try:
+            value = source.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            value = ""
         key, remedy = ("credential", "file"), f"write the credential into {source}"
     if not value.isprintable() or not value.isascii() or not value:
         problems.append(_problem(path, key, f"the credential is empty or not plain text; {remedy}"))

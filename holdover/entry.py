@@ -5,13 +5,14 @@ import json
 import struct
 from dataclasses import dataclass, field
 
-from holdover.exchange import Headers, header
+from holdover.exchange import Headers, as_headers, header
 from holdover.key import CanonicalRequest
 
 FORMAT = 1
 """First byte of an encoded entry; any other value is an entry of another version and reads as absent."""
 
-_HEAD = struct.Struct(">B16sIII")
+_HEAD = struct.Struct(">B16s")
+_LENGTHS = struct.Struct(">III")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +55,54 @@ def revision_of(status: int, identity: bytes) -> str:
 
 
 def encode(entry: Entry) -> bytes:
-    """Format byte, checksum over the rest, lengths, facts as JSON, then both bodies."""
+    """Format byte, checksum over all that follows, lengths, facts as JSON, then both bodies."""
     request = entry.request
     facts = json.dumps(
         [
             [request.provider, request.route, request.path, request.query, request.headers],
             [entry.status, entry.headers, entry.revision],
-            [entry.requested_at, entry.received_at, entry.initial_age, entry.fetch_s],
+            [float(t) for t in (entry.requested_at, entry.received_at, entry.initial_age, entry.fetch_s)],
         ],
         separators=(",", ":"),
     ).encode()
-    content = b"".join((facts, entry.identity, entry.gzip))
-    lengths = (len(facts), len(entry.identity), len(entry.gzip))
-    return _HEAD.pack(FORMAT, _checksum(content), *lengths) + content
+    lengths = _LENGTHS.pack(len(facts), len(entry.identity), len(entry.gzip))
+    content = b"".join((lengths, facts, entry.identity, entry.gzip))
+    return _HEAD.pack(FORMAT, _checksum(content)) + content
 
 
 def decode(data: bytes) -> Entry | None:
     """None for another format, a wrong checksum or anything else that `encode` did not write."""
-    if len(data) < _HEAD.size or data[0] != FORMAT:
+    if len(data) < _HEAD.size + _LENGTHS.size or data[0] != FORMAT:
         return None
-    _, checksum, facts_size, identity_size, gzip_size = _HEAD.unpack_from(data)
-    content = data[_HEAD.size :]
-    if len(content) != facts_size + identity_size + gzip_size or _checksum(content) != checksum:
+    _, checksum = _HEAD.unpack_from(data)
+    content = memoryview(data)[_HEAD.size :]
+    if _checksum(content) != checksum:
         return None
-    (provider, route, path, query, fields), (status, headers, revision), times = json.loads(content[:facts_size])
-    request = CanonicalRequest(provider, route, path, _pairs(query), _pairs(fields))
-    identity, zipped = content[facts_size : -gzip_size or None], content[len(content) - gzip_size :]
-    return Entry(request, status, _pairs(headers), identity, zipped, revision, *times)
+    facts, identity, zipped = _LENGTHS.unpack_from(content)
+    body = bytes(content[_LENGTHS.size :])
+    if len(body) != facts + identity + zipped:
+        return None
+    try:
+        return _entry(json.loads(body[:facts]), body[facts : facts + identity], body[facts + identity :])
+    except (ValueError, RecursionError):
+        return None
 
 
-def _pairs(items: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in items)
+def _entry(facts: object, identity: bytes, zipped: bytes) -> Entry | None:
+    match facts:
+        case [
+            [str(provider), str(route), str(path), query, fields],
+            [int(status), headers, str(revision)],
+            [float(requested_at), float(received_at), float(initial_age), float(fetch_s)],
+        ]:
+            parts = as_headers(query), as_headers(fields), as_headers(headers)
+            if parts[0] is None or parts[1] is None or parts[2] is None:
+                return None
+            request = CanonicalRequest(provider, route, path, parts[0], parts[1])
+            times = requested_at, received_at, initial_age, fetch_s
+            return Entry(request, status, parts[2], identity, zipped, revision, *times)
+    return None
 
 
-def _checksum(content: bytes) -> bytes:
+def _checksum(content: bytes | memoryview) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()

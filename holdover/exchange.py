@@ -34,6 +34,20 @@ class Response:
     body: bytes = field(default=b"", repr=False)
 
 
+def as_headers(items: object) -> Headers | None:
+    """Pairs of text from parsed JSON, or None for anything else."""
+    if not isinstance(items, list):
+        return None
+    pairs: list[tuple[str, str]] = []
+    for item in items:
+        match item:
+            case [str(name), str(value)]:
+                pairs.append((name, value))
+            case _:
+                return None
+    return tuple(pairs)
+
+
 def header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
     """All values of the field joined with ", " (RFC 9110 section 5.3), or None."""
     wanted = name.lower()

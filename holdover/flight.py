@@ -5,6 +5,7 @@ last waiter has gone the call goes on, because its result fills the cache. An ex
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 
 class Flights[T]:
@@ -22,6 +23,8 @@ class Flights[T]:
         if flying is not None:
             return flying, False
         task: asyncio.Task[T] = asyncio.ensure_future(_run(call))
+        # Whoever waited has the exception; when nobody did, it is nobody's.
+        task.add_done_callback(_look_at)
         if not task.done():  # an eager task factory may have run it to its end already
             self._flying[key] = task
             task.add_done_callback(lambda _: self._flying.pop(key, None))
@@ -33,6 +36,11 @@ class Flights[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _look_at(done: asyncio.Task[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 async def _run[T](call: Callable[[], Awaitable[T]]) -> T:

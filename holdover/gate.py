@@ -87,6 +87,6 @@ def retry_after(value: str | None, now: float) -> float | None:
         return min(float(text[:9]), MAX_RETRY_AFTER_S)
     try:
         seconds = parsedate_to_datetime(text).timestamp() - now
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return min(max(0.0, seconds), MAX_RETRY_AFTER_S)

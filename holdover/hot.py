@@ -57,6 +57,7 @@ class HotTier:
         self._rules = rules
         self._limits = limits
         self._ready.clear()
+        self._lost.clear()
         self._bytes = 0
 
     def get(self, key: str) -> Ready | None:
@@ -92,8 +93,8 @@ class HotTier:
             return None
         old = self._ready.get(entry.key)
         if old is not None and not supersedes(entry, old.entry, self._clock()):
-            old.outdated = False
             return old
+        self._lost.discard(entry.key)
         ready = Ready(entry, provider.settings.quota)
         if old is not None:
             self._replaced(old, ready)
@@ -132,8 +133,9 @@ class HotTier:
             return old
         keep = key in self._lost
         self._lost.discard(key)
-        if entry is not None:
-            return self.put(entry)
+        if entry is not None and (ready := self.put(entry)) is not None:
+            ready.outdated = False
+            return ready
         if keep:
             old.outdated = False
             return old

@@ -87,7 +87,7 @@ def told_date(response: Response) -> float | None:
     value = header(response.headers, "date")
     try:
         return parsedate_to_datetime(value).timestamp() if value else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

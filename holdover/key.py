@@ -4,12 +4,12 @@ A key that left something out of account would serve one client what another ask
 unambiguous canonical form goes past the cache instead of being guessed at."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote, urlencode
 
-from holdover.exchange import Headers, Request
+from holdover.exchange import Headers, Request, header
 from holdover.rules import CREDENTIAL_LIKE, Provider, Route, Routed, Rules, Unrouted, decode
 from holdover.settings import RouteSettings
 
@@ -77,24 +77,20 @@ def plan(request: Request, rules: Rules) -> Plan:
 
 def _plan_routed(request: Request, routed: Routed) -> Cacheable | Bypass:
     provider, route = routed.provider, routed.route
-    fields = {name.lower(): value for name, value in request.headers}
+    fields = {name.lower() for name, _ in request.headers}
     reason = _unshareable(request, fields, routed)
     if reason is None:
         query = _canonical_query(request.target.partition("?")[2], provider, route.settings)
         if not isinstance(query, str):
-            headers = tuple(
-                (name.lower(), fields[name.lower()])
-                for name in sorted(route.settings.headers)
-                if name.lower() in fields
-            )
-            return Cacheable(
-                provider, route, CanonicalRequest(provider.name, route.name, routed.path, query, headers)
-            )
+            named = sorted(fields.intersection(name.lower() for name in route.settings.headers))
+            headers = tuple((name, header(request.headers, name) or "") for name in named)
+            canonical = CanonicalRequest(provider.name, route.name, routed.path, query, headers)
+            return Cacheable(provider, route, canonical)
         reason = query
     return Bypass(provider, route, reason)
 
 
-def _unshareable(request: Request, fields: Mapping[str, str], routed: Routed) -> str | None:
+def _unshareable(request: Request, fields: Collection[str], routed: Routed) -> str | None:
     """Why an answer to this request might not be for everyone, judged by method and header fields."""
     if request.method not in ("GET", "HEAD"):
         return f"method {request.method} is not cached"
@@ -126,7 +122,9 @@ def _canonical_query(query: str, provider: Provider, route: RouteSettings) -> tu
                 continue
         pairs.append((name, _sorted_list(value) if name in route.lists else value))
     present = {name for name, _ in pairs}
-    pairs.extend((name, value) for name, value in route.defaults.items() if name not in present)
+    for name, value in route.defaults.items():
+        if name not in present:
+            pairs.append((name, _sorted_list(value) if name in route.lists else value))
     # Stable: repeated parameters keep their order, which a provider may read as meaning.
     return tuple(sorted(pairs, key=lambda pair: pair[0]))
 
@@ -152,5 +150,5 @@ def _sorted_list(value: str) -> str:
 
 
 def _update(digest: hashlib.blake2b, part: str) -> None:
-    data = part.encode()
+    data = part.encode("utf-8", "surrogateescape")
     digest.update(len(data).to_bytes(4, "big") + data)

@@ -7,6 +7,7 @@ type KeyPath = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_LONG_STRING = re.compile(r"""\"{3}(?:\\.|[^\\])*?\"{3}|\'{3}.*?\'{3}""", re.DOTALL)
 _STRINGS = re.compile(r"""\"\"\".*?\"\"\"|'''.*?'''|"(?:\\.|[^"\\])*"|'[^']*'|#.*""")
 
 
@@ -24,9 +25,9 @@ def _positions(text: str) -> dict[KeyPath, int]:
     counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
     depth = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_without_long_strings(text).split("\n"), 1):
         if depth == 0 and (header := _HEADER.match(line)):
-            table = tuple(_split(header[2]))
+            table = _enclosing(tuple(_split(header[2])), counts)
             if header[1] == "[[":
                 index = counts[table] = counts.get(table, -1) + 1
                 found.setdefault(table, number)
@@ -36,10 +37,15 @@ def _positions(text: str) -> dict[KeyPath, int]:
         if depth == 0 and (key := _KEY.match(line)):
             keys = _split(key[1])
             for length in range(1, len(keys) + 1):
-                found.setdefault((*_enclosing(table, counts), *keys[:length]), number)
+                found.setdefault((*table, *keys[:length]), number)
         bare = _STRINGS.sub("", line)
         depth = max(0, depth + sum(bare.count(c) for c in "[{") - sum(bare.count(c) for c in "]}"))
     return found
+
+
+def _without_long_strings(text: str) -> str:
+    """The text with what stands in strings over several lines blanked, lines kept."""
+    return _LONG_STRING.sub(lambda found: "''" + "\n" * found[0].count("\n"), text)
 
 
 def _enclosing(table: KeyPath, counts: dict[KeyPath, int]) -> KeyPath:

@@ -10,7 +10,7 @@ from holdover.fill import Filled
 from holdover.key import CanonicalRequest
 from holdover.wire import WireError, decode_filled, encode_request
 
-DEMAND_TIMEOUT_S = 1.0
+DEMAND_TIMEOUT_S = 2.0
 
 
 class LinkDown(Exception):
@@ -41,7 +41,7 @@ class Link:
     async def fill(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
         """An entry confirmed at or after `newer_than` (Unix seconds), or why there is none. Raises LinkDown.
 
-        A stopped sidecar accepts questions and never answers; the demand report notices within two seconds and
+        A stopped sidecar accepts questions and never answers; the demand report notices within three seconds and
         releases everybody who waits here."""
         if not self.up:
             raise LinkDown

@@ -18,6 +18,8 @@ CREDENTIAL_LIKE = frozenset(
 )
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Also behind an encoded slash or backslash, which some servers decode before they resolve dots.
+_DOTS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])")
 _PLAIN_TARGET = re.compile(r"[!-~]+")
 
 
@@ -157,6 +159,6 @@ def canonical_path(path: str) -> str | None:
     if not path.startswith("/"):
         return None
     segments = [decode(part) for part in path[1:].split("/")]
-    if any(part is None or part in (".", "..") for part in segments) or "" in segments[:-1]:
+    if any(part is None or _DOTS.search(part) for part in segments) or "" in segments[:-1]:
         return None
     return "/" + "/".join(quote(part or "", safe="") for part in segments)

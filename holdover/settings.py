@@ -2,14 +2,25 @@
 
 import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
-Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
+
+
+def _port_exists(address: str) -> str:
+    if not 0 < int(address.rpartition(":")[2]) < 65536:
+        raise ValueError("a port is a number from 1 to 65535")
+    return address
+
+
+Address = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"),
+    AfterValidator(_port_exists),
+]
 Seconds = Annotated[float, Field(ge=0, le=86_400 * 7, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
 
@@ -249,15 +260,10 @@ class ProviderSettings(Table):
     @field_validator("origin")
     @classmethod
     def _plain_origin(cls, origin: str) -> str:
-        parts = urlsplit(origin)
-        try:
-            port_ok = parts.port is None or parts.port > 0
-        except ValueError:
-            port_ok = False
-        if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
-            raise ValueError("an origin is http:// or https:// with a host and, if needed, a port")
-        if parts.path or parts.query or parts.fragment or parts.username is not None:
-            raise ValueError("an origin has no path, query, fragment or user; remove what follows the host and port")
+        if not re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?", origin):
+            raise ValueError("an origin is http:// or https:// with a host and, if needed, a port, and nothing more")
+        if (port := origin.rpartition(":")[2]).isdigit():
+            _port_exists(f":{port}")
         return origin
 
     @model_validator(mode="after")
@@ -265,4 +271,14 @@ class ProviderSettings(Table):
         names = [route.name for route in self.routes]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"route name {min(repeated)!r} stands twice; names are distinct within a provider")
+        return self
+
+    @model_validator(mode="after")
+    def _no_credential_in_keys(self) -> Self:
+        named = self.credential
+        secret = {n.lower() for n in (named.query, named.header, *named.also) if n} if named else set()
+        for route in self.routes:
+            for name in (*route.parameters, *route.lists, *route.defaults, *route.headers):
+                if name.lower() in secret:
+                    raise ValueError(f"{name!r} carries clients' credentials and cannot be part of a key")
         return self

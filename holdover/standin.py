@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
+from holdover.answer import Answer, Ready, Wants, detail, local, paid_answer, verbatim
 from holdover.config import Config
 from holdover.exchange import Request, accepts_gzip
 from holdover.fill import Filled, Filler
@@ -186,18 +186,18 @@ class StandIn:
                 self._count(cacheable, outcome, answer, started, ready, now)
                 return answer
             case Refused(response, reason, trouble):
-                detail = f'{status}; fwd-status={response.status}; detail="{reason}"'
-                answer = verbatim(response, detail, wants)
+                status = f"{status}; fwd-status={response.status}; {detail(reason)}"
+                answer = verbatim(response, status, wants)
             case Failed(reason, timed_out, retry_after):
                 trouble = True
-                detail = f'{status}; detail="{reason}"'
+                status = f"{status}; {detail(reason)}"
                 code = 504 if timed_out else 503 if retry_after else 502
                 answer = local(code, reason, retry_after=retry_after)
         if trouble and ready is not None:
             decision = self._decide(cacheable, ready, now)
             if not isinstance(decision, Expired) or decision.usable:
                 self._asked(cacheable, ready, now)
-                answer = ready.answer(wants, now, detail)
+                answer = ready.answer(wants, now, status)
                 self._count(cacheable, "stale", answer, started, ready, now)
                 return answer
         self._count(cacheable, "failed" if trouble else outcome, answer, started, None, now)

@@ -1,10 +1,10 @@
 """What goes over the Unix socket between proxy and sidecar, both ways. Bodies travel as they are stored."""
 
 import json
-from collections.abc import Iterable
+import math
 
 from holdover.entry import decode, encode
-from holdover.exchange import Response
+from holdover.exchange import Headers, Response, as_headers
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.key import CanonicalRequest
@@ -47,11 +47,12 @@ def decode_filled(data: bytes) -> Filled:
     line, newline, body = data.partition(b"\n")
     try:
         facts = json.loads(line)
-        if not newline:
-            raise WireError("no body")
-        return Filled(_result(facts, body), facts["led"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise WireError("not an answer of this version") from error
+    match facts:
+        case {"led": bool(led)} if newline:
+            return Filled(_result(facts, body), led)
+    raise WireError("not an answer of this version")
 
 
 def _result(facts: dict[str, object], body: bytes) -> FetchResult:
@@ -70,16 +71,13 @@ def _result(facts: dict[str, object], body: bytes) -> FetchResult:
             "timed_out": bool(timed_out),
             "retry_after": retry_after,
         }:
-            return Failed(reason, timed_out, retry_after if isinstance(retry_after, float | int) else None)
+            if retry_after is None or (isinstance(retry_after, float) and math.isfinite(retry_after)):
+                return Failed(reason, timed_out, retry_after)
     raise WireError("not an answer of this version")
 
 
-def _pairs(items: Iterable[object]) -> tuple[tuple[str, str], ...]:
-    pairs: list[tuple[str, str]] = []
-    for item in items:
-        match item:
-            case [str(name), str(value)]:
-                pairs.append((name, value))
-            case _:
-                raise WireError("not a list of pairs")
-    return tuple(pairs)
+def _pairs(items: object) -> Headers:
+    pairs = as_headers(items)
+    if pairs is None:
+        raise WireError("not a list of pairs")
+    return pairs

@@ -12,6 +12,7 @@ readers find it when their own copy passes its window."""
 import fcntl
 import os
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ class ChangeFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._threads = threading.Lock()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with self.lock(timeout=5.0):
             magic, _, _ = self._head()
@@ -54,20 +56,29 @@ class ChangeFile:
 
     @contextmanager
     def lock(self, timeout: float) -> Iterator[None]:
-        """The one writers' lock of all processes. Not waited for without end: its holder may have been stopped."""
+        """The one writers' lock of all threads and processes. Not waited for without end: its holder may have been
+        stopped."""
         deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StoreError(f"another process has held {self.path} locked for {timeout:g} s") from None
-                time.sleep(0.001)
+        # A file lock belongs to the open file, so it does not keep threads apart that share one.
+        if not self._threads.acquire(timeout=timeout):
+            raise StoreError(f"another thread has held {self.path} locked for {timeout:g} s")
         try:
-            yield
+            self._lock_file(deadline, timeout)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._threads.release()
+
+    def _lock_file(self, deadline: float, timeout: float) -> None:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            if time.monotonic() > deadline:
+                raise StoreError(f"another process has held {self.path} locked for {timeout:g} s")
+            time.sleep(0.001)
 
     def position(self) -> Position:
         _, epoch, sequence = self._head()

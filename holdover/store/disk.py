@@ -46,6 +46,10 @@ class ForeignRow(Exception):
 class StrictDisk(diskcache.Disk):  # type: ignore[misc]
     """Plain str keys and bytes values inside the database; no pickle, no files, either way."""
 
+    def __init__(self, directory: str, **_: object) -> None:
+        """Options come from a table in the database, where anybody may have written: none is heeded."""
+        super().__init__(directory)
+
     def put(self, key: object) -> tuple[object, bool]:
         if type(key) is not str:
             raise TypeError(f"keys are str, not {type(key).__name__}")
@@ -58,7 +62,8 @@ class StrictDisk(diskcache.Disk):  # type: ignore[misc]
     def store(self, value: object, read: bool, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
         if type(value) is not bytes or read:
             raise TypeError(f"values are bytes, not {type(value).__name__}")
-        return len(value), _RAW, None, sqlite3.Binary(value)
+        # Size 0: diskcache adds sizes to that of the database file, which holds this value already.
+        return 0, _RAW, None, sqlite3.Binary(value)
 
     def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> bytes:
         if mode != _RAW or filename is not None or read or type(value) is not bytes:
@@ -83,12 +88,9 @@ class DiskStore:
         self._max_bytes = max_bytes
         self._on_trouble = on_trouble
         self._mending = threading.Lock()
-        try:
-            self._open()
-        except sqlite3.DatabaseError as error:
-            self._mend(error)
-        except OSError as error:
-            raise StoreError(f"the cache folder {folder} cannot be used: {error.strerror}") from error
+        self._cache: Any = None
+        self._opened: tuple[int, int] | None = None
+        self._reopen()
 
     def get(self, key: str) -> Entry | None:
         return self._guarded(lambda cache: _read(cache, key))
@@ -119,7 +121,9 @@ class DiskStore:
         return self._guarded(remove)
 
     def entries(self) -> Iterator[Entry]:
-        for key in self._guarded(lambda cache: list(cache.iterkeys())):
+        # Not `iterkeys`, which ends at a key that is NULL.
+        select = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text'"
+        for (key,) in self._guarded(lambda cache: cache._sql(select).fetchall()):  # noqa: SLF001
             if (entry := self.get(key)) is not None:
                 yield entry
 
@@ -135,12 +139,8 @@ class DiskStore:
     def follow(self) -> bool:
         if not self._changes.replaced() and _identity(self.folder) == self._opened:
             return False
-        try:
-            with self._mending:
-                self._close()
-                self._open()
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the cache in {self.folder} cannot be opened again: {error}") from error
+        with self._mending:
+            self._reopen()
         return True
 
     def close(self) -> None:
@@ -158,7 +158,7 @@ class DiskStore:
         os.close(os.open(self.folder / "cache.db", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         # Values stay inside the database (see StrictDisk); synchronous=NORMAL: a power cut may lose the last odds,
         # which nobody wants afterwards.
-        self._cache: Any = diskcache.Cache(
+        self._cache = diskcache.Cache(
             str(self.folder),
             timeout=LOCK_TIMEOUT_S,
             disk=StrictDisk,
@@ -188,34 +188,49 @@ class DiskStore:
                     raise StoreError(f"the cache in {self.folder} does not answer: {error}") from error
                 if attempt == 2:
                     raise StoreError(f"the cache in {self.folder} stays damaged: {error}") from error
-                if cache is self._cache:
-                    self._mend(error)
+                self._mend(cache, error)
             except OSError as error:
                 raise StoreError(f"the cache in {self.folder} cannot be used: {error.strerror}") from error
         raise AssertionError("unreachable")
 
-    def _mend(self, error: Exception) -> None:
-        """Moves a damaged database aside and starts an empty one; other processes follow within a second.
-
-        Two processes may find the damage together. The second one to get the lock sees that the files are no longer
-        those it had open, and only opens the new ones."""
+    def _mend(self, broken: Any, error: Exception) -> None:
+        """Two threads or two processes may find the damage together: the later one sees that the cache, or its file,
+        is no longer the one that failed it, and takes up the new one."""
         with self._mending:
-            opened = getattr(self, "_opened", None)
-            with self._changes.lock(LOCK_TIMEOUT_S):
-                if opened is None or _identity(self.folder) == opened:
-                    for old in self.folder.glob("damaged-*"):
-                        shutil.rmtree(old, ignore_errors=True)
-                    aside = self.folder / f"damaged-{time.time_ns()}"
-                    aside.mkdir(mode=0o700)
-                    for name in _DATABASE_FILES:
-                        with suppress(FileNotFoundError):
-                            (self.folder / name).rename(aside / name)
-                    self._on_trouble(f"the cache was damaged ({error}); it was set aside as {aside} and begun anew")
-            self._close()
+            if broken is self._cache:
+                self._set_aside(self._opened, error)
+                self._reopen()
+
+    def _reopen(self) -> None:
+        """Takes up the database that is there, or begins a new one if that is damaged."""
+        self._close()
+        try:
+            seen = _identity(self.folder)
             try:
                 self._open()
-            except (sqlite3.Error, OSError) as again:
-                raise StoreError(f"the cache in {self.folder} cannot be begun anew: {again}") from again
+            except sqlite3.DatabaseError as error:
+                if _primary_code(error) in _NO_DAMAGE:
+                    raise
+                self._set_aside(seen, error)
+                self._open()
+        except OSError as error:
+            raise StoreError(f"the cache folder {self.folder} cannot be used: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise StoreError(f"the cache in {self.folder} cannot be opened: {error}") from error
+
+    def _set_aside(self, failed: tuple[int, int] | None, error: Exception) -> None:
+        """Moves the database away if it is still the file that `failed`; only the latest one moved is kept."""
+        with self._changes.lock(LOCK_TIMEOUT_S):
+            if _identity(self.folder) != failed:
+                return
+            for old in self.folder.glob("damaged-*"):
+                shutil.rmtree(old, ignore_errors=True)
+            aside = self.folder / f"damaged-{time.time_ns()}"
+            aside.mkdir(mode=0o700)
+            for name in _DATABASE_FILES:
+                with suppress(FileNotFoundError):
+                    (self.folder / name).rename(aside / name)
+        self._on_trouble(f"the cache was damaged ({error}); it was set aside as {aside} and begun anew")
 
 
 def _read(cache: Any, key: str) -> Entry | None:

@@ -18,10 +18,10 @@ def parser() -> argparse.ArgumentParser:
         prog="scripts/demo",
         description="Shows holdover at work: a fleet of legacy clients polls an emulated odds provider, first "
         "directly, then through holdover. Everything runs on this machine, on free loopback ports.",
-        epilog="Every four clients share a question, up to six.",
+        epilog="The fleet asks one question for every four clients, six at most.",
     )
     made.add_argument(
-        "--seconds", type=_at_least(1, float), default=15.0, metavar="N", help="of each phase (default: 15)"
+        "--seconds", type=_at_least(1, float), default=15.0, metavar="N", help="length of each phase (default: 15)"
     )
     made.add_argument(
         "--clients", type=_at_least(1, int), default=24, metavar="N", help="size of the fleet (default: 24)"

@@ -92,7 +92,8 @@ def _shared(outcome: Outcome) -> str:
     through = outcome.through
     return _paragraph(
         f"Of the clients' {through.requests:,} requests through holdover {through.upstream_requests:,} reached the "
-        f"provider: dedup ratio {through.dedup_ratio:.2f}. They follow from the questions and the window: "
+        f"provider: dedup ratio {through.dedup_ratio:.2f}. "
+        f"Those {through.upstream_requests:,} follow from the questions and the window: "
         f"about {outcome.questions}~requests every {outcome.window_s:g}~s, however many clients ask."
     )
 

@@ -68,7 +68,7 @@ def test_check_of_what_is_no_toml_and_of_no_folder(written: House, tmp_path: Pat
     assert f"{tmp_path}/none: no holdover.toml here" in sentence(written.run("check", f"{tmp_path}/none"), 2)
 
 
-@pytest.mark.parametrize("command", [("up",), ("proxy",), ("explain", "https://x/y")])
+@pytest.mark.parametrize("command", [("up",), ("explain", "https://x/y")])
 def test_every_command_refuses_a_bad_configuration_alike(written: House, command: tuple[str, ...]):
     written.write_provider(window_s=0)
     assert "routes[0].window_s" in sentence(written.run(*command), 2)
@@ -107,7 +107,6 @@ def test_explain_tells_of_a_stored_answer(own: House):
 @pytest.mark.parametrize(
     ("url", "headers", "decision"),
     [
-        (f"https://{HOST}/no/route", [], "passed to the provider untouched: no route matches"),
         (f"https://{HOST}/v4/sports", ["Cookie: a=b"], "passed to the provider untouched: the cookie field"),
         ("https://api.unknown.example/v4/sports", [], "no provider has this host: refused with 421"),
     ],
@@ -118,12 +117,9 @@ def test_explain_tells_why_something_is_not_cached(own: House, url: str, headers
     assert json.loads(done.stdout)["decision"].startswith(decision)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("api.example.com/x?apiKey=secret",), ("https://[::1/x?apiKey=secret",), ("https://host/", "-H", "secret")],
-)
-def test_explain_of_what_is_no_url_or_no_field(own: House, arguments: tuple[str, ...]):
-    said = sentence(own.run("explain", *arguments), 1)
+@pytest.mark.parametrize("url", ["api.example.com/x?apiKey=secret", "https://[::1/x?apiKey=secret"])
+def test_explain_of_what_is_no_url(own: House, url: str):
+    said = sentence(own.run("explain", url), 1)
     assert said.count("\n") == 1
     assert "secret" not in said
 
@@ -155,10 +151,9 @@ def test_purge_of_a_route(own: House, provider: Emulator):
     assert ask(own.ports["reverse"], sports).cache.startswith("hit")
 
 
-def test_purge_of_nothing(own: House, written: House):
+def test_purge_of_nothing(own: House):
     done = own.run("purge", "0" * 32)
     assert (done.returncode, done.stdout, done.stderr) == (1, "purged 0 answers\n", "")
-    assert "nothing is stored" in sentence(written.run("purge", "0" * 32), 1)
     assert "there are: odds/odds, odds/sports" in sentence(own.run("purge", "odds/oods"), 1)
 
 
@@ -178,14 +173,12 @@ def test_version_help_and_wrong_usage(written: House):
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("command", "role"), [("up", "reverse"), ("up", "admin"), ("up", "metrics"), ("proxy", "regular")]
-)
-def test_a_port_in_use_is_told(own: House, written: House, command: str, role: str):
+@pytest.mark.parametrize("role", ["reverse", "admin", "metrics"])
+def test_a_port_in_use_is_told(own: House, written: House, role: str):
     top = written.config / "holdover.toml"
     taken = own.ports[role]
     top.write_text(top.read_text().replace(str(written.ports[role]), str(taken)))
-    done = written.run(command)
+    done = written.run("up")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"127.0.0.1:{taken}" in done.stderr

@@ -143,9 +143,7 @@ def test_the_lock_is_free_again_after_an_exception(changes):
     announce_within(ChangeFile(changes.path), 0.5)
 
 
-@pytest.mark.parametrize(
-    "same_object", [pytest.param(True, marks=pytest.mark.xfail(strict=True, reason="no lock between threads")), False]
-)
+@pytest.mark.parametrize("same_object", [pytest.param(True), False])
 def test_the_lock_holds_between_threads_of_one_process_too(changes, same_object):
     """A file lock belongs to the open file: two threads that use one object would both get it."""
     other = changes if same_object else ChangeFile(changes.path)

@@ -65,12 +65,9 @@ def garble_changes(folder: Path) -> None:
 
 DAMAGES = [garble, garble_middle, truncate_half, truncate, remove_database, remove_changes]
 DAMAGES += [remove_folder, garble_changes]
-STUCK = pytest.mark.xfail(strict=True, reason="damage that comes as a new file is never set aside")
 
 
-@pytest.mark.parametrize(
-    "damage", [*DAMAGES, pytest.param(replace_with_garbage, marks=STUCK)], ids=lambda damage: damage.__name__
-)
+@pytest.mark.parametrize("damage", [*DAMAGES, replace_with_garbage], ids=lambda damage: damage.__name__)
 def test_after_damage_both_processes_serve_on_from_one_cache(damage, store, open_store, folder, entry_of):
     other = open_store()
     for number in range(40):
@@ -132,7 +129,6 @@ def test_only_the_latest_damage_is_kept(folder, entry_of):
     assert len(list(folder.glob("damaged-*"))) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="each thread sets the files aside")
 def test_two_threads_that_find_the_same_damage_mend_it_once(store, folder, entry_of):
     told: list[str] = []
     store._on_trouble = told.append

@@ -135,7 +135,7 @@ def test_a_row_of_another_kind_reads_as_absent_and_is_written_over(row, store, f
     [
         b"\x80\x04blob",
         7,
-        pytest.param(None, marks=pytest.mark.xfail(strict=True, reason="a NULL ends the walk over the keys")),
+        pytest.param(None),
         2.5,
         "",
         "not hex",
@@ -155,7 +155,7 @@ def test_an_entry_under_another_key_is_not_served(store, folder, entry_of):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("disk_evil", marks=pytest.mark.xfail(strict=True, reason="TypeError")),
+        pytest.param("disk_evil"),
         "sqlite_no_such_pragma",
         "disk_pickle_protocol",
         "disk_min_file_size",

@@ -140,7 +140,6 @@ async def test_settle_ends_what_flies_and_waits_for_its_end():
     await flights.settle()
 
 
-@pytest.mark.xfail(strict=True, reason="nobody looks at the exception")
 async def test_a_failure_that_nobody_waits_for_is_not_reported_as_lost():
     """The loop would log a traceback for an exception that is never looked at."""
     reports: list[str] = []

@@ -147,7 +147,6 @@ def test_what_a_client_sees_was_asked_for_ever_later(tmp_path_factory, provider_
     there.close()
 
 
-@pytest.mark.xfail(strict=True, reason="put clears outdated")
 def test_a_late_answer_does_not_hide_that_the_store_has_a_newer_one(tier, stores, entry_of):
     """The sidecar's reply with the old entry is still on its way when the refreshed one is stored and announced."""
     hot = tier()
@@ -225,7 +224,6 @@ def test_it_keeps_what_it_has_when_the_store_is_begun_anew(tier, stores, entry_o
     assert hot.get(entry.key).entry == new
 
 
-@pytest.mark.xfail(strict=True, reason="the key stays in the set of the lost")
 def test_a_purge_after_that_is_still_a_purge(tier, stores, entry_of):
     hot = tier()
     entry = stores[1].put(entry_of(), NOW)
@@ -238,7 +236,6 @@ def test_a_purge_after_that_is_still_a_purge(tier, stores, entry_of):
     assert hot.get(new.key) is None
 
 
-@pytest.mark.xfail(strict=True, reason="use leaves the set of the lost as it was")
 def test_a_purge_after_a_changed_configuration_is_still_a_purge(tier, stores, entry_of, provider_of):
     hot = tier()
     entry = stores[1].put(entry_of(), NOW)

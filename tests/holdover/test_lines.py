@@ -77,7 +77,6 @@ key = 1
         pytest.param(
             ("routes", 1, "defaults"),
             31,
-            marks=pytest.mark.xfail(strict=True, reason="a header below a list is noted without its index"),
         ),
         (("routes", 1, "defaults", "window_s"), 32),
         (("routes", 1, "defaults", "c", "d"), 33),
@@ -97,7 +96,6 @@ def test_where_a_key_stands(path, line):
     assert line_of(TEXT, path) == line
 
 
-@pytest.mark.xfail(strict=True, reason="strings over several lines are not followed")
 @pytest.mark.parametrize("quotes", ['"""', "'''"])
 def test_what_stands_in_a_multi_line_string_is_no_key(quotes):
     text = f"first = {quotes}\nname = 1\n[routes]\n[[routes]]\n{quotes}\nname = 2\n[[routes]]\nname = 3\n"

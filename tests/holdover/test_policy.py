@@ -3,7 +3,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdover.exchange import Response
-from holdover.policy import Expired, Fresh, Stale, age, decide, from_the_future, provider_trouble, refusal, supersedes
+from holdover.policy import (
+    Expired,
+    Fresh,
+    Stale,
+    age,
+    content_refusal,
+    decide,
+    from_the_future,
+    provider_trouble,
+    refusal,
+    supersedes,
+)
 
 WINDOW, LIMIT = 10, 60
 ASKED = 1000.0
@@ -124,6 +135,33 @@ LENGTH = ("Content-Length", "2")
 def test_what_must_not_be_stored(route_of, status, headers, override, expected):
     response = Response(status, tuple(headers), b"[]")
     assert refusal(route_of(override=override), response) == expected
+
+
+NOT_SAID, NOT_TRUE = "not said to be JSON", "not the JSON that it is said to be"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "expected"),
+    [
+        ("application/json", b"[]", None),
+        ("Application/JSON ; charset=utf-8", b'{"a": 1}', None),
+        ("application/problem+json", b"{}", None),
+        (None, b"[]", NOT_SAID),
+        ("", b"[]", NOT_SAID),
+        ("text/html", b"[]", NOT_SAID),
+        ("text/html; x=application/json", b"[]", NOT_SAID),
+        ("application/jsonp", b"[]", NOT_SAID),
+        ("application/json", b"", NOT_TRUE),
+        ("application/json", b"<html>maintenance</html>", NOT_TRUE),
+        ("application/json", b'[{"a": 1}', NOT_TRUE),
+        ("application/json", b"\xff\xfe\xfd", NOT_TRUE),
+        ("application/json", b"[" * 100_000, NOT_TRUE),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_route_that_promises_json_stores_nothing_else(route_of, content_type, body, expected):
+    assert content_refusal(route_of(), content_type, body) == expected
+    assert content_refusal(route_of(content="any"), content_type, body) is None
 
 
 @pytest.mark.parametrize(

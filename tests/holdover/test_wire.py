@@ -128,7 +128,7 @@ def test_a_cut_answer_is_no_answer(result, data):
         json.dumps({**REFUSED, "headers": {"a": "b"}}).encode() + b"\n",
         json.dumps({name: value for name, value in REFUSED.items() if name != "led"}).encode() + b"\n",
         b"\xff\xfe\n",
-        pytest.param(b"[" * 100_000 + b"\n", marks=pytest.mark.xfail(strict=True, reason="RecursionError")),
+        pytest.param(b"[" * 100_000 + b"\n"),
         b"9" * 5_000 + b"\n",
     ],
     ids=lambda data: repr(data[:40]),
@@ -138,13 +138,11 @@ def test_answers_of_another_form(data):
         decode_filled(data)
 
 
-@pytest.mark.xfail(strict=True, reason="any value is taken")
 def test_led_is_a_truth_value():
     with pytest.raises(WireError):
         decode_filled(json.dumps({**FACTS, "led": "yes"}).encode() + b"\n")
 
 
-@pytest.mark.xfail(strict=True, reason="any number is taken")
 @pytest.mark.parametrize("retry_after", [float("nan"), float("inf"), True])
 def test_a_pause_is_a_finite_number_or_none(retry_after):
     data = json.dumps({**FACTS, "retry_after": retry_after}).encode() + b"\n"
