@@ -84,7 +84,8 @@ def test_deleted_cache_folder(house):
 def test_everything_stops_with_the_supervisor(provider, tmp_path):
     with running(write_house(tmp_path, provider.url)) as house:
         pids = [house.pid("proxy"), house.pid("sidecar")]
-        os.kill(house.process.pid, signal.SIGKILL)
+        assert house.process is not None
+        house.process.kill()
         house.process.wait()
         wait_for(lambda: not any(_alive(pid) for pid in pids))
 

@@ -1,4 +1,4 @@
-"""A provider that fails: stale answers within the limit; past it its own answer or an honest error, never old odds."""
+"""A provider that fails: stale answers within the limit; past it the truth, never old odds."""
 
 import time
 from collections.abc import Iterator
@@ -88,8 +88,8 @@ def test_a_pause_that_the_provider_asks_for_is_kept(brittle, provider, failing):
 def quiet(tmp_path) -> Iterator[tuple[Emulator, House]]:
     """A provider that only this house calls, 5 times a second at most, for keys asked for in the last 3 s."""
     with emulator(latency_p50_ms=60, latency_p95_ms=120, rate=0) as provider:
-        settings = {"rate_per_s": 5, "burst": 5, "timeout_s": 10, "idle_after_s": 3}
-        with running(write_house(tmp_path, provider.url, **settings)) as house:
+        house = write_house(tmp_path, provider.url, rate_per_s=5, burst=5, timeout_s=10, idle_after_s=3)
+        with running(house):
             yield provider, house
 
 
