@@ -1,8 +1,8 @@
 """The mitmproxy addon: flows in, answers out. All decisions are made in `holdover`; this file knows mitmproxy.
 
 Embedded by `holdover proxy`, or loaded by `mitmdump -s addons/odds_cache.py --set holdover_config=config`. A script
-loaded so has no package, hence only absolute imports; and mitmproxy runs it anew when it changes, hence no state at
-module level."""
+loaded so has no package, hence only absolute imports; mitmproxy runs it anew when it changes, hence no state at
+module level; and it takes the module's own names for hooks, hence none here is called `load` or like another event."""
 
 import asyncio
 import http
@@ -24,8 +24,9 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
 
+from holdover import config as configuration
 from holdover.answer import Answer, local
-from holdover.config import Config, ConfigError, load
+from holdover.config import Config, ConfigError
 from holdover.exchange import Request
 from holdover.key import Bypass, Cacheable
 from holdover.metrics import OTHER, Metrics, Outcome
@@ -74,7 +75,7 @@ class OddsCache:
     def configure(self, updated: set[str]) -> None:
         if "holdover_config" in updated:
             try:
-                self._config = load(Path(ctx.options.holdover_config), os.environ)
+                self._config = configuration.load(Path(ctx.options.holdover_config), os.environ)
             except ConfigError as error:
                 raise exceptions.OptionsError(f"holdover's configuration cannot be used:\n{error}") from error
 

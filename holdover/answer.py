@@ -100,7 +100,8 @@ def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
 def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
     """A provider's answer that is passed on as it is, error or not; but decoded for a client that asked for no
     gzip, which holdover did."""
-    left_out, body = {"content-length"}, response.body
+    # Cookies were meant for holdover, not for whoever shares its answer.
+    left_out, body = {"content-length", "set-cookie", "set-cookie2"}, response.body
     if elements(header(response.headers, "content-encoding")) == ["gzip"] and not wants.gzip:
         try:
             body = inflate(body, _VERBATIM_LIMIT)

@@ -2,9 +2,11 @@
 
 import gzip
 import zlib
+from urllib.parse import quote, quote_plus
 
 from holdover.exchange import Response, elements, header
 
+BLANK = "-"
 _MODE_GZIP = 31  # zlib: gzip container, largest window
 
 
@@ -22,6 +24,24 @@ def codings(response: Response, limit: int) -> tuple[bytes, bytes]:
     if named not in (["gzip"], ["x-gzip"]):
         raise UnusableBodyError(f"a content coding that was not asked for ({named[0][:20]})")
     return inflate(response.body, limit), response.body
+
+
+def without(response: Response, secret: str, limit: int) -> Response:
+    """The response with `secret`, plain or percent-encoded, blanked wherever the provider quotes it: redirects, links
+    to next pages and error messages repeat the request's URL. Raises UnusableBodyError like `inflate`."""
+    forms = {secret, quote(secret, safe=""), quote_plus(secret)}
+    headers = response.headers
+    for form in forms:
+        headers = tuple((name, value.replace(form, BLANK)) for name, value in headers)
+    zipped = elements(header(headers, "content-encoding")) in (["gzip"], ["x-gzip"])
+    plain = inflate(response.body, limit) if zipped else response.body
+    clean = plain
+    for form in forms:
+        clean = clean.replace(form.encode(), BLANK.encode())
+    if clean == plain:
+        return Response(response.status, headers, response.body)
+    kept = tuple(field for field in headers if field[0].lower() not in ("content-encoding", "content-length"))
+    return Response(response.status, (*kept, ("Content-Length", str(len(clean)))), clean)
 
 
 def inflate(body: bytes, limit: int) -> bytes:

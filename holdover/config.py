@@ -5,6 +5,7 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Config:
 
     def path(self, setting: str) -> Path:
         """A path setting, resolved against the configuration folder."""
-        return Path(os.path.normpath(self.folder / Path(setting).expanduser()))
+        return _resolved(self.folder, setting)
 
     @property
     def store_folder(self) -> Path:
@@ -132,6 +133,8 @@ def _path_problems(path: Path, config: Config) -> Iterator[Problem]:
         except RuntimeError:
             yield _problem(path, key, f"there is no home of that name: {value}")
             continue
+        if key[0] == "store" and "$" in value:
+            yield _problem(path, key, "the cache library expands `$` in paths; choose one without")
         if key[1] == "socket" and len(os.fsencode(resolved)) > SOCKET_PATH_LIMIT:
             text = (
                 f"the path {resolved} is longer than the {SOCKET_PATH_LIMIT} bytes a Unix socket allows; shorten it"
@@ -152,6 +155,11 @@ def _read[T: BaseModel](path: Path, model: type[T], problems: list[Problem]) -> 
     except OSError as error:
         problems.append(Problem(str(path), 0, "", f"cannot be read: {error.strerror}"))
     return None
+
+
+def _resolved(folder: Path, setting: str) -> Path:
+    """Raises RuntimeError for the home (`~name`) of somebody who does not exist."""
+    return Path(os.path.normpath(folder / Path(setting).expanduser()))
 
 
 def _line_in(message: str) -> int:
@@ -215,11 +223,10 @@ def _secret(
         value, remedy = environ.get(named.env, ""), f"export {named.env}=... before starting holdover"
         key: KeyPath = ("credential", "env")
     else:
-        source = folder / (named.file or "")
-        try:
-            value = source.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            value = ""
+        source, value = named.file or "", ""
+        with suppress(OSError, ValueError, RuntimeError):
+            source = str(_resolved(folder, source))
+            value = Path(source).read_text(encoding="utf-8", errors="replace").strip()
         key, remedy = ("credential", "file"), f"write the credential into {source}"
     if not value.isprintable() or not value.isascii() or not value:
         problems.append(_problem(path, key, f"the credential is empty or not plain text; {remedy}"))

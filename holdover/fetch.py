@@ -6,6 +6,7 @@ import asyncio
 import random
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from holdover.coding import UnusableBodyError
+from holdover.coding import UnusableBodyError, without
 from holdover.entry import Entry
 from holdover.exchange import Response, header
 from holdover.gate import Breaker, Rate, retry_after
@@ -95,10 +96,15 @@ class Fetcher:
 
         Answers every outcome with a value; raises only when cancelled."""
         for attempt in range(self._limits.retries + 1):
+            if (left := self._rate.wait(time.monotonic())) > self._limits.timeout_s:
+                return Failed("more is asked than the provider's rate limit allows", retry_after=left)
             if (refused := self._refusal_to_call()) is not None:
                 return refused
             await asyncio.sleep(self._rate.take(time.monotonic()))
             async with self._slots:
+                # Asked again: what waited here for its turn must not go out after the pause was asked for.
+                if (refused := self._refusal_to_call()) is not None:
+                    return refused
                 result = await self._call(route, canonical, previous, "retry" if attempt else trigger)
             if attempt == self._limits.retries or not _worth_retrying(result):
                 return result
@@ -116,8 +122,6 @@ class Fetcher:
                     replace(self._held_with, headers=headers), "the provider asked for a pause", trouble=True
                 )
             return Failed("the provider asked for a pause", retry_after=left)
-        if (left := self._rate.wait(now)) > self._limits.timeout_s:
-            return Failed("more is asked than the provider's rate limit allows", retry_after=left)
         if (left := self._breaker.wait(now)) > 0:
             return Failed("the provider fails and is left alone for a moment", retry_after=left)
         return None
@@ -138,16 +142,14 @@ class Fetcher:
             self._told(response, requested_at + seconds)
             question = Question(route.settings, canonical, previous, requested_at)
             judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
-            # Off the loop, which a large board would hold up for milliseconds.
-            large = len(response.body) > _THREAD_FROM_BYTES
-            result = await asyncio.to_thread(judging) if large else judging()
+            result = await _off_loop(len(response.body), judging)
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
-        except (aiohttp.ClientError, OSError, UnusableBodyError) as error:
-            result = Failed(_phrase(error))
         except asyncio.CancelledError:
             self._breaker.abandoned()
             raise
+        except Exception as error:
+            result = Failed(_phrase(error))
         finally:
             metrics.active.labels(name).dec()
             metrics.requests.labels(name, route.name, trigger, code).inc()
@@ -178,7 +180,10 @@ class Fetcher:
                     raise UnusableBodyError(f"a body larger than {self._limits.max_body_bytes} bytes")
             self._metrics.bytes.labels(self.provider.name).inc(len(body))
             fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
-            return Response(answer.status, fields, bytes(body))
+            response = Response(answer.status, fields, bytes(body))
+        if secret is None:
+            return response
+        return await _off_loop(len(body), partial(without, response, secret.value, self._limits.max_body_bytes))
 
     def _told(self, response: Response, received_at: float) -> None:
         """What every answer tells besides its content: quota, clock, and whether to pause."""
@@ -214,8 +219,13 @@ class Fetcher:
         else:
             self._breaker.success()
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
-        effect: Effect = result.effect if isinstance(result, Fetched) else "error"
+        effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()
+
+
+async def _off_loop[T](size: int, work: Callable[[], T]) -> T:
+    """Runs `work` on a body of `size` bytes; in a thread when it would hold up the event loop for milliseconds."""
+    return await asyncio.to_thread(work) if size > _THREAD_FROM_BYTES else work()
 
 
 def _worth_retrying(result: FetchResult) -> bool:

@@ -100,7 +100,7 @@ class Filler:
         # ends, asker 1 starts a flight of its own. So the store is looked at again inside the flight.
         previous = await self.stored(canonical.key)
         if previous is not None and newer_than <= previous.requested_at <= self._clock():
-            return Fetched(previous, "unchanged")
+            return Fetched(previous, None)
         result = await fetcher.fetch(route, canonical, previous, trigger)
         if isinstance(result, Fetched):
             return Fetched(await self._put(result.entry), result.effect)

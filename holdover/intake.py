@@ -17,10 +17,11 @@ _NOT_STORED = frozenset("content-length content-encoding age set-cookie set-cook
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A storable answer, or the stored one confirmed."""
+    """A storable answer, or the stored one confirmed; `effect` is None when the stored one was new enough and the
+    provider was not asked."""
 
     entry: Entry
-    effect: Effect
+    effect: Effect | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Rules:
         for route in provider.routes:
             if route.pattern.fullmatch(path):
                 if route.settings.trailing_slash == "same" and path != "/":
-                    path = path.rstrip("/")
+                    path = path.rstrip("/") + ("/" if route.settings.path.endswith("/") else "")
                 return Routed(provider, route, path)
         return Unrouted(provider)
 

@@ -197,10 +197,13 @@ class RouteSettings(Table):
         description="Greatest age at which an answer is still given when the provider fails, in seconds."
     )
     idle_after_s: PositiveSeconds = Field(
-        default=60.0, description="How long a key is kept fresh after the last request for it, in seconds."
+        default_factory=lambda known: max(60.0, 2 * known.get("window_s", 0.0)),
+        description="How long a key is kept fresh after the last request for it, in seconds; by default two windows, "
+        "at least 60.",
     )
     trailing_slash: Literal["same", "distinct"] = Field(
-        default="same", description="Whether `/odds/` is the same as `/odds`."
+        default="same",
+        description="Whether `/odds/` is the same as `/odds`; the template's own form is sent upstream.",
     )
     parameters: list[str] = Field(default=[], description="Query parameters that are part of the key.")
     lists: list[str] = Field(
@@ -229,7 +232,7 @@ class RouteSettings(Table):
     @field_validator("path")
     @classmethod
     def _template(cls, path: str) -> str:
-        if not re.fullmatch(r"(/([A-Za-z0-9._~!$&'()*+,:@-]+|\{[a-z_]+\}))+|/", path):
+        if not re.fullmatch(r"(/([A-Za-z0-9._~!$&'()*+,:@-]+|\{[a-z_]+\}))+/?|/", path):
             raise ValueError("a path starts with / and has plain segments or {word} between slashes, none empty")
         return path
 

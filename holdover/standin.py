@@ -118,7 +118,9 @@ class StandIn:
             filled = await asyncio.wait_for(asyncio.shield(task), wait_s)
         except TimeoutError:
             filled = Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=False)
-        led = led and filled.led
+        # Who found the answer in the store after all did not pay for it either.
+        unpaid = isinstance(filled.result, Fetched) and filled.result.effect is None
+        led = led and filled.led and not unpaid
         if not led:
             result = "ok" if isinstance(filled.result, Fetched) else "leader_failed"
             self._metrics.cache.flight_waits.labels("node", result).inc()

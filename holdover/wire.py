@@ -57,7 +57,7 @@ def decode_filled(data: bytes) -> Filled:
 
 def _result(facts: dict[str, object], body: bytes) -> FetchResult:
     match facts:
-        case {"kind": "fetched", "effect": ("changed" | "unchanged" | "not_modified") as effect}:
+        case {"kind": "fetched", "effect": ("changed" | "unchanged" | "not_modified" | None) as effect}:
             if (entry := decode(body)) is None:
                 raise WireError("an entry of another version")
             return Fetched(entry, effect)

@@ -83,6 +83,8 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if field.default_factory is not None:
+        return "by window"
     value = field.default
     if value is None:
         return "none"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from holdover import __version__
 from holdover.config import Config, ConfigError, load
@@ -134,7 +135,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     config = _load(options)
-    if not re.match(r"https?://[^/]", options.url):
+    if not _is_url(options.url):
         raise CommandError(
             f"{options.url.partition('?')[0]!r} is no URL that a client calls; begin with https://host/"
         )
@@ -147,6 +148,14 @@ def _explain(options: argparse.Namespace) -> int:
     facts = explain.explain(config, options.url, tuple(headers), _reader(config), time.time())
     print(explain.as_json(facts) if options.json else explain.as_text(facts))
     return 0
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0
+    except ValueError:
+        return False
 
 
 def _reader(config: Config) -> Callable[[str], Entry | None]:

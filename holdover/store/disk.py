@@ -3,6 +3,7 @@
 diskcache up to 5.6.3 unpickles what a row says is a pickle and opens whatever path a row names (CVE-2025-69872, no
 fix). `StrictDisk` knows neither: values are bytes inside the database, nothing else is read or written."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -137,8 +138,11 @@ class DiskStore:
         return self._guarded(lambda cache: Usage(len(cache), cache.volume(), self._max_bytes))
 
     def follow(self) -> bool:
-        if not self._changes.replaced() and _identity(self.folder) == self._opened:
-            return False
+        try:
+            if not self._changes.replaced() and _identity(self.folder) == self._opened:
+                return False
+        except OSError as error:
+            raise StoreError(f"the cache folder {self.folder} cannot be used: {error.strerror}") from error
         with self._mending:
             self._reopen()
         return True
@@ -154,8 +158,7 @@ class DiskStore:
         if status.st_mode & 0o077:
             self.folder.chmod(0o700)
         self._changes = ChangeFile(self.folder / "changes")
-        # SQLite gives its other files the mode of this one.
-        os.close(os.open(self.folder / "cache.db", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        self._make_database()
         # Values stay inside the database (see StrictDisk); synchronous=NORMAL: a power cut may lose the last odds,
         # which nobody wants afterwards.
         self._cache = diskcache.Cache(
@@ -170,6 +173,15 @@ class DiskStore:
             sqlite_mmap_size=0,
         )
         self._opened = _identity(self.folder)
+
+    def _make_database(self) -> None:
+        """SQLite gives its other files the mode of this one. One that exists is not opened here: closing it would
+        drop the locks that SQLite holds on it in this process (POSIX locks belong to the process)."""
+        path = self.folder / "cache.db"
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
     def _close(self) -> None:
         with suppress(sqlite3.Error, AttributeError):
