@@ -2,7 +2,7 @@
 
 Embedded by `holdover proxy`, or loaded by `mitmdump -s addons/odds_cache.py --set holdover_config=config`. A script
 loaded so has no package, hence only absolute imports; mitmproxy runs it anew when it changes, hence no state at
-module level; and it takes the module's own names for hooks, hence none here is called `load` or like another event."""
+module level; and it takes the module's own names for hooks, hence none here is called like an event (`load`)."""
 
 import asyncio
 import http
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import ctx, exceptions
+from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 from mitmproxy.http import Headers, HTTPFlow
 from mitmproxy.http import Response as HTTPResponse
@@ -77,11 +77,13 @@ class OddsCache:
             try:
                 self._config = configuration.load(Path(ctx.options.holdover_config), os.environ)
             except ConfigError as error:
-                raise exceptions.OptionsError(f"holdover's configuration cannot be used:\n{error}") from error
+                # Not raised: mitmproxy would print a traceback. An error in the log ends it at start with status 1.
+                logger.error("holdover's configuration cannot be used:\n%s", error)  # noqa: TRY400
 
     def running(self) -> None:
         config = self._config
-        assert config is not None
+        if config is None:
+            return
         # eager: a hit would open a connection to the provider, and fail when that is down.
         # keep_host_header: the Host that the client called tells which provider it means.
         ctx.options.update(connection_strategy="lazy", keep_host_header=True)

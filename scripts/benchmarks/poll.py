@@ -46,7 +46,7 @@ def measure(size: Size) -> Outcome:
 
 
 def targets(keys: int) -> list[str]:
-    """Of distinct keys."""
+    """Of distinct keys, at most ten."""
     return [
         f"/v4/sports/{SPORTS[i % len(SPORTS)]}/odds?apiKey=client-{i}&regions={region}&markets=h2h"
         for i, region in zip(range(keys), ("uk", "us") * keys, strict=False)

@@ -224,7 +224,7 @@ def test_a_credential_in_a_file(folder):
     path.write_text(VENDOR.replace('env = "VENDOR_KEY"', 'file = "../key"'))
     assert problems(folder) == [
         "providers/vendor.toml:6: credential.file: the credential is empty or not plain text;"
-        " write the credential into ../key"
+        f" write the credential into {folder.parent / 'key'}"
     ]
     (folder.parent / "key").write_text("from-file\n")
     (provider,) = load(folder, {}).rules.providers
