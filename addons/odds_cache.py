@@ -66,27 +66,33 @@ class OddsCache:
         self.closed: asyncio.Task[None] | None = None
         self.serving = False
 
-    # Life cycle. The hooks that mitmproxy calls on a reloaded script must be synchronous.
+    # Life cycle. The hooks that mitmproxy calls on a reloaded script must be synchronous. All is made before
+    # mitmproxy listens: a request that came between would be forwarded.
 
     def load(self, loader: Loader) -> None:
         if self._config is None:
             loader.add_option("holdover_config", str, "config", "Folder of holdover's configuration.")
+        else:
+            self._start(self._config)
 
     def configure(self, updated: set[str]) -> None:
-        if "holdover_config" in updated:
-            try:
-                self._config = configuration.load(Path(ctx.options.holdover_config), os.environ)
-            except ConfigError as error:
-                # Not raised: mitmproxy would print a traceback. An error in the log ends it at start with status 1.
-                logger.error("holdover's configuration cannot be used:\n%s", error)  # noqa: TRY400
-
-    def running(self) -> None:
-        config = self._config
-        if config is None:
+        if "holdover_config" not in updated:
+            return
+        try:
+            config = configuration.load(Path(ctx.options.holdover_config), os.environ)
+        except ConfigError as error:
+            # Not raised: mitmproxy would print a traceback. An error in the log ends it at start with status 1.
+            logger.error("holdover's configuration cannot be used:\n%s", error)  # noqa: TRY400
+            return
+        if self._standin is not None:
+            self._standin.use(config)
             return
         # eager: a hit would open a connection to the provider, and fail when that is down.
         # keep_host_header: the Host that the client called tells which provider it means.
         ctx.options.update(connection_strategy="lazy", keep_host_header=True)
+        self._start(config)
+
+    def _start(self, config: Config) -> None:
         try:
             store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
         except StoreError as error:

@@ -69,8 +69,11 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     try:
         await master.run()
     finally:
-        if addon.closed is not None:
-            await addon.closed
+        # mitmproxy does not call `done` when it could not listen.
+        if addon.closed is None:
+            addon.done()
+        assert addon.closed is not None
+        await addon.closed
 
 
 def main(config: Config, ready: Callable[[], None]) -> None:

@@ -129,6 +129,11 @@ def test_cold_judges_by_the_worst_burst(changes, expected):
     assert broken(record.outcome()) == expected
 
 
+def test_a_round_counts_its_own_key_alone():
+    shapes = {"/odds?a=1&round=1": 2, "/odds?round=1&z=1": 1, "/odds?round=10": 4, "/odds?round=warm-up": 8}
+    assert cold.requests_of_round(shapes, 1) == 3
+
+
 KILLED = [
     Sample(0.0, 0.1, revision=1),
     Sample(9.9, 10.1, "lost"),
