@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,7 @@ def _request(flow: HTTPFlow) -> Request | None:
     return Request(request.method, host, request.path, headers, bool(request.raw_content))
 
 
+@lru_cache(1024)
 def _host(authority: str | None) -> str:
     """The host of `host[:port]`, lower case; empty when there is none or it is malformed."""
     try:

@@ -17,13 +17,16 @@ from .odds_cache import OddsCache
 
 
 class _Announcer:
-    """Last in the chain: when `running` comes here, mitmproxy listens and the addon has started or failed to."""
+    """Last in the chain: when `running` comes here, mitmproxy listens and the addon has started or failed to. It
+    leaves the chain then, where every addon costs every request."""
 
-    def __init__(self, addon: OddsCache, ready: Callable[[], None]) -> None:
+    def __init__(self, master: Master, addon: OddsCache, ready: Callable[[], None]) -> None:
+        self._master = master
         self._addon = addon
         self._ready = ready
 
     def running(self) -> None:
+        asyncio.get_running_loop().call_soon(self._master.addons.remove, self)
         if self._addon.serving:
             self._ready()
 
@@ -49,7 +52,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
         proxyserver.Proxyserver(),
         next_layer.NextLayer(),
         tlsconfig.TlsConfig(),
-        _Announcer(addon, ready),
+        _Announcer(master, addon, ready),
     )
     settings = {
         "mode": modes(config),

@@ -105,6 +105,7 @@ class ClientMetrics:
             "addon_overhead_seconds", "Own cost of answering a hit in the addon's hook.", OVERHEAD, "hook"
         )
         self._bind = cache(self._bound)
+        self._bind_comparison = cache(self._bound_comparison)
 
     def answered(self, upstream: str, route: str, outcome: Outcome, status: int, seconds: float, size: int) -> None:
         """Counts one client request, once, when its answer is ready."""
@@ -113,11 +114,25 @@ class ClientMetrics:
         duration.observe(seconds)
         volume.inc(size)
 
-    def compared(self, upstream: str, actual: float, counterfactual: float) -> None:
-        """Counts one client request against what it would have cost without holdover, in seconds."""
-        self.counterfactual.labels(upstream).observe(counterfactual)
+    def compared(self, upstream: str, age: float, actual: float, counterfactual: float) -> None:
+        """Counts how old an answer was, and what it took against what it would have taken without holdover, all in
+        seconds."""
+        ages, counterfactuals, saved, added = self._bind_comparison(upstream)
+        ages.observe(age)
+        counterfactuals.observe(counterfactual)
         difference = counterfactual - actual
-        (self.saved if difference > 0 else self.added).labels(upstream).inc(abs(difference))
+        if difference > 0:
+            saved.inc(difference)
+        else:
+            added.inc(-difference)
+
+    def _bound_comparison(self, upstream: str) -> tuple[Histogram, Histogram, Counter, Counter]:
+        return (
+            self.served_age.labels(upstream),
+            self.counterfactual.labels(upstream),
+            self.saved.labels(upstream),
+            self.added.labels(upstream),
+        )
 
     def _bound(
         self, upstream: str, route: str, outcome: Outcome, status_class: int

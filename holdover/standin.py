@@ -232,11 +232,10 @@ class StandIn:
         client.answered(upstream, cacheable.route.name, outcome, answer.status, seconds, len(answer.body))
         if ready is None:
             return
-        client.served_age.labels(upstream).observe(age(ready.entry, now))
         # One of the last durations, not this entry's own: slow fetches collect more waiters, which biases the sum.
         durations = self._hot.fetch_durations(upstream)
         counterfactual = seconds if outcome == "fetched" else random.choice(durations)  # noqa: S311
-        client.compared(upstream, seconds, counterfactual)
+        client.compared(upstream, age(ready.entry, now), seconds, counterfactual)
 
 
 def wants_of(request: Request) -> Wants:

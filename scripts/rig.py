@@ -3,6 +3,7 @@
 Everything listens on free loopback ports and lives in a folder that the caller gives."""
 
 import json
+import math
 import os
 import signal
 import socket
@@ -277,4 +278,4 @@ def client_environment(house: House, extra: Mapping[str, str] | None = None) -> 
 def percentile(values: Sequence[float], share: float) -> float:
     """Nearest-rank percentile; 0 for no values."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0

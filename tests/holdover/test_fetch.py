@@ -6,6 +6,7 @@ import time
 import zlib
 from dataclasses import replace
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -31,7 +32,8 @@ class Vendor:
     def __init__(self):
         self.asked = []
         self.steps = [reply()]
-        self.now = self.most = 0
+        self.now = self.most = self.port = 0
+        self.origin = ""
 
     def says(self, *steps):
         """One step per request; the last one is for all further requests too."""
@@ -155,8 +157,7 @@ async def test_the_request_as_the_provider_sees_it(vendor, fetcher_of):
     assert result.effect == "changed"
     assert result.entry.identity == b"[]"
     [asked] = vendor.asked
-    assert (asked.method, asked.path_qs) == ("GET", "/v4/sports/epl/odds?bookmakers=a,b&regions=us")
-    assert asked.raw_path == "/v4/sports/epl/odds?bookmakers=a%2Cb&regions=us"
+    assert (asked.method, asked.path_qs) == ("GET", "/v4/sports/epl/odds?bookmakers=a%2Cb&regions=us")
     sent = {name.lower(): value for name, value in asked.headers.items()}
     assert sent.pop("host") == f"127.0.0.1:{vendor.port}"
     assert sent == {"user-agent": "holdover-test", "accept": "*/*", "accept-encoding": "gzip", "x-lang": "de"}
@@ -166,7 +167,7 @@ async def test_the_credential_in_the_query(vendor, fetcher_of):
     fetcher = fetcher_of(credential={"env": "KEY", "query": "apiKey"})
     await fetch(fetcher)
     await fetch(fetcher, request_for(query=()))
-    assert [asked.raw_path for asked in vendor.asked] == [
+    assert [asked.path_qs for asked in vendor.asked] == [
         f"/v4/sports/epl/odds?regions=us&apiKey={ENCODED}",
         f"/v4/sports/epl/odds?apiKey={ENCODED}",
     ]
@@ -177,7 +178,7 @@ async def test_the_credential_in_a_header_field(vendor, fetcher_of):
     await fetch(fetcher_of(credential={"env": "KEY", "header": "X-Api-Key"}))
     [asked] = vendor.asked
     assert asked.headers["X-Api-Key"] == SECRET
-    assert asked.raw_path == "/v4/sports/epl/odds?regions=us"
+    assert asked.path_qs == "/v4/sports/epl/odds?regions=us"
 
 
 async def test_validators_go_along_and_a_304_confirms(vendor, fetcher_of, entry_of, metrics):
@@ -247,8 +248,9 @@ async def test_own_credential_stands_in_no_reason(vendor, fetcher_of):
     for step in (raw(b"\0garbage " + SECRET.encode()), reply(b"", 302, Location=f"http://[{ENCODED}"), never):
         vendor.says(step)
         limited = fetcher_of({"timeout_s": 0.3}, credential={"env": "KEY", "query": "apiKey"})
-        for one in (fetcher, limited) if step is not never else (limited,):
-            reasons.append(getattr(await fetch(one), "reason", ""))
+        reasons.append(getattr(await fetch(limited), "reason", ""))
+        if step is not never:
+            reasons.append(getattr(await fetch(fetcher), "reason", ""))
     for reason in reasons:
         assert "k/9" not in reason
         assert "k%2F9" not in reason
@@ -276,13 +278,10 @@ BROKEN = {
     "garbage": (raw(b"\x16\x03\x01 no HTTP at all\r\n\r\n"), "not valid HTTP"),
     "half a head": (raw(GOOD_HEAD), "closed the connection"),
     "oversized": (reply(b"[" + b"1," * 600 + b"1]"), "larger than 1024 bytes"),
-    "oversized, decoded": (
-        reply(gzip.compress(b"[" + b" " * 1023 + b"]"), Content_Encoding="gzip"),
-        "larger than 1024",
-    ),
+    "oversized, decoded": (reply(gzip.compress(bytes(1025)), Content_Encoding="gzip"), "larger than 1024"),
     "broken gzip": (reply(b"[1]", Content_Encoding="gzip"), "not the gzip"),
     "half a gzip": (reply(gzip.compress(b"[1,2,3]")[:-9], Content_Encoding="gzip"), "broke off"),
-    "two gzips": (reply(gzip.compress(b"[1]") * 2, Content_Encoding="gzip"), "broke off"),
+    "more than a gzip": (reply(gzip.compress(b"[1]") + b"[2]", Content_Encoding="gzip"), "broke off"),
     "other coding": (reply(b"[1]", Content_Encoding="br"), "coding that was not asked for"),
     "two codings": (reply(b"[1]", Content_Encoding="gzip, br"), "coding that was not asked for"),
 }
@@ -325,8 +324,8 @@ async def test_a_gzip_bomb_is_not_inflated(vendor, fetcher_of):
 
 def peak_of_this_process():
     """The most memory that this process ever held, in bytes."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 async def test_no_connection(fetcher_of, metrics):
@@ -348,7 +347,15 @@ async def test_a_time_out_is_not_tried_again(vendor, fetcher_of, metrics):
 # Tries
 
 
-@pytest.mark.parametrize("step", [reply(status=502), reply(status=503), reply(status=504), raw(b"", abort=True)])
+TRIED_AGAIN = [
+    reply(status=502),
+    reply(status=503),
+    reply(status=504),
+    raw(GOOD_HEAD + b"Content-Length: 9\r\n\r\n["),
+]
+
+
+@pytest.mark.parametrize("step", TRIED_AGAIN)
 async def test_what_is_tried_again(vendor, fetcher_of, metrics, step):
     vendor.says(step, step, reply(b"[7]"))
     result = await fetch(fetcher_of({"retries": 2}), trigger="refresh")
@@ -356,7 +363,7 @@ async def test_what_is_tried_again(vendor, fetcher_of, metrics, step):
     assert result.entry.identity == b"[7]"
     assert len(vendor.asked) == 3
     assert sum(calls(metrics, "refresh", code) for code in ("5xx", "error")) == 1
-    assert sum(calls(metrics, "retry", code) for code in ("2xx", "5xx", "error")) == 2
+    assert sum(calls(metrics, "retry", code) for code in ("5xx", "error")) == 1
     assert calls(metrics, "retry", "2xx") == 1
 
 
@@ -516,9 +523,8 @@ async def test_quota_and_clock(vendor, fetcher_of, metrics):
     quota = {"remaining": "x-left", "used": "x-used"}
     fetcher = fetcher_of(quota=quota)
     date = formatdate(time.time() + 3600, usegmt=True)
-    vendor.says(
-        reply(x_left="94", x_used="6.5", Date=date), reply(status=401, x_left="0", x_used="many", Date="today")
-    )
+    refused = reply(status=401, x_left="0", x_used="many", Date="today")
+    vendor.says(reply(x_left="94", x_used="6.5", Date=date), refused)
     await fetch(fetcher)
     assert value(metrics, "upstream_quota_remaining", upstream="vendor") == 94
     assert value(metrics, "upstream_quota_used", upstream="vendor") == 6.5
@@ -535,3 +541,72 @@ async def test_bytes_are_counted_as_on_the_wire(vendor, fetcher_of, metrics):
     vendor.says(reply(body, Content_Encoding="gzip"))
     await fetch(fetcher_of())
     assert value(metrics, "upstream_response_bytes_total", upstream="vendor") == len(body)
+
+
+# Known faults
+
+
+@pytest.mark.xfail(strict=True, reason="a 304 has no body to inflate, whatever Content-Encoding it repeats")
+async def test_a_304_that_names_the_coding_confirms(vendor, fetcher_of, entry_of):
+    vendor.says(reply(b"", 304, Content_Encoding="gzip"))
+    result = await fetch(fetcher_of(), previous=entry_of(headers=(("ETag", '"1"'),)))
+    assert isinstance(result, Fetched)
+
+
+UNREADABLE = [
+    reply(b"", 429, Content_Encoding="gzip", Retry_After="50"),
+    reply(b"no gzip", 429, Content_Encoding="gzip", Retry_After="50"),
+    reply(bytes(2000), 429, Retry_After="50"),
+]
+
+
+@pytest.mark.parametrize("step", UNREADABLE)
+@pytest.mark.xfail(strict=True, reason="the header fields are read only after the body was found usable")
+async def test_a_pause_holds_whatever_the_body(vendor, fetcher_of, step):
+    vendor.says(step)
+    fetcher = fetcher_of({"max_body_bytes": 1024})
+    await fetch(fetcher)
+    assert not fetcher.ready()
+
+
+@pytest.mark.parametrize("coding", ["deflate", "gzip, gzip"])
+@pytest.mark.xfail(strict=True, reason="only what comes as plain text or as gzip is searched")
+async def test_own_credential_does_not_hide_in_another_coding(vendor, fetcher_of, coding):
+    vendor.says(reply(b"packed, may hold anything", 404, Content_Encoding=coding))
+    assert isinstance(await fetch(fetcher_of(credential={"env": "KEY", "query": "apiKey"})), Failed)
+
+
+@pytest.mark.parametrize("form", [ENCODED.lower(), "k/9%2Bz%3D7%20~q", SECRET.replace("/", r"\/")])
+@pytest.mark.xfail(strict=True, reason="servers quote in lower case, leave slashes, or escape them as JSON may")
+async def test_own_credential_in_other_spellings(vendor, fetcher_of, form):
+    vendor.says(reply(f'{{"m":"/?apiKey={form}"}}'.encode(), 404))
+    result = await fetch(fetcher_of(credential={"env": "KEY", "query": "apiKey"}))
+    assert isinstance(result, Refused)
+    assert form.encode() not in result.response.body
+
+
+@pytest.mark.xfail(strict=True, reason="the later answer counts, though it asks for less")
+async def test_the_longer_of_two_pauses_holds(vendor, fetcher_of):
+    release = asyncio.Event()
+    vendor.says(held(release, reply(status=503, Retry_After="0")), reply(status=429, Retry_After="50"))
+    fetcher = fetcher_of()
+    first = asyncio.create_task(fetch(fetcher))
+    await vendor.asked_for(1)
+    await fetch(fetcher, request_for("other"))
+    release.set()
+    await first
+    assert not fetcher.ready()
+
+
+@pytest.mark.xfail(strict=True, reason="the settings promise tries after a failed connection or 502, 503, 504 alone")
+async def test_what_is_too_large_is_not_asked_for_again(vendor, fetcher_of):
+    vendor.says(reply(bytes(2000)))
+    await fetch(fetcher_of({"max_body_bytes": 1024, "retries": 2}))
+    assert len(vendor.asked) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="aiohttp sends a GET anew by itself when the connection closes")
+async def test_every_request_is_counted(vendor, fetcher_of, metrics):
+    vendor.says(raw(b""))
+    await fetch(fetcher_of())
+    assert len(vendor.asked) == calls(metrics, "client", "error") == 1
