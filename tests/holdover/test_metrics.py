@@ -74,8 +74,7 @@ def test_the_exposition_stays_within_its_budget_when_everything_has_happened(met
                 client.answered(vendor, route, outcome, status, 0.1, 10)
             for trigger, code in (("client", "4xx"), ("client", "error"), ("refresh", "5xx"), ("refresh", "error")):
                 upstream.requests.labels(vendor, route, trigger, code).inc()
-        client.compared(vendor, 0.1, 0.2)
-        client.served_age.labels(vendor).observe(1)
+        client.compared(vendor, 1, 0.1, 0.2)
         for trigger in ("client", "refresh", "retry"):
             upstream.duration.labels(vendor, trigger).observe(0.1)
         metrics.refresh.lag.labels(vendor).observe(0.1)
@@ -100,7 +99,7 @@ def test_no_series_depends_on_what_a_request_names(metrics):
 def test_time_saved_and_time_added_are_counted_apart():
     metrics = Metrics()
     for actual, counterfactual in ((0.25, 1.0), (1.0, 0.5), (0.5, 0.5)):
-        metrics.client.compared("v", actual, counterfactual)
+        metrics.client.compared("v", 1.0, actual, counterfactual)
     value = metrics.registry.get_sample_value
     assert value("holdover_client_latency_saved_seconds_total", {"upstream": "v"}) == 0.75
     assert value("holdover_client_latency_added_seconds_total", {"upstream": "v"}) == 0.5

@@ -1,0 +1,442 @@
+import asyncio
+import json
+import time
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from holdover.answer import Wants
+from holdover.config import Config
+from holdover.exchange import Request
+from holdover.fill import Filled, Filler
+from holdover.intake import Fetched
+from holdover.key import Bypass, Cacheable
+from holdover.metrics import Metrics
+from holdover.rules import Rules
+from holdover.settings import Settings
+from holdover.standin import StandIn, wants_of
+from holdover.wire import decode_request, encode_filled
+
+ODDS = "/v4/sports/epl/odds?regions=us"
+LIMITS = {"rate_per_s": 10_000.0, "burst": 10_000, "retries": 0}
+QUOTA = {"remaining": "x-requests-remaining", "last": "x-requests-last"}
+
+
+class Vendor:
+    """A provider on a loopback port: each answer has another body, and waits until `open` is set."""
+
+    def __init__(self):
+        self.asked = []
+        self.status = 200
+        self.origin = ""
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def answer(self, request):
+        self.asked.append(request)
+        number = len(self.asked)
+        await self.open.wait()
+        return web.json_response(
+            [number], status=self.status, headers={"X-Requests-Last": "6", "ETag": f'"{number}"'}
+        )
+
+
+class Sidecar:
+    """Speaks the sidecar's side of the socket; `change` may alter what it found."""
+
+    def __init__(self, filler):
+        self.filler = filler
+        self.reports = []
+        self.asked = 0
+        self.declined = []
+        self.broken = False
+        self.change = lambda filled: filled
+
+    async def fetch(self, request):
+        self.asked += 1
+        if self.broken:
+            raise web.HTTPInternalServerError
+        question = await request.json()
+        filled = await self.filler.fill(decode_request(question["request"]), question["newer_than"], "client")
+        return web.Response(body=encode_filled(self.change(filled)))
+
+    async def demand(self, request):
+        self.reports.append([decode_request(item).key for item in await request.json()])
+        return web.json_response(self.declined)
+
+
+class Clock:
+    """The time of day, moved ahead by `ahead` seconds."""
+
+    ahead = 0.0
+
+    def __call__(self):
+        return time.time() + self.ahead
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def vendor():
+    vendor = Vendor()
+    runner = web.ServerRunner(web.Server(vendor.answer), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    vendor.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield vendor
+    await runner.cleanup()
+
+
+@pytest.fixture
+def metrics():
+    return Metrics()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def config_of(vendor, provider_of, tmp_path):
+    def build(*routes, wait_s=20.0, **changes):
+        settings = Settings.model_validate({"proxy": {"wait_s": wait_s}, "sidecar": {"socket": "sock"}})
+        provider = provider_of(*routes, **{"origin": vendor.origin, "limits": LIMITS, "quota": QUOTA, **changes})
+        return Config(tmp_path, settings, Rules([provider]), "")
+
+    return build
+
+
+@pytest.fixture
+async def stand_in_of(config_of, store, metrics, clock):
+    """Makes a stand-in that has no sidecar, unless a test brings one."""
+    made = []
+
+    def build(**changes):
+        made.append(StandIn(config_of(**changes), store, metrics, clock=clock))
+        return made[-1]
+
+    yield build
+    for stand_in in made:
+        await stand_in.close()
+
+
+@pytest.fixture
+async def stand_in(stand_in_of):
+    return stand_in_of()
+
+
+@pytest.fixture
+async def sidecar(config_of, open_store, tmp_path, clock):
+    """A sidecar on the socket, with a store handle of its own."""
+    filler = Filler(config_of().rules, open_store(), Metrics(), user_agent="sidecar", clock=clock)
+    sidecar = Sidecar(filler)
+    app = web.Application()
+    app.add_routes([web.post("/fetch", sidecar.fetch), web.post("/demand", sidecar.demand)])
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.UnixSite(runner, tmp_path / "sock").start()
+    yield sidecar
+    await runner.cleanup()
+    await filler.close()
+
+
+@pytest.fixture
+async def linked(stand_in, sidecar):
+    """The stand-in with its line to the sidecar up."""
+    reporting = asyncio.create_task(stand_in.report_demand())
+    await until(lambda: sidecar.reports)
+    await until(lambda: stand_in._link.up)
+    yield stand_in
+    reporting.cancel()
+
+
+def request(target=ODDS, *headers, method="GET"):
+    return Request(method, "api.vendor.test", target, headers)
+
+
+async def get(stand_in, *headers, target=ODDS, method="GET"):
+    """Status, header fields by lower-case name, and body of the answer."""
+    asked = request(target, *headers, method=method)
+    planned = stand_in.plan(asked)
+    assert isinstance(planned, Cacheable)
+    wants, started = wants_of(asked), time.perf_counter()
+    answer = stand_in.hit(planned, wants, started) or await stand_in.miss(planned, wants, started)
+    return answer.status, {name.decode().lower(): value.decode() for name, value in answer.fields}, answer.body
+
+
+def outcomes(metrics):
+    """How many requests were answered how."""
+    [family] = [f for f in metrics.registry.collect() if f.name == "holdover_client_requests"]
+    samples = [s for s in family.samples if s.name.endswith("_total") and s.value]
+    assert all((s.labels["upstream"], s.labels["route"]) == ("vendor", "odds") for s in samples)
+    return {(s.labels["outcome"], s.labels["code"]): s.value for s in samples}
+
+
+def value(metrics, name, **labels):
+    return metrics.registry.get_sample_value(f"holdover_{name}", labels) or 0.0
+
+
+async def test_a_miss_is_paid_and_a_hit_is_not(vendor, stand_in, metrics):
+    status, paid, body = await get(stand_in)
+    assert (status, body) == (200, b"[1]")
+    assert paid["cache-status"] == "holdover; fwd=uri-miss; stored"
+    assert (paid["x-requests-last"], paid["etag"]) == ("6", 'W/"1"')
+    assert "age" not in paid
+    status, free, body = await get(stand_in)
+    assert (status, body) == (200, b"[1]")
+    assert free["cache-status"].startswith("holdover; hit; ttl=")
+    assert (free["x-requests-last"], free["etag"], free["age"].isdigit()) == ("0", 'W/"1"', True)
+    assert len(vendor.asked) == 1
+    assert outcomes(metrics) == {("fetched", "2xx"): 1, ("fresh", "2xx"): 1}
+    assert value(metrics, "served_age_seconds_count", upstream="vendor") == 2
+    assert value(metrics, "client_counterfactual_duration_seconds_count", upstream="vendor") == 2
+    assert value(metrics, "client_response_bytes_total", upstream="vendor", outcome="fresh") == 3
+
+
+async def test_what_the_client_asks_for_shapes_a_hit(stand_in):
+    await get(stand_in)
+    status, fields, body = await get(stand_in, ("If-None-Match", 'W/"1"'))
+    assert (status, body, fields["etag"]) == (304, b"", 'W/"1"')
+    status, fields, body = await get(stand_in, method="HEAD")
+    assert (status, body, fields["content-length"]) == (200, b"", "3")
+    status, fields, body = await get(stand_in, ("Accept-Encoding", "gzip"))
+    assert (status, fields["content-encoding"]) == (200, "gzip")
+
+
+async def test_waiters_share_one_fetch_that_one_of_them_paid(vendor, stand_in, metrics):
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in)) for _ in range(20)]
+    await until(lambda: vendor.asked)
+    vendor.open.set()
+    answers = await asyncio.gather(*waiting)
+    assert len(vendor.asked) == 1
+    assert {(status, body) for status, _, body in answers} == {(200, b"[1]")}
+    costs = sorted((fields["x-requests-last"], fields["cache-status"]) for _, fields, _ in answers)
+    assert costs == [
+        *[("0", "holdover; fwd=uri-miss; collapsed")] * 19,
+        ("6", "holdover; fwd=uri-miss; stored"),
+    ]
+    assert outcomes(metrics) == {("fetched", "2xx"): 1, ("coalesced", "2xx"): 19}
+    assert value(metrics, "singleflight_waits_total", scope="node", result="ok") == 19
+
+
+async def test_without_a_sidecar_nobody_gets_an_answer_past_its_window(vendor, stand_in, clock):
+    await get(stand_in)
+    clock.ahead = 11
+    status, fields, body = await get(stand_in)
+    assert (status, body) == (200, b"[2]")
+    assert fields["cache-status"] == "holdover; fwd=stale; stored"
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_when_the_provider_fails_a_good_answer_stays_until_its_limit(vendor, stand_in, clock, metrics, status):
+    await get(stand_in)
+    vendor.status = status
+    clock.ahead = 50
+    got, fields, body = await get(stand_in)
+    assert (got, body, fields["x-requests-last"]) == (200, b"[1]", "0")
+    assert fields["cache-status"] == f'holdover; fwd=stale; fwd-status={status}; detail="status {status}"'
+    assert 50 <= int(fields["age"]) <= 60
+    clock.ahead = 61
+    got, fields, body = await get(stand_in)
+    assert (got, "age" in fields) == (status, False)
+    assert body != b"[1]"
+    assert outcomes(metrics) == {("fetched", "2xx"): 1, ("stale", "2xx"): 1, ("failed", f"{status // 100}xx"): 1}
+
+
+async def test_a_refusal_that_is_about_the_content_is_passed_on_at_once(vendor, stand_in, clock, metrics):
+    await get(stand_in)
+    vendor.status = 404
+    clock.ahead = 20
+    got, fields, body = await get(stand_in)
+    assert (got, body, fields["x-requests-last"]) == (404, b"[2]", "6")
+    assert fields["cache-status"] == 'holdover; fwd=stale; fwd-status=404; detail="status 404"'
+    assert outcomes(metrics) == {("fetched", "2xx"): 1, ("fetched", "4xx"): 1}
+
+
+async def test_no_provider_at_all(stand_in_of, metrics):
+    status, fields, body = await get(stand_in_of(origin="http://127.0.0.1:1"))
+    assert status == 502
+    assert json.loads(body) == {"message": "holdover: no connection to the provider"}
+    assert fields["cache-status"].startswith("holdover; ")
+    assert outcomes(metrics) == {("failed", "5xx"): 1}
+
+
+async def test_a_pause_is_503_with_the_time_left(vendor, stand_in_of, metrics):
+    stand_in = stand_in_of(limits={**LIMITS, "breaker_failures": 1, "breaker_open_s": 60.0})
+    vendor.status = 500
+    assert (await get(stand_in))[0] == 500
+    status, fields, _ = await get(stand_in)
+    assert status == 503
+    assert 0 < int(fields["retry-after"]) <= 60
+    assert len(vendor.asked) == 1
+
+
+async def test_nobody_waits_longer_than_wait_s_and_the_fetch_goes_on(vendor, stand_in_of, clock):
+    stand_in = stand_in_of(wait_s=0.2)
+    vendor.open.clear()
+    status, _, body = await get(stand_in)
+    assert (status, json.loads(body)) == (504, {"message": "holdover: no answer within 0.2 s"})
+    vendor.open.set()
+    await until(lambda: stand_in._hot.get(stand_in.plan(request()).canonical.key))
+    status, fields, body = await get(stand_in)
+    assert (status, body, fields["cache-status"][:14]) == (200, b"[1]", "holdover; hit;")
+    clock.ahead = 30
+    vendor.open.clear()
+    status, fields, body = await get(stand_in)
+    assert (status, body) == (200, b"[1]")
+    assert fields["cache-status"] == 'holdover; fwd=stale; detail="no answer within 0.2 s"'
+    assert len(vendor.asked) == 2
+
+
+async def test_what_another_process_stored_is_a_hit(vendor, stand_in, config_of, open_store):
+    other = Filler(config_of().rules, open_store(), Metrics(), user_agent="other")
+    planned = stand_in.plan(request())
+    assert isinstance(planned, Cacheable)
+    await other.fill(planned.canonical, 0.0, "refresh")
+    await other.close()
+    status, fields, _ = await get(stand_in)
+    assert (status, fields["x-requests-last"]) == (200, "0")
+    assert fields["cache-status"].startswith("holdover; hit;")
+    assert len(vendor.asked) == 1
+
+
+# With a sidecar
+
+
+async def test_a_key_that_the_sidecar_keeps_fresh_is_served_past_its_window(vendor, linked, sidecar, clock, metrics):
+    status, fields, _ = await get(linked)
+    assert (status, fields["cache-status"], fields["x-requests-last"]) == (200, "holdover; fwd=uri-miss; stored", "6")
+    clock.ahead = 15
+    _, fields, body = await get(linked)
+    assert body == b"[1]"
+    assert fields["cache-status"].startswith("holdover; hit; ttl=-")
+    assert fields["cache-status"].endswith("; detail=revalidating")
+    assert fields["x-requests-last"] == "0"
+    assert outcomes(metrics) == {("fetched", "2xx"): 1, ("stale", "2xx"): 1}
+    clock.ahead = 61
+    _, fields, body = await get(linked)
+    assert (body, fields["cache-status"]) == (b"[2]", "holdover; fwd=stale; stored")
+    assert (sidecar.asked, len(vendor.asked)) == (2, 2)
+    assert all(asked.headers["User-Agent"] == "sidecar" for asked in vendor.asked)
+
+
+async def test_a_key_that_the_sidecar_declines_is_not(vendor, linked, sidecar, clock):
+    planned = linked.plan(request())
+    await get(linked)
+    sidecar.declined = [planned.canonical.key]
+    clock.ahead = 16  # the demand is told anew after a quarter of idle_after_s, 60
+    await get(linked)
+    await until(lambda: any(planned.canonical.key in keys for keys in sidecar.reports))
+    await until(lambda: linked._hot.get(planned.canonical.key).kept == 0)
+    _, fields, body = await get(linked)
+    assert (body, fields["cache-status"]) == (b"[2]", "holdover; fwd=stale; stored")
+
+
+@pytest.mark.parametrize("how", ["in the store", "joined"])
+async def test_what_the_sidecar_did_not_fetch_for_us_was_not_paid(linked, sidecar, how, metrics):
+    def change(filled):
+        assert isinstance(filled.result, Fetched)
+        if how == "joined":
+            return Filled(filled.result, led=False)
+        return Filled(replace(filled.result, effect=None), led=True)
+
+    sidecar.change = change
+    _, fields, _ = await get(linked)
+    assert fields["x-requests-last"] == "0"
+    assert fields["cache-status"] == "holdover; fwd=uri-miss; collapsed"
+    assert outcomes(metrics) == {("coalesced", "2xx"): 1}
+
+
+async def test_when_the_sidecar_fails_the_stand_in_fetches_itself(vendor, linked, sidecar, clock, store):
+    await get(linked)
+    sidecar.broken = True
+    clock.ahead = 61
+    _, fields, body = await get(linked)
+    assert (body, fields["cache-status"]) == (b"[2]", "holdover; fwd=stale; stored")
+    assert sidecar.asked == 2
+    assert vendor.asked[1].headers["User-Agent"] == "holdover"
+
+
+async def test_demand_is_told_once_in_a_quarter_of_the_idle_time(linked, sidecar, clock):
+    key = linked.plan(request()).canonical.key
+    await get(linked)
+    for _ in range(5):
+        await get(linked)
+    clock.ahead = 16  # idle_after_s is 60
+    await get(linked)
+    await get(linked)
+    await until(lambda: any(key in keys for keys in sidecar.reports))
+    seen = len(sidecar.reports)
+    await until(lambda: len(sidecar.reports) > seen)
+    assert [key in keys for keys in sidecar.reports].count(True) == 1
+
+
+# Plans and changed configuration
+
+
+@pytest.mark.parametrize(
+    "field", [("Cookie", "a=b"), ("Authorization", "Basic x"), ("x-api-key", "k"), ("COOKIE", "a=b")]
+)
+async def test_a_remembered_plan_is_not_for_who_may_get_something_personal(stand_in, field):
+    assert isinstance(stand_in.plan(request()), Cacheable)
+    assert stand_in.plan(request()) is stand_in.plan(request())
+    assert isinstance(stand_in.plan(request(ODDS, field)), Bypass)
+    assert isinstance(stand_in.plan(request(method="POST")), Bypass)
+    assert isinstance(stand_in.plan(replace(request(), has_body=True)), Bypass)
+    assert isinstance(stand_in.plan(request()), Cacheable)
+
+
+async def test_a_plan_that_header_fields_shape_is_not_remembered(stand_in, config_of, route_of):
+    stand_in.use(config_of(route_of(headers=["Accept-Language"])))
+    plans = [stand_in.plan(request(ODDS, ("accept-language", language))) for language in ("de", "en")]
+    assert plans[0].canonical.key != plans[1].canonical.key
+
+
+async def test_plans_are_bounded(stand_in):
+    for number in range(5000):
+        stand_in.plan(request(f"{ODDS}&n={number}"))
+    stand_in.plan(request(f"{ODDS}&n={'x' * 3000}"))
+    assert len(stand_in._memo) <= 4096
+    assert max(len(target) for _, target in stand_in._memo) <= 2048
+
+
+async def test_a_changed_configuration_is_in_force_at_once(stand_in, config_of, route_of, clock, store, entry_of):
+    store.put(entry_of(at=clock(), body=b"[1]"), clock())
+    await get(stand_in)
+    stand_in.use(config_of(route_of(window_s=100, max_stale_s=200)))
+    clock.ahead = 50
+    _, fields, body = await get(stand_in)
+    assert (body, fields["cache-status"][:14]) == (b"[1]", "holdover; hit;")
+    stand_in.use(config_of(route_of(path="/v5/{sport}")))
+    assert isinstance(stand_in.plan(request()), Bypass)
+
+
+async def test_the_tiers_are_shown(stand_in, metrics):
+    await get(stand_in)
+    following = asyncio.create_task(stand_in.follow_store())
+    await until(lambda: value(metrics, "cache_objects", tier="memory") == 1)
+    following.cancel()
+    assert value(metrics, "cache_bytes", tier="memory") > 3
+    assert value(metrics, "cache_max_bytes", tier="memory") == 268_435_456
+
+
+@pytest.mark.parametrize(
+    ("headers", "wants"),
+    [
+        ((), Wants()),
+        ((("ACCEPT-ENCODING", "gzip"),), Wants(gzip=True)),
+        ((("Accept-Encoding", "br"), ("Accept-Encoding", "gzip;q=0.5")), Wants(gzip=True)),
+        ((("Accept-Encoding", "gzip;q=0"),), Wants()),
+        ((("If-None-Match", '"a"'), ("if-none-match", '"b"')), Wants(if_none_match='"a", "b"')),
+    ],
+)
+def test_what_clients_want(headers, wants):
+    assert wants_of(request(ODDS, *headers)) == wants
+    assert wants_of(request(ODDS, *headers, method="HEAD")) == replace(wants, head=True)
