@@ -230,8 +230,8 @@ async def _off_loop[T](size: int, work: Callable[[], T]) -> T:
 
 def _worth_retrying(result: FetchResult) -> bool:
     match result:
-        case Failed(timed_out=timed_out):
-            return not timed_out
+        case Failed(connection=connection):
+            return connection
         case Refused(response):
             return response.status in _RETRIED and header(response.headers, "retry-after") is None
         case _:

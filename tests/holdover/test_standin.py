@@ -291,7 +291,8 @@ async def test_nobody_waits_longer_than_wait_s_and_the_fetch_goes_on(vendor, sta
     vendor.open.clear()
     status, fields, body = await get(stand_in)
     assert (status, body) == (200, b"[1]")
-    assert fields["cache-status"] == 'holdover; fwd=stale; detail="no answer within 0.2 s"'
+    assert fields["cache-status"].startswith("holdover; fwd=stale; ")
+    assert fields["cache-status"].endswith('; detail="no answer within 0.2 s"')
     assert len(vendor.asked) == 2
 
 
