@@ -36,7 +36,7 @@ from holdover.settings import split_address
 from holdover.standin import StandIn, wants_of
 from holdover.store.base import StoreError
 from holdover.store.disk import DiskStore
-from holdover.watch import cancel, config_changes, observe_loop, took_over
+from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
 _PASSED = "holdover.passed"
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
@@ -104,13 +104,13 @@ class OddsCache:
         took_over(config, self._metrics.runtime)
         self._standin = standin = StandIn(config, store, self._metrics)
         self.serving = self._serve_metrics(config)
-        for job in (
+        jobs = (
             standin.report_demand(),
             standin.follow_store(),
             observe_loop(self._metrics.runtime),
             self._follow_config(standin),
-        ):
-            self._tasks.append(asyncio.create_task(job))
+        )
+        self._tasks = start(jobs, self._metrics.runtime)
 
     def done(self) -> None:
         self._stop_metrics()

@@ -12,6 +12,7 @@ from mitmproxy.addons import core, errorcheck, next_layer, proxyserver, tlsconfi
 from mitmproxy.master import Master
 
 from holdover.config import Config
+from holdover.settings import split_address
 
 from .odds_cache import OddsCache
 
@@ -35,8 +36,14 @@ def modes(config: Config) -> list[str]:
     """mitmproxy's mode specifications. The reverse target is never called: every flow is answered, sent to its
     provider's origin, or refused."""
     proxy = config.settings.proxy
-    reverse = [f"reverse:http://no-provider.invalid@{address}" for address in proxy.reverse]
-    return reverse + [f"regular@{address}" for address in proxy.regular]
+    reverse = [f"reverse:http://no-provider.invalid@{_plain(address)}" for address in proxy.reverse]
+    return reverse + [f"regular@{_plain(address)}" for address in proxy.regular]
+
+
+def _plain(address: str) -> str:
+    """mitmproxy takes IPv6 hosts without brackets."""
+    host, port = split_address(address)
+    return f"{host}:{port}"
 
 
 async def _serve(config: Config, ready: Callable[[], None]) -> None:

@@ -78,21 +78,27 @@ class Ready:
             (b"Cache-Status", b"holdover; " + cache_status.encode()),
         )
         if wants.if_none_match is not None and etag_matches(wants.if_none_match, self.etag):
-            kept = tuple(item for item in self._identity if item[0].lower() not in _NOT_IN_304)
-            return Answer(304, kept + moment, b"")
+            return _not_modified(self._identity + moment)
         fields, body = (self._gzip, entry.gzip) if wants.gzip else (self._identity, entry.identity)
         return Answer(entry.status, fields + moment, b"" if wants.head else body)
 
 
 def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
-    """The answer to the client whose request caused the fetch: with the cost that the provider told, without Age."""
+    """The answer to the client whose request caused the fetch: with the cost that the provider told, and an Age only
+    if the provider's side told one."""
+    etag = _weak_etag(entry)
+    told = ((b"Age", b"%d" % entry.initial_age),) if entry.initial_age else ()
+    moment = (*told, (b"Cache-Status", f"{NAME}; {cache_status}".encode()))
+    common = _common_fields(entry, etag, None)
+    if wants.if_none_match is not None and etag_matches(wants.if_none_match, etag):
+        return _not_modified((*common, *moment))
     body = entry.gzip if wants.gzip else entry.identity
     coding = ((b"Content-Encoding", b"gzip"),) if wants.gzip else ()
     fields = (
-        *_common_fields(entry, _weak_etag(entry), None),
+        *common,
         *coding,
         (b"Content-Length", b"%d" % len(body)),
-        (b"Cache-Status", f"{NAME}; {cache_status}".encode()),
+        *moment,
     )
     return Answer(entry.status, fields, b"" if wants.head else body)
 
@@ -114,14 +120,14 @@ def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
     return Answer(response.status, _encode(tuple(fields)), b"" if wants.head else body)
 
 
-def local(status: int, message: str, *, retry_after: float | None = None) -> Answer:
+def local(status: int, message: str, *, retry_after: float | None = None, cache_status: str | None = None) -> Answer:
     """An answer of holdover's own. JSON, because the clients of these APIs parse whatever they get."""
     body = json.dumps({"message": f"{NAME}: {message}"}).encode()
     fields = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
-        ("Cache-Status", f"{NAME}; {detail(message)}"),
+        ("Cache-Status", f"{NAME}; {cache_status or detail(message)}"),
     ]
     if retry_after is not None:
         fields.append(("Retry-After", str(max(1, round(retry_after)))))
@@ -141,6 +147,10 @@ def detail(text: str) -> str:
     """The `detail` parameter of Cache-Status; a String of RFC 9651 holds printable ASCII alone."""
     plain = "".join(c if " " <= c <= "~" else "?" for c in text)
     return 'detail="' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _not_modified(fields: Fields) -> Answer:
+    return Answer(304, tuple(item for item in fields if item[0].lower() not in _NOT_IN_304), b"")
 
 
 def _weak_etag(entry: Entry) -> str:

@@ -1,8 +1,8 @@
 """Content codings: identity and gzip, both bounded."""
 
 import gzip
+import re
 import zlib
-from urllib.parse import quote, quote_plus
 
 from holdover.exchange import Response, elements, header
 
@@ -27,21 +27,28 @@ def codings(response: Response, limit: int) -> tuple[bytes, bytes]:
 
 
 def without(response: Response, secret: str, limit: int) -> Response:
-    """The response with `secret`, plain or percent-encoded, blanked wherever the provider quotes it: redirects, links
-    to next pages and error messages repeat the request's URL. Raises UnusableBodyError like `inflate`."""
-    forms = {secret, quote(secret, safe=""), quote_plus(secret)}
-    headers = response.headers
-    for form in forms:
-        headers = tuple((name, value.replace(form, BLANK)) for name, value in headers)
-    zipped = elements(header(headers, "content-encoding")) in (["gzip"], ["x-gzip"])
-    plain = inflate(response.body, limit) if zipped else response.body
-    clean = plain
-    for form in forms:
-        clean = clean.replace(form.encode(), BLANK.encode())
+    """The response with `secret` blanked wherever the provider quotes it: redirects, links to next pages and error
+    messages repeat the request's URL. Raises UnusableBodyError for a body that cannot be searched."""
+    pattern = _spellings(secret)
+    headers = tuple((name, re.sub(pattern, BLANK, value)) for name, value in response.headers)
+    if not response.body:
+        return Response(response.status, headers)
+    named = elements(header(headers, "content-encoding"))
+    if named not in ([], ["identity"], ["gzip"], ["x-gzip"]):
+        raise UnusableBodyError(f"a content coding that was not asked for ({named[0][:20]})")
+    plain = response.body if named in ([], ["identity"]) else inflate(response.body, limit)
+    clean = re.sub(pattern.encode(), BLANK.encode(), plain)
     if clean == plain:
         return Response(response.status, headers, response.body)
     kept = tuple(field for field in headers if field[0].lower() not in ("content-encoding", "content-length"))
     return Response(response.status, (*kept, ("Content-Length", str(len(clean)))), clean)
+
+
+def _spellings(secret: str) -> str:
+    """A pattern for the secret as a whole word, each character plain, percent-encoded, or escaped as JSON may."""
+    also = {" ": r"|\+", "/": r"|\\/"}
+    characters = (f"(?:{re.escape(c)}|%(?i:{ord(c):02x}){also.get(c, '')})" for c in secret)
+    return f"(?<![A-Za-z0-9]){''.join(characters)}(?![A-Za-z0-9])"
 
 
 def inflate(body: bytes, limit: int) -> bytes:

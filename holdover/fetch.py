@@ -25,6 +25,7 @@ from holdover.key import CanonicalRequest
 from holdover.metrics import Effect, Trigger, UpstreamMetrics
 from holdover.rules import Provider, Route
 
+_PAUSING = frozenset((429, 503))
 _RETRIED = frozenset((502, 503, 504))
 _THREAD_FROM_BYTES = 32_768
 
@@ -70,6 +71,8 @@ class Fetcher:
             auto_decompress=False,
             headers={"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"},
         )
+        # aiohttp would send a GET again by itself when a kept connection turns out closed: calls that nobody counts.
+        self._session._retry_connection = False  # noqa: SLF001
 
     async def close(self) -> None:
         await self._session.close()
@@ -86,8 +89,8 @@ class Fetcher:
 
     @property
     def longest(self) -> float:
-        """The longest that one fetch with its retries takes, in seconds."""
-        return self._limits.timeout_s * (self._limits.retries + 1) + 1.0
+        """The longest that one fetch with its retries and its waits for the rate takes, in seconds."""
+        return 2 * self._limits.timeout_s * (self._limits.retries + 1) + 1.0
 
     async def fetch(
         self, route: Route, canonical: CanonicalRequest, previous: Entry | None, trigger: Trigger
@@ -139,7 +142,9 @@ class Fetcher:
             response = await self._send(canonical, previous)
             seconds = time.perf_counter() - started
             code = f"{response.status // 100}xx"
-            self._told(response, requested_at + seconds)
+            response = await self._without_credential(response)
+            if self._held_with is None and response.status in _PAUSING:
+                self._held_with = response
             question = Question(route.settings, canonical, previous, requested_at)
             judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
             result = await _off_loop(len(response.body), judging)
@@ -149,7 +154,9 @@ class Fetcher:
             self._breaker.abandoned()
             raise
         except Exception as error:
-            result = Failed(_phrase(error))
+            # Whatever a call to a stranger leads to is a value.
+            broken = isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError)
+            result = Failed(_phrase(error), connection=broken)
         finally:
             metrics.active.labels(name).dec()
             metrics.requests.labels(name, route.name, trigger, code).inc()
@@ -173,20 +180,25 @@ class Fetcher:
                 target += f"{separator}{quote(named.query or '')}={quote(secret.value, safe='')}"
         url = URL(self.provider.settings.origin + target, encoded=True)
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
+            fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
+            self._told(Response(answer.status, fields), time.time())
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
                 if len(body) > self._limits.max_body_bytes:
                     raise UnusableBodyError(f"a body larger than {self._limits.max_body_bytes} bytes")
             self._metrics.bytes.labels(self.provider.name).inc(len(body))
-            fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
-            response = Response(answer.status, fields, bytes(body))
+            return Response(answer.status, fields, bytes(body))
+
+    async def _without_credential(self, response: Response) -> Response:
+        secret = self.provider.secret
         if secret is None:
             return response
-        return await _off_loop(len(body), partial(without, response, secret.value, self._limits.max_body_bytes))
+        blank = partial(without, response, secret.value, self._limits.max_body_bytes)
+        return await _off_loop(len(response.body), blank)
 
     def _told(self, response: Response, received_at: float) -> None:
-        """What every answer tells besides its content: quota, clock, and whether to pause."""
+        """What the header of every answer tells, whatever its body: quota, clock, and whether to pause."""
         name, quota = self.provider.name, self.provider.settings.quota
         for field_name, gauge in (
             (quota.remaining, self._metrics.quota_remaining),
@@ -203,13 +215,12 @@ class Fetcher:
             smoothed = seen if self._clock_offset is None else 0.9 * self._clock_offset + 0.1 * seen
             self._clock_offset = smoothed
             self._metrics.clock_offset.labels(name).set(smoothed)
-        if response.status in (429, 503):
+        if response.status in _PAUSING:
             pause = retry_after(header(response.headers, "retry-after"), received_at)
             if pause is None and response.status == 429:
                 pause = random.uniform(1.0, 2.0)  # noqa: S311
-            if pause is not None:
-                self._held_until = time.monotonic() + pause
-                self._held_with = response
+            if pause is not None and (until := time.monotonic() + pause) > self._held_until:
+                self._held_until, self._held_with = until, None
 
     def _count(self, result: FetchResult) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 sidecar."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from holdover.key import CanonicalRequest
 from holdover.metrics import Metrics, Trigger
 from holdover.rules import Rules
 from holdover.store.base import Store, StoreError
+
+logger = logging.getLogger("holdover.fill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,14 @@ class Filler:
         self._disk.shutdown()
 
     def fetcher(self, provider: str) -> Fetcher | None:
-        """The fetcher of a configured provider, made when first needed."""
+        """The fetcher of a configured provider, made when first needed; None also when its `ca_file` went away."""
         if (fetcher := self._fetchers.get(provider)) is None and (found := self._rules.provider(provider)):
-            fetcher = self._fetchers[provider] = Fetcher(
-                found, self._metrics.upstream, user_agent=self._user_agent, ca_file=self._ca_file
-            )
+            try:
+                fetcher = self._fetchers[provider] = Fetcher(
+                    found, self._metrics.upstream, user_agent=self._user_agent, ca_file=self._ca_file
+                )
+            except OSError:
+                logger.exception("%s cannot be called with this configuration", provider)
         return fetcher
 
     async def fill(self, canonical: CanonicalRequest, newer_than: float, trigger: Trigger) -> Filled:
@@ -95,7 +101,7 @@ class Filler:
         route = self._rules.route(canonical.provider, canonical.route)
         fetcher = self.fetcher(canonical.provider)
         if route is None or fetcher is None:
-            return Failed("the configuration no longer has this route")
+            return Failed("the configuration does not allow to call the provider")
         # Single flight joins only calls that overlap: asker 1 finds nothing, asker 2's flight fetches, stores and
         # ends, asker 1 starts a flight of its own. So the store is looked at again inside the flight.
         previous = await self.stored(canonical.key)
@@ -137,5 +143,7 @@ class Filler:
         self._metrics.runtime.degraded.labels("store").set(1)
 
     async def _retire(self, fetcher: Fetcher) -> None:
-        await asyncio.sleep(fetcher.longest)
-        await fetcher.close()
+        try:
+            await asyncio.sleep(fetcher.longest)
+        finally:
+            await fetcher.close()

@@ -67,7 +67,10 @@ class Breaker:
         self._count, self._probing = 0, False
 
     def failure(self, now: float) -> None:
-        self._count, self._probing = self._count + 1, False
+        self._probing = False
+        if self.state(now) == "open":
+            return  # a call from before it opened; it says nothing new
+        self._count += 1
         if self._count >= self.failures:
             doubled = self.open_s * 2.0 ** min(self._count - self.failures, 10)
             self._open_until = now + min(doubled, MAX_OPEN_S)

@@ -65,7 +65,7 @@ class HotTier:
         now = self._monotonic()
         if now >= self._next_check:
             self._next_check = now + CHECK_INTERVAL_S
-            self._follow()
+            self.follow()
         ready = self._ready.get(key)
         if ready is not None and ready.outdated:
             return self._reload(key, ready)
@@ -108,7 +108,8 @@ class HotTier:
         """How long the provider took for the last 256 answers that came by here, in seconds."""
         return self._durations.get(provider, ())
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Marks what changed in the store; a lookup does this by itself."""
         try:
             if self._store.position() == self._position:
                 return
@@ -116,11 +117,10 @@ class HotTier:
         except (StoreError, OSError):
             self._trouble()
             return
-        self._position = changes.position
-        if changes.keys is None:
-            # What changed is not known (a new store, or too much at once). An answer that is missing now was not
-            # necessarily purged: it is kept until its limit.
+        if changes.position.epoch != self._position.epoch:
+            # The store was begun anew: what it lacks was not purged, and is kept until its limit.
             self._lost.update(self._ready)
+        self._position = changes.position
         for key in changes.keys if changes.keys is not None else self._ready:
             if (ready := self._ready.get(key)) is not None:
                 ready.outdated = True

@@ -36,8 +36,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No answer. `reason` is a phrase without URL or credential; `retry_after` in seconds, if known; `connection` when
-    it was the connection that failed, so that another try may work."""
+    """No answer. `reason` is a phrase without URL or credential; `retry_after` in seconds, if known; `connection`
+    when it was the connection that failed, so that another try may work."""
 
     reason: str
     timed_out: bool = False

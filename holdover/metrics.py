@@ -22,7 +22,7 @@ from holdover import __version__
 from holdover.rules import Rules
 
 type Outcome = Literal["fresh", "stale", "coalesced", "fetched", "bypass", "local", "failopen", "failed"]
-type Trigger = Literal["client", "revalidate", "refresh", "retry", "bypass", "failopen"]
+type Trigger = Literal["client", "refresh", "retry", "bypass", "failopen"]
 type Effect = Literal["changed", "unchanged", "not_modified", "error"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome.__value__)
@@ -282,5 +282,5 @@ class Metrics:
             self.runtime.degraded.labels(dependency)
         for result in ("ok", "error"):
             self.runtime.config_reloads.labels("config", result)
-        for where in ("request", "refresh", "store", "demand"):
+        for where in ("request", "refresh", "store", "background"):
             self.runtime.internal_errors.labels(where)

@@ -1,5 +1,6 @@
 """Every setting that people write, typed, immutable and described; the README's reference is made from here."""
 
+import ipaddress
 import re
 from typing import Annotated, Literal, Self
 
@@ -21,6 +22,14 @@ Address = Annotated[
     StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"),
     AfterValidator(_port_exists),
 ]
+
+
+def _is_ip(address: str) -> str:
+    ipaddress.ip_address(split_address(address)[0])
+    return address
+
+
+IPAddress = Annotated[Address, AfterValidator(_is_ip)]
 Seconds = Annotated[float, Field(ge=0, le=86_400 * 7, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
 
@@ -75,7 +84,9 @@ class SidecarSettings(Table):
         default="127.0.0.1:9102", description="Where the sidecar answers `/metrics` and `/healthz`."
     )
     max_keys: int = Field(
-        default=20_000, ge=1, description="Most keys kept fresh at once; others are fetched when asked for."
+        default=20_000,
+        ge=1,
+        description="Most keys kept fresh at once, per provider; more are fetched when asked for.",
     )
 
 

@@ -134,6 +134,7 @@ class StandIn:
             await asyncio.sleep(REPORT_INTERVAL_S)
             try:
                 self._store.follow()
+                self._hot.follow()
                 metrics.runtime.degraded.labels("store").set(0)
             except StoreError as error:
                 metrics.runtime.degraded.labels("store").set(1)
@@ -194,7 +195,7 @@ class StandIn:
                 trouble = True
                 status = f"{status}; {detail(reason)}"
                 code = 504 if timed_out else 503 if retry_after else 502
-                answer = local(code, reason, retry_after=retry_after)
+                answer = local(code, reason, retry_after=retry_after, cache_status=status)
         if trouble and ready is not None:
             decision = self._decide(cacheable, ready, now)
             if not isinstance(decision, Expired) or decision.usable:

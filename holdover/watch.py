@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from typing import Any
 
 from holdover.config import Config, ConfigError, digest, load
 from holdover.metrics import RuntimeMetrics
@@ -46,6 +46,10 @@ async def config_changes(
             metrics.config_reloads.labels("config", "error").inc()
             logger.error("the configuration was changed but is not usable; the last good one stays:\n%s", error)  # noqa: TRY400
             continue
+        except Exception:
+            metrics.config_reloads.labels("config", "error").inc()
+            logger.exception("the changed configuration could not be read; the last good one stays")
+            continue
         if _needs_restart(config, changed):
             logger.warning("addresses, folders, socket and [upstream] take effect at the next start")
         took_over(changed, metrics)
@@ -62,13 +66,25 @@ async def observe_loop(metrics: RuntimeMetrics) -> None:
         metrics.loop_lag.observe(max(0.0, time.perf_counter() - due))
 
 
+def start(jobs: Iterable[Coroutine[Any, Any, None]], metrics: RuntimeMetrics) -> list[asyncio.Task[None]]:
+    """Runs jobs that never end; one that does is an internal error, told and counted."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            metrics.internal_errors.labels("background").inc()
+            logger.error("a background job ended; restart this process", exc_info=task.exception())
+
+    tasks = [asyncio.create_task(job) for job in jobs]
+    for task in tasks:
+        task.add_done_callback(ended)
+    return tasks
+
+
 async def cancel(tasks: list[asyncio.Task[None]]) -> None:
     """Cancels the tasks and waits until they have ended."""
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _needs_restart(old: Config, new: Config) -> bool:

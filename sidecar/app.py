@@ -19,13 +19,13 @@ from holdover.metrics import Metrics
 from holdover.settings import split_address
 from holdover.store.base import Store, StoreError, Usage
 from holdover.store.disk import DiskStore
-from holdover.watch import cancel, config_changes, observe_loop, took_over
+from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 from holdover.wire import WireError, decode_request, encode_filled
 
 from .refresh.worker import Refresher
 
 MAX_QUESTION_BYTES = 16_777_216
-SHUTDOWN_S = 5.0
+SHUTDOWN_S = 3.0
 SWEEP_S = 1.0
 
 logger = logging.getLogger("holdover.sidecar")
@@ -140,7 +140,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     async with _listening(sidecar, config):
         await sidecar.carry_on()
         jobs = (sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))
-        tasks = [asyncio.create_task(job) for job in jobs]
+        tasks = start(jobs, metrics.runtime)
         logger.info("the sidecar listens on %s", config.socket)
         ready()
         await stop.wait()

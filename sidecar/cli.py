@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except (CommandError, StoreError, app.CannotStart) as error:
         print(f"holdover: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"holdover: {_os_sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -102,14 +106,25 @@ def _up(options: argparse.Namespace) -> int:
     return supervisor.run(f"holdover is ready: {', '.join(kinds)}")
 
 
+def _os_sentence(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
 def _program(run: Main, config: Config) -> Program:
     """For the supervisor: a failure to start is a sentence and status 1 here too."""
 
     def program(ready: Callable[[], None]) -> None:
+        # A process that comes back later takes the configuration as it is then, if it is good.
+        current = config
+        with suppress(ConfigError):
+            current = load(config.folder, os.environ)
         try:
-            run(config, ready)
+            run(current, ready)
         except (StoreError, app.CannotStart) as error:
             print(f"holdover: {error}", file=sys.stderr)
+            sys.exit(1)
+        except OSError as error:
+            print(f"holdover: {_os_sentence(error)}", file=sys.stderr)
             sys.exit(1)
 
     return program
@@ -184,8 +199,10 @@ def _purge(options: argparse.Namespace) -> int:
     )
     purged = sum(store.delete(key) for key in keys)
     store.close()
+    if not purged:
+        raise CommandError(f"nothing is stored for {what}")
     print(f"purged {purged} {'answer' if purged == 1 else 'answers'}")
-    return 0 if purged else 1
+    return 0
 
 
 def _version(_: argparse.Namespace) -> int:

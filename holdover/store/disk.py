@@ -37,6 +37,21 @@ _NO_DAMAGE = frozenset(
         sqlite3.SQLITE_MISUSE,
     )
 )
+# Every setting that diskcache knows, so that none is taken from the database. Values stay inside the database (see
+# StrictDisk). synchronous=NORMAL: a power cut may lose the last odds, which nobody wants afterwards.
+_SETTINGS: dict[str, object] = {
+    "statistics": 0,
+    "tag_index": 0,
+    "eviction_policy": "least-recently-stored",
+    "cull_limit": 10,
+    "sqlite_auto_vacuum": 1,
+    "sqlite_cache_size": 8192,
+    "sqlite_journal_mode": "wal",
+    "sqlite_mmap_size": 0,
+    "sqlite_synchronous": 1,
+    "disk_min_file_size": 2**31,
+    "disk_pickle_protocol": 0,
+}
 _DATABASE_FILES = ("cache.db", "cache.db-wal", "cache.db-shm")
 
 
@@ -76,6 +91,17 @@ class StrictDisk(diskcache.Disk):  # type: ignore[misc]
 
     def remove(self, _: object) -> None:
         """A planted file name is not followed when its row is evicted either."""
+
+
+class StrictCache(diskcache.Cache):  # type: ignore[misc]
+    """Heeds no setting that stands in the database: diskcache would set attributes and run PRAGMAs from there."""
+
+    def reset(self, key: str, value: object = diskcache.core.ENOVAL, update: bool = True) -> object:
+        if key in diskcache.core.METADATA or key == "size_limit":
+            return super().reset(key, value, update)
+        if key in _SETTINGS:
+            return super().reset(key, _SETTINGS[key], update)
+        return value
 
 
 class DiskStore:
@@ -159,18 +185,8 @@ class DiskStore:
             self.folder.chmod(0o700)
         self._changes = ChangeFile(self.folder / "changes")
         self._make_database()
-        # Values stay inside the database (see StrictDisk); synchronous=NORMAL: a power cut may lose the last odds,
-        # which nobody wants afterwards.
-        self._cache = diskcache.Cache(
-            str(self.folder),
-            timeout=LOCK_TIMEOUT_S,
-            disk=StrictDisk,
-            size_limit=self._max_bytes,
-            eviction_policy="least-recently-stored",
-            cull_limit=10,
-            disk_min_file_size=2**31,
-            sqlite_synchronous=1,
-            sqlite_mmap_size=0,
+        self._cache = StrictCache(
+            str(self.folder), timeout=LOCK_TIMEOUT_S, disk=StrictDisk, size_limit=self._max_bytes, **_SETTINGS
         )
         self._opened = _identity(self.folder)
 

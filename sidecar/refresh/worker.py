@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from holdover.entry import Entry
 from holdover.fill import Filler
-from holdover.intake import Failed, Fetched, Refused
+from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.key import CanonicalRequest
 from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
@@ -16,6 +16,7 @@ from .schedule import Due, Schedule
 
 LONGEST_SLEEP_S = 1.0
 LIMITED_SLEEP_S = 0.02
+FINISH_S = 3.0
 
 logger = logging.getLogger("holdover.refresh")
 
@@ -68,11 +69,15 @@ class Refresher:
             self._changed[name].set()
 
     async def close(self) -> None:
-        """Stops starting refreshes and lets those that run come to their end, within their time limits."""
+        """Stops starting refreshes and gives those that run a few seconds to come to their end."""
         for worker in self._workers.values():
             worker.cancel()
         await asyncio.gather(*self._workers.values(), return_exceptions=True)
-        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=FINISH_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _add(self, request: CanonicalRequest, asked_at: float, fetched_at: float) -> bool:
         provider = self._rules.provider(request.provider)
@@ -125,10 +130,13 @@ class Refresher:
         ok = False
         try:
             filled = await self._filler.fill(due.request, due.at, "refresh")
-            ok = isinstance(filled.result, Fetched)
-            if ok:
+            # A refusal without trouble is the provider's verdict on this key, not a failure.
+            ok = isinstance(filled.result, Fetched) or (
+                isinstance(filled.result, Refused) and not filled.result.trouble
+            )
+            if isinstance(filled.result, Fetched):
                 self._metrics.refresh.success.labels(provider.name).set(self._clock())
-            self._tell(provider.name, filled.result)
+            self._tell(provider.name, None if ok else filled.result)
         except Exception:
             logger.exception("a refresh of %s/%s failed", due.request.provider, due.request.route)
             self._metrics.runtime.internal_errors.labels("refresh").inc()
@@ -138,13 +146,11 @@ class Refresher:
             if (event := self._changed.get(provider.name)) is not None:
                 event.set()
 
-    def _tell(self, name: str, result: Fetched | Refused | Failed) -> None:
+    def _tell(self, name: str, failure: FetchResult | None) -> None:
         """Logs when a provider begins and when it ceases to fail, not every failure in between."""
-        failing = not isinstance(result, Fetched)
-        if failing and name not in self._failing:
+        if isinstance(failure, Refused | Failed) and name not in self._failing:
             self._failing.add(name)
-            assert isinstance(result, Refused | Failed)
-            logger.warning("refreshes of %s fail: %s", name, result.reason)
-        elif not failing and name in self._failing:
+            logger.warning("refreshes of %s fail: %s", name, failure.reason)
+        elif failure is None and name in self._failing:
             self._failing.discard(name)
             logger.info("refreshes of %s succeed again", name)

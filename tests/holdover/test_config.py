@@ -214,7 +214,7 @@ def test_names_and_hosts_belong_to_one_provider(folder):
 def test_a_credential_that_cannot_be_used(folder, value):
     environ = {} if value is None else {"VENDOR_KEY": value}
     assert problems(folder, environ) == [
-        "providers/vendor.toml:6: credential.env: the credential is empty or not plain text;"
+        "providers/vendor.toml:6: credential.env: the credential is missing, shorter than 8 characters or not plain text;"
         " export VENDOR_KEY=... before starting holdover"
     ]
 
@@ -223,7 +223,7 @@ def test_a_credential_in_a_file(folder):
     path = folder / "providers" / "vendor.toml"
     path.write_text(VENDOR.replace('env = "VENDOR_KEY"', 'file = "../key"'))
     assert problems(folder) == [
-        "providers/vendor.toml:6: credential.file: the credential is empty or not plain text;"
+        "providers/vendor.toml:6: credential.file: the credential is missing, shorter than 8 characters or not plain text;"
         f" write the credential into {folder.parent / 'key'}"
     ]
     (folder.parent / "key").write_text("from-file\n")
@@ -284,12 +284,25 @@ def test_a_good_configuration(folder):
 def test_paths_start_at_the_configuration_folder(folder, monkeypatch):
     monkeypatch.setenv("HOME", "/home/of-somebody")
     (folder / "holdover.toml").write_text(
-        '[store]\nfolder = "~/a/../b"\n[sidecar]\nsocket = "/run/x"\n[upstream]\nca_file = "ca.pem"\n'
+        '[store]\nfolder = "~/a/../b"\n[sidecar]\nsocket = "/run/x"\n[proxy]\nca_folder = "ca"\n'
     )
     config = load(folder, ENVIRON)
     assert config.store_folder == Path("/home/of-somebody/b")
     assert config.socket == Path("/run/x")
-    assert config.ca_file == folder / "ca.pem"
+    assert config.ca_folder == folder / "ca"
+
+
+def test_a_bundle_that_cannot_be_used_is_a_problem(folder):
+    (folder / "ca.pem").write_text("no certificate")
+    (folder / "holdover.toml").write_text('[upstream]\nca_file = "ca.pem"\n')
+    (line,) = problems(folder)
+    assert line.startswith("holdover.toml:2: upstream.ca_file: ")
+
+
+def test_an_address_is_for_one_listener(folder):
+    (folder / "holdover.toml").write_text('[proxy]\nreverse = ["127.0.0.1:9102"]\n')
+    (line,) = problems(folder)
+    assert "127.0.0.1:9102 is used twice" in line
 
 
 def test_a_relative_folder_means_the_same_after_a_change_of_directory(folder, monkeypatch):
@@ -306,7 +319,7 @@ def test_the_settings_do_not_change_after_loading(folder):
 
 
 def test_the_shipped_configuration_is_good():
-    config = load(Path(__file__).parents[2] / "config", {"ODDS_API_KEY": "x"})
+    config = load(Path(__file__).parents[2] / "config", {"ODDS_API_KEY": "no-credential"})
     assert [provider.name for provider in config.rules.providers] == ["the-odds-api"]
 
 
