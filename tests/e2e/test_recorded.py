@@ -5,9 +5,9 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+
 from scripts.rig import ROOT, House, running, write_house
 from tests.e2e.wire import ask, calm_window
 
