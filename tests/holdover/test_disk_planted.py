@@ -153,20 +153,29 @@ def test_an_entry_under_another_key_is_not_served(store, folder, entry_of):
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "value"),
     [
-        pytest.param("disk_evil"),
-        "sqlite_no_such_pragma",
-        "disk_pickle_protocol",
-        "disk_min_file_size",
+        ("disk_evil", 0),
+        ("disk_fetch", 0),
+        ("disk_pickle_protocol", 0),
+        ("disk_min_file_size", 0),
+        ("sqlite_no_such_pragma", 0),
+        ("sqlite_locking_mode", "EXCLUSIVE"),
+        ("sqlite_query_only", 1),
+        ("_directory", "elsewhere"),
+        ("_sql", 0),
     ],
 )
-def test_a_planted_setting_does_not_stop_the_start(name, store, open_store, folder, entry_of):
+def test_a_planted_setting_is_not_heeded(name, value, store, open_store, folder, tmp_path, entry_of):
+    """diskcache sets an attribute or runs a PRAGMA for every row of the table."""
+    value = str(tmp_path / value) if name == "_directory" else value
     with closing(sqlite3.connect(folder / "cache.db")) as database, database:
-        database.execute("INSERT OR REPLACE INTO Settings VALUES (?, 0)", (name,))
-    again = open_store()
+        database.execute("INSERT OR REPLACE INTO Settings VALUES (?, ?)", (name, value))
+    again, third = open_store(), open_store()
     assert again.put(entry_of(), 1001) == again.get(entry_of().key)
+    assert third.put(entry_of("nba"), 1001) == again.get(entry_of("nba").key)
     assert not list(folder.rglob("*.val"))
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("value", ["text", 7, None, 1.5, [b""], bytearray(b"x")])

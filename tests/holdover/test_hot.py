@@ -263,6 +263,18 @@ def test_more_changes_than_the_ring_holds_lose_nothing(tier, stores, entry_of):
     assert [hot.get(entry.key).entry for entry in entries[1:]] == entries[1:]
 
 
+def test_a_purge_of_more_keys_than_the_ring_holds_is_still_a_purge(tier, stores, entry_of):
+    hot = tier()
+    entry = stores[1].put(entry_of("epl"), NOW)
+    hot.load(entry.key)
+    stores[1].delete(entry.key)
+    changes = stores[1]._changes
+    for number in range(3000):
+        with changes.lock(1.0):
+            changes.announce(f"{number:032x}")
+    assert hot.get(entry.key) is None
+
+
 @pytest.mark.parametrize("method", ["position", "changes", "get"])
 def test_a_store_that_does_not_answer_costs_no_hit(tier, stores, metrics, entry_of, method):
     hot = tier()

@@ -203,5 +203,14 @@ async def test_a_client_that_goes_away_leaves_the_link_up(link, sidecar):
     assert link.up
 
 
+async def test_questions_leave_no_tasks_behind(link, sidecar):
+    await link.demand([])
+    await link.fill(ODDS, 0.0)
+    before = len(asyncio.all_tasks())
+    for _ in range(20):
+        await link.fill(ODDS, 0.0)
+    assert len(asyncio.all_tasks()) < before + 10
+
+
 def test_a_question_names_nothing_of_the_client():
     assert encode_request(ODDS) == ["vendor", "odds", "/v4/sports/epl/odds", ODDS.query, ODDS.headers]

@@ -375,6 +375,7 @@ async def test_demand_is_told_once_in_a_quarter_of_the_idle_time(linked, sidecar
     await get(linked)
     await until(lambda: any(key in keys for keys in sidecar.reports))
     seen = len(sidecar.reports)
+    await get(linked)
     await until(lambda: len(sidecar.reports) > seen)
     assert [key in keys for keys in sidecar.reports].count(True) == 1
 
@@ -415,6 +416,9 @@ async def test_a_changed_configuration_is_in_force_at_once(stand_in, config_of, 
     clock.ahead = 50
     _, fields, body = await get(stand_in)
     assert (body, fields["cache-status"][:14]) == (b"[1]", "holdover; hit;")
+    assert fields["x-requests-last"] == "0"
+    stand_in.use(config_of(route_of(window_s=100, max_stale_s=200), quota={}))
+    assert (await get(stand_in))[1]["x-requests-last"] == "6"
     stand_in.use(config_of(route_of(path="/v5/{sport}")))
     assert isinstance(stand_in.plan(request()), Bypass)
 
