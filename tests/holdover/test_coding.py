@@ -118,6 +118,20 @@ def test_a_field_that_quotes_it_leaves_the_body_alone():
     assert clean.headers == (*answer.headers, ("Location", "/-/2"))
 
 
+NESTED = [
+    "/login?next=%2Fv4%2Fodds%3FapiKey%3Down-secret%26page%3D2",
+    r'{"next":"/v4?apiKey\u003down-secret\u0026page=2"}',
+]
+
+
+@pytest.mark.parametrize("text", NESTED)
+@pytest.mark.xfail(strict=True, reason="an escape before it ends in a letter or digit, so it is taken for one word")
+def test_an_escape_before_the_secret_does_not_hide_it(text):
+    clean = without(Response(302, (("Location", text),), text.encode()), "own-secret", LIMIT)
+    assert "own-secret" not in (header(clean.headers, "location") or "")
+    assert b"own-secret" not in clean.body
+
+
 def test_what_cannot_be_searched_is_unusable():
     for body in (b"no gzip", gzip.compress(bytes(LIMIT + 1))):
         with pytest.raises(UnusableBodyError):

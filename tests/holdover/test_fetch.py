@@ -544,7 +544,7 @@ async def test_bytes_are_counted_as_on_the_wire(vendor, fetcher_of, metrics):
     assert value(metrics, "upstream_response_bytes_total", upstream="vendor") == len(body)
 
 
-# Known faults
+# Awkward answers
 
 
 async def test_a_304_that_names_the_coding_confirms(vendor, fetcher_of, entry_of):
@@ -604,3 +604,18 @@ async def test_every_request_is_counted(vendor, fetcher_of, metrics):
     vendor.says(raw(b""))
     await fetch(fetcher_of())
     assert len(vendor.asked) == calls(metrics, "client", "error") == 1
+
+
+@pytest.mark.xfail(strict=True, reason="101 is taken for a final answer, and a client would get it")
+async def test_a_change_of_protocol_is_no_answer(vendor, fetcher_of):
+    vendor.says(raw(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
+    assert isinstance(await fetch(fetcher_of()), Failed)
+
+
+async def test_an_early_hint_is_not_the_answer(vendor, fetcher_of):
+    final = GOOD_HEAD + b"Content-Length: 3\r\n\r\n[1]"
+    vendor.says(raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + final))
+    result = await fetch(fetcher_of())
+    assert isinstance(result, Fetched)
+    assert result.entry.identity == b"[1]"
+    assert "Link" not in dict(result.entry.headers)

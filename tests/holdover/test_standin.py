@@ -340,6 +340,19 @@ async def test_a_key_that_the_sidecar_declines_is_not(vendor, linked, sidecar, c
     assert (body, fields["cache-status"]) == (b"[2]", "holdover; fwd=stale; stored")
 
 
+@pytest.mark.xfail(
+    strict=True, reason="whoever was fetched for is taken to be kept fresh, which the sidecar may decline"
+)
+async def test_a_key_that_the_sidecar_fetches_but_declines_is_not_either(vendor, linked, sidecar, clock):
+    sidecar.declined = [linked.plan(request()).canonical.key]
+    await get(linked)
+    seen = len(sidecar.reports)
+    await until(lambda: len(sidecar.reports) > seen + 1)
+    clock.ahead = 11
+    _, fields, body = await get(linked)
+    assert (body, fields["cache-status"]) == (b"[2]", "holdover; fwd=stale; stored")
+
+
 @pytest.mark.parametrize("how", ["in the store", "joined"])
 async def test_what_the_sidecar_did_not_fetch_for_us_was_not_paid(linked, sidecar, how, metrics):
     def change(filled):

@@ -49,9 +49,9 @@ def test_a_spread_has_percentiles_and_the_largest():
     record = Record("s")
     record.spread("t", "latency", "ms", [float(n) for n in range(1000)])
     assert [(r.metric, r.value) for r in record.outcome().results] == [
-        ("latency P50", 500),
-        ("latency P95", 950),
-        ("latency P99", 990),
+        ("latency P50", 499),
+        ("latency P95", 949),
+        ("latency P99", 989),
         ("latency max", 999),
     ]
 
