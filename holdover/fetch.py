@@ -181,6 +181,8 @@ class Fetcher:
         url = URL(self.provider.settings.origin + target, encoded=True)
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
+            if answer.status < 200:
+                raise UnusableBodyError("a change of protocol that was not asked for")
             self._told(Response(answer.status, fields), time.time())
             body = bytearray()
             async for chunk in answer.content.iter_any():

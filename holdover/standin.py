@@ -117,7 +117,7 @@ class StandIn:
         try:
             filled = await asyncio.wait_for(asyncio.shield(task), wait_s)
         except TimeoutError:
-            filled = Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=False)
+            filled = Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=True)
         # Who found the answer in the store after all did not pay for it either.
         unpaid = isinstance(filled.result, Fetched) and filled.result.effect is None
         led = led and filled.led and not unpaid
@@ -207,15 +207,13 @@ class StandIn:
         return answer
 
     async def _obtain(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
-        kept, told_at = self._link.generation, self._clock()
         try:
             filled = await self._link.fill(canonical, newer_than)
         except LinkDown:
-            kept = 0
             filled = await self._filler.fill(canonical, newer_than, "client")
-        if isinstance(filled.result, Fetched) and (ready := self._hot.put(filled.result.entry)) is not None:
-            # A question is demand too: the sidecar keeps fresh what it was asked to fetch.
-            ready.kept, ready.reported_at = kept, told_at
+        if isinstance(filled.result, Fetched):
+            # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
+            self._hot.put(filled.result.entry)
         return filled
 
     def _count(

@@ -606,7 +606,6 @@ async def test_every_request_is_counted(vendor, fetcher_of, metrics):
     assert len(vendor.asked) == calls(metrics, "client", "error") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="101 is taken for a final answer, and a client would get it")
 async def test_a_change_of_protocol_is_no_answer(vendor, fetcher_of):
     vendor.says(raw(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
     assert isinstance(await fetch(fetcher_of()), Failed)
