@@ -80,7 +80,13 @@ class Supervisor:
                 child.started_at = now
                 child.process = self._fork.Process(target=_become, args=(child, os.getpid()))
                 child.process.start()
-                (self._folder / f"{child.name}.pid").write_text(f"{child.process.pid}\n")
+                self._announce(child.name, child.process.pid)
+
+    def _announce(self, name: str, pid: int | None) -> None:
+        """Whoever reads the file at any moment finds a whole process id in it."""
+        file = self._folder / f"{name}.pid"
+        file.with_suffix(".new").write_text(f"{pid}\n")
+        file.with_suffix(".new").replace(file)
 
     def _bury(self) -> bool:
         """Plans the return of the dead. False when one of them cannot start at all."""
