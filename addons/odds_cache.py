@@ -36,6 +36,7 @@ from holdover.settings import split_address
 from holdover.standin import StandIn, wants_of
 from holdover.store.base import StoreError
 from holdover.store.disk import DiskStore
+from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
 _PASSED = "holdover.passed"
@@ -96,13 +97,14 @@ class OddsCache:
     def _start(self, config: Config) -> None:
         try:
             store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
+            ledger = Ledger(config.store_folder, logger.error)
         except StoreError as error:
             # Logged as an error during start-up, which ends mitmproxy with status 1.
             logger.error("%s", error)  # noqa: TRY400
             return
         self._metrics.prepare(config.rules)
         took_over(config, self._metrics.runtime)
-        self._standin = standin = StandIn(config, store, self._metrics)
+        self._standin = standin = StandIn(config, store, ledger, self._metrics)
         self.serving = self._serve_metrics(config)
         jobs = (
             standin.report_demand(),
@@ -263,7 +265,8 @@ def _request(flow: HTTPFlow) -> Request | None:
         (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
         for name, value in request.headers.fields
     )
-    return Request(request.method, host, request.path, headers, bool(request.raw_content))
+    peer = flow.client_conn.peername
+    return Request(request.method, host, request.path, headers, request.raw_content or b"", peer[0] if peer else "")
 
 
 @lru_cache(1024)

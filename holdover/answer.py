@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from holdover.coding import UnusableBodyError, inflate
 from holdover.entry import Entry
-from holdover.exchange import Headers, Response, elements, end_to_end, header
+from holdover.exchange import Headers, Response, date_of, elements, end_to_end, header
 from holdover.policy import age
-from holdover.settings import QuotaSettings
+from holdover.provider_settings import QuotaSettings
 
 type Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -30,11 +30,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What of a client's request shapes the answer to it."""
+    """What of a client's request shapes the answer to it; `client` is who asks, for the accounts."""
 
     gzip: bool = False
     if_none_match: str | None = None
     head: bool = False
+    client: str = ""
 
 
 class Ready:
@@ -45,6 +46,7 @@ class Ready:
     __slots__ = (
         "_gzip",
         "_identity",
+        "dated_at",
         "entry",
         "etag",
         "kept",
@@ -55,6 +57,7 @@ class Ready:
 
     def __init__(self, entry: Entry, quota: QuotaSettings) -> None:
         self.entry = entry
+        self.dated_at = date_of(entry.headers)
         self.etag = _weak_etag(entry)
         common = _common_fields(entry, self.etag, quota.last)
         self._identity = (*common, (b"Content-Length", b"%d" % len(entry.identity)))
@@ -154,10 +157,7 @@ def _not_modified(fields: Fields) -> Answer:
 
 
 def _weak_etag(entry: Entry) -> str:
-    """Always weak: the same tag stands for both codings. The provider's own opaque part is kept."""
-    own = entry.etag
-    if own is not None and own.removeprefix("W/").startswith('"'):
-        return own if own.startswith("W/") else f"W/{own}"
+    """Always weak: the same tag stands for both codings, and for odds that differ in nothing but timestamps."""
     return f'W/"{entry.revision}"'
 
 

@@ -18,12 +18,29 @@ def codings(response: Response, limit: int) -> tuple[bytes, bytes]:
     """The body as (identity, gzip), whichever it came in; inflated to `limit` bytes at most.
 
     Raises UnusableBodyError."""
+    identity = decoded(response, limit)
+    return identity, recoded(response)
+
+
+def decoded(response: Response, limit: int) -> bytes:
+    """The body in identity coding, `limit` bytes at most. Raises UnusableBodyError."""
     named = elements(header(response.headers, "content-encoding"))
     if not named or named == ["identity"]:
-        return response.body, gzip.compress(response.body, 6, mtime=0)
+        return response.body
     if named not in (["gzip"], ["x-gzip"]):
         raise UnusableBodyError(f"a content coding that was not asked for ({named[0][:20]})")
-    return inflate(response.body, limit), response.body
+    return inflate(response.body, limit)
+
+
+def recoded(response: Response) -> bytes:
+    """The body, of which `decoded` made something, in gzip: the provider's own bytes where they are it."""
+    named = elements(header(response.headers, "content-encoding"))
+    return compressed(response.body) if named in ([], ["identity"]) else response.body
+
+
+def compressed(identity: bytes) -> bytes:
+    """Level 6 makes a board of 420 KB into 20 KB in 5 ms; level 1 into 27 KB in 2 ms."""
+    return gzip.compress(identity, 6, mtime=0)
 
 
 def without(response: Response, secret: str, limit: int) -> Response:

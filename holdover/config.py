@@ -14,11 +14,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from holdover.credential import MIN_CREDENTIAL
 from holdover.lines import KeyPath, line_of
-from holdover.rules import Rules, Secret, compile_provider
-from holdover.settings import ProviderSettings, Settings
+from holdover.provider_settings import ProviderSettings
+from holdover.rules import Routed, Rules, Secret, compile_provider
+from holdover.settings import Settings
 
-MIN_CREDENTIAL = 8
 SOCKET_PATH_LIMIT = 104
 """Bytes that every Unix allows for the path of a socket (sun_path: 108 on Linux, 104 on the BSDs)."""
 
@@ -110,12 +111,13 @@ def load(folder: Path, environ: Mapping[str, str]) -> Config:
     providers = {path: document for path, document in documents.items() if document is not None}
     problems.extend(_conflicts(providers))
     compiled = [
-        compile_provider(document, _secret(path, folder, document, environ, problems))
+        compile_provider(document, _secrets(path, folder, document, environ, problems))
         for path, document in providers.items()
     ]
     if settings is not None:
         config = Config(folder, settings, Rules(compiled), content)
         problems.extend(_path_problems(settings_path, config))
+        problems.extend(_probe_problems(providers, config.rules))
         problems.extend(_address_problems(settings_path, settings))
     if problems or settings is None:
         raise ConfigError(problems)
@@ -132,6 +134,14 @@ def _address_problems(path: Path, settings: Settings) -> Iterator[Problem]:
         if address in taken:
             yield _problem(path, key, f"{address} is used twice; every listener needs its own")
         taken.add(address)
+
+
+def _probe_problems(providers: Mapping[Path, ProviderSettings], rules: Rules) -> Iterator[Problem]:
+    """Probes that no route answers for."""
+    for path, provider in providers.items():
+        probe = provider.quota.probe
+        if probe is not None and not isinstance(rules.match(provider.hosts[0], probe), Routed):
+            yield _problem(path, ("quota", "probe"), f"{probe!r} matches no route of {provider.name}; add one for it")
 
 
 def _is_bundle(path: Path) -> bool:
@@ -240,24 +250,29 @@ def _conflicts(providers: Mapping[Path, ProviderSettings]) -> Iterator[Problem]:
                 yield _problem(path, (key,), f"{value!r} is taken by {owner.name}; each belongs to one provider")
 
 
-def _secret(
+def _secrets(
     path: Path, folder: Path, provider: ProviderSettings, environ: Mapping[str, str], problems: list[Problem]
-) -> Secret | None:
-    named = provider.credential
-    if named is None:
-        return None
-    if named.env is not None:
-        value, remedy = environ.get(named.env, ""), f"export {named.env}=... before starting holdover"
-        key: KeyPath = ("credential", "env")
-    else:
-        source, value = named.file or "", ""
-        with suppress(OSError, ValueError, RuntimeError):
-            source = str(_resolved(folder, source))
-            value = Path(source).read_text(encoding="utf-8", errors="replace").strip()
-        key, remedy = ("credential", "file"), f"write the credential into {source}"
-    # A short one would be found by chance in odds, where holdover blanks it (see holdover.coding.without).
-    if not value.isprintable() or not value.isascii() or len(value) < MIN_CREDENTIAL:
-        text = f"the credential is missing, shorter than {MIN_CREDENTIAL} characters or not plain text; {remedy}"
-        problems.append(_problem(path, key, text))
-        return None
-    return Secret(value)
+) -> dict[str, Secret]:
+    """holdover's credentials of one provider by the class of clients."""
+    named: dict[str, tuple[KeyPath, str | None, str | None]] = {}
+    if provider.credential is not None and not provider.credential.borrow and provider.clients != "own":
+        named[""] = ("credential",), provider.credential.env, provider.credential.file
+    for name, plan in provider.classes.items():
+        named[name] = ("classes", name), plan.env, plan.file
+    secrets: dict[str, Secret] = {}
+    for name, (place, env, file) in named.items():
+        if env is not None:
+            value, remedy = environ.get(env, ""), f"export {env}=... before starting holdover"
+        else:
+            source, value = file or "", ""
+            with suppress(OSError, ValueError, RuntimeError):
+                source = str(_resolved(folder, source))
+                value = Path(source).read_text(encoding="utf-8", errors="replace").strip()
+            remedy = f"write the credential into {source}"
+        # A short one would be found by chance in odds, where holdover blanks it (see holdover.coding.without).
+        if not value.isprintable() or not value.isascii() or len(value) < MIN_CREDENTIAL:
+            text = f"the credential is missing, shorter than {MIN_CREDENTIAL} characters or not plain text; {remedy}"
+            problems.append(_problem(path, (*place, "env" if env is not None else "file"), text))
+        else:
+            secrets[name] = Secret(value)
+    return secrets

@@ -5,10 +5,11 @@ import json
 import struct
 from dataclasses import dataclass, field
 
+from holdover.canonical import CanonicalRequest
+from holdover.content import Board
 from holdover.exchange import Headers, as_headers, header
-from holdover.key import CanonicalRequest
 
-FORMAT = 1
+FORMAT = 2
 """First byte of an encoded entry; any other value is an entry of another version and reads as absent."""
 
 _HEAD = struct.Struct(">B16s")
@@ -22,7 +23,10 @@ class Entry:
     Times are Unix seconds on this machine's clock. `identity` and `gzip` are the same content in both codings.
     `headers` are the end-to-end fields without those that depend on the coding or on the moment of serving.
     `fetch_s` is how long the provider took. `initial_age` is the age that the provider's side told (RFC 9111
-    section 5.1), in seconds. Equal `revision` means equal content."""
+    section 5.1), in seconds. Equal `revision` means equal odds. `board` tells what the content says of itself, `cost`
+    what the client's own call would have cost (credits), `floor_s` how long the provider wants to be left alone.
+    `projected` names the kinds of projection that made it from a wider answer; it is empty for an answer of the
+    provider's own."""
 
     request: CanonicalRequest
     status: int
@@ -34,6 +38,10 @@ class Entry:
     received_at: float = 0.0
     initial_age: float = 0.0
     fetch_s: float = 0.0
+    board: Board = field(default=Board())
+    cost: float = 0.0
+    floor_s: float = 0.0
+    projected: str = ""
 
     @property
     def key(self) -> str:
@@ -49,19 +57,16 @@ class Entry:
         return header(self.headers, "last-modified")
 
 
-def revision_of(status: int, identity: bytes) -> str:
-    """16 hex digits that name the content."""
-    return hashlib.blake2b(identity, digest_size=8, person=str(status).encode()).hexdigest()
-
-
 def encode(entry: Entry) -> bytes:
     """Format byte, checksum over all that follows, lengths, facts as JSON, then both bodies."""
-    request = entry.request
+    times = entry.requested_at, entry.received_at, entry.initial_age, entry.fetch_s, entry.cost, entry.floor_s
+    board = entry.board
     facts = json.dumps(
         [
-            [request.provider, request.route, request.path, request.query, request.headers],
-            [entry.status, entry.headers, entry.revision],
-            [float(t) for t in (entry.requested_at, entry.received_at, entry.initial_age, entry.fetch_s)],
+            request_facts(entry.request),
+            [entry.status, entry.headers, entry.revision, entry.projected],
+            [float(t) for t in times],
+            [board.events, board.starts, board.newest, board.typical],
         ],
         separators=(",", ":"),
     ).encode()
@@ -88,19 +93,44 @@ def decode(data: bytes) -> Entry | None:
         return None
 
 
+def request_facts(request: CanonicalRequest) -> list[object]:
+    """A canonical request as JSON can hold it."""
+    own = [request.provider, request.route, request.path, request.body, request.partition]
+    return [*own, request.query, request.headers]
+
+
+def request_from(facts: object) -> CanonicalRequest | None:
+    """None for anything but what `request_facts` made."""
+    match facts:
+        case [str(provider), str(route), str(path), str(body), str(partition), query, headers]:
+            pairs, fields = as_headers(query), as_headers(headers)
+            if pairs is not None and fields is not None:
+                return CanonicalRequest(provider, route, path, pairs, fields, body, partition)
+    return None
+
+
 def _entry(facts: object, identity: bytes, zipped: bytes) -> Entry | None:
     match facts:
         case [
-            [str(provider), str(route), str(path), query, fields],
-            [int(status), headers, str(revision)],
-            [float(requested_at), float(received_at), float(initial_age), float(fetch_s)],
-        ]:
-            parts = as_headers(query), as_headers(fields), as_headers(headers)
-            if parts[0] is None or parts[1] is None or parts[2] is None:
+            asked,
+            [int(status), fields, str(revision), str(projected)],
+            [
+                float(asked_at),
+                float(received_at),
+                float(initial_age),
+                float(fetch_s),
+                float(cost),
+                float(floor_s),
+            ],
+            [int() | None as events, list(starts), float() | None as newest, float() | None as typical],
+        ] if all(isinstance(start, float) for start in starts):
+            request, headers = request_from(asked), as_headers(fields)
+            if request is None or headers is None:
                 return None
-            request = CanonicalRequest(provider, route, path, parts[0], parts[1])
-            times = requested_at, received_at, initial_age, fetch_s
-            return Entry(request, status, parts[2], identity, zipped, revision, *times)
+            told = asked_at, received_at, initial_age, fetch_s
+            board = Board(events, tuple(starts), newest, typical)
+            more = board, cost, floor_s, projected
+            return Entry(request, status, headers, identity, zipped, revision, *told, *more)
     return None
 
 

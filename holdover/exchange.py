@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 
 type Headers = tuple[tuple[str, str], ...]
 """Header fields in their order; names keep the case they came with, comparison ignores it."""
@@ -16,13 +17,14 @@ HOP_BY_HOP = frozenset(
 @dataclass(frozen=True, slots=True)
 class Request:
     """A client's request after the target was taken apart: `host` is lower case without port, `target` is the
-    origin-form request target exactly as sent."""
+    origin-form request target exactly as sent, `client` the address that it came from."""
 
     method: str
     host: str
     target: str
     headers: Headers = ()
-    has_body: bool = False
+    body: bytes = field(default=b"", repr=False)
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ def header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
     wanted = name.lower()
     values = [value for key, value in headers if key.lower() == wanted]
     return ", ".join(values) if values else None
+
+
+def date_of(headers: Headers) -> float | None:
+    """The Date field as Unix seconds; None when absent or malformed."""
+    value = header(headers, "date")
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def elements(value: str | None) -> list[str]:

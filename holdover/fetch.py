@@ -7,23 +7,26 @@ import random
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from holdover.account import Account
+from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, without
+from holdover.credential import MIN_CREDENTIAL, Credential
 from holdover.entry import Entry
-from holdover.exchange import Response, header
-from holdover.gate import Breaker, Rate, retry_after
-from holdover.intake import Failed, Fetched, FetchResult, Question, Refused, judge, told_date
-from holdover.key import CanonicalRequest
+from holdover.exchange import Response, date_of, header
+from holdover.gate import Breaker, retry_after
+from holdover.intake import Failed, Fetched, FetchResult, Question, Refused, judge
 from holdover.metrics import Effect, Trigger, UpstreamMetrics
 from holdover.rules import Provider, Route
+from holdover.tally import Tally
 
 _PAUSING = frozenset((429, 503))
 _RETRIED = frozenset((502, 503, 504))
@@ -44,21 +47,39 @@ class _FixedAddress(AbstractResolver):
         pass
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to ask, and on whose account: `credential` goes along, `account` is what is known of it, `client` is who
+    is told to have caused the cost ("" for a refresh)."""
+
+    route: Route
+    canonical: CanonicalRequest
+    previous: Entry | None
+    trigger: Trigger
+    credential: Credential
+    account: Account
+    client: str = ""
+
+
 class Fetcher:
     """Calls one provider, within its limits. Make and close it inside the event loop that uses it."""
 
     def __init__(
-        self, provider: Provider, metrics: UpstreamMetrics, *, user_agent: str, ca_file: Path | None = None
+        self,
+        provider: Provider,
+        metrics: UpstreamMetrics,
+        tally: Tally,
+        *,
+        user_agent: str,
+        ca_file: Path | None = None,
     ) -> None:
         limits = provider.settings.limits
         self.provider = provider
         self._metrics = metrics
+        self._tally = tally
         self._limits = limits
-        self._rate = Rate(limits.rate_per_s, limits.burst)
         self._breaker = Breaker(limits.breaker_failures, limits.breaker_open_s)
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._held_until = 0.0
-        self._held_with: Response | None = None
         self._clock_offset: float | None = None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -77,13 +98,13 @@ class Fetcher:
     async def close(self) -> None:
         await self._session.close()
 
-    def ready(self) -> bool:
+    def ready(self, account: Account) -> bool:
         """Whether a refresh may start now: nothing that a client waits for would be delayed by it."""
         now = time.monotonic()
         return (
-            now >= self._held_until
+            time.time() >= account.pause_until
             and self._breaker.wait(now) == 0
-            and self._rate.available(now)
+            and account.rate.available(now)
             and not self._slots.locked()
         )
 
@@ -92,46 +113,50 @@ class Fetcher:
         """The longest that one fetch with its retries and its waits for the rate takes, in seconds."""
         return 2 * self._limits.timeout_s * (self._limits.retries + 1) + 1.0
 
-    async def fetch(
-        self, route: Route, canonical: CanonicalRequest, previous: Entry | None, trigger: Trigger
-    ) -> FetchResult:
-        """One logical fetch. `previous` is the stored entry: its validators are sent, and it is what a 304 confirms.
+    async def fetch(self, call: Call) -> FetchResult:
+        """One logical fetch. `call.previous` is the stored entry: its validators are sent, and a 304 confirms it.
 
         Answers every outcome with a value; raises only when cancelled."""
         for attempt in range(self._limits.retries + 1):
-            if (left := self._rate.wait(time.monotonic())) > self._limits.timeout_s:
+            if (left := call.account.rate.wait(time.monotonic())) > self._limits.timeout_s:
                 return Failed("more is asked than the provider's rate limit allows", retry_after=left)
-            if (refused := self._refusal_to_call()) is not None:
+            if (refused := self._refusal_to_call(call)) is not None:
                 return refused
-            await asyncio.sleep(self._rate.take(time.monotonic()))
+            await asyncio.sleep(call.account.rate.take(time.monotonic()))
             async with self._slots:
                 # Asked again: what waited here for its turn must not go out after the pause was asked for.
-                if (refused := self._refusal_to_call()) is not None:
+                if (refused := self._refusal_to_call(call)) is not None:
                     return refused
-                result = await self._call(route, canonical, previous, "retry" if attempt else trigger)
+                result = await self._call(replace(call, trigger="retry") if attempt else call)
             if attempt == self._limits.retries or not _worth_retrying(result):
                 return result
             await asyncio.sleep(random.uniform(0.05, 0.15) * 2**attempt)  # noqa: S311
         raise AssertionError("unreachable")
 
-    def _refusal_to_call(self) -> FetchResult | None:
-        """Why the provider is not called now: it asked for a pause, or it fails and is left alone."""
-        now = time.monotonic()
-        if (left := self._held_until - now) > 0:
-            if self._held_with is not None:
-                kept = [(n, v) for n, v in self._held_with.headers if n.lower() != "retry-after"]
+    def _refusal_to_call(self, call: Call) -> FetchResult | None:
+        """Why the provider is not called now: it asked for a pause, the account is used up, or it fails and is left
+        alone."""
+        account, now = call.account, time.time()
+        cost = self.provider.profile.cost(call.route.settings, call.canonical, None)
+        if (reason := account.suspended(now, cost)) is not None:
+            if account.last_refusal is not None:
+                return Refused(account.last_refusal, reason, trouble=True)
+            # Clients get the provider's own words, not ours; a restart forgot them, and being refused costs nothing.
+            if call.trigger == "refresh":
+                return Failed(reason)
+        if (left := account.pause_until - now) > 0:
+            if account.paused_with is not None:
+                kept = [(n, v) for n, v in account.paused_with.headers if n.lower() != "retry-after"]
                 headers = (*kept, ("Retry-After", str(max(1, round(left)))))
                 return Refused(
-                    replace(self._held_with, headers=headers), "the provider asked for a pause", trouble=True
+                    replace(account.paused_with, headers=headers), "the provider asked for a pause", trouble=True
                 )
             return Failed("the provider asked for a pause", retry_after=left)
-        if (left := self._breaker.wait(now)) > 0:
+        if (left := self._breaker.wait(time.monotonic())) > 0:
             return Failed("the provider fails and is left alone for a moment", retry_after=left)
         return None
 
-    async def _call(
-        self, route: Route, canonical: CanonicalRequest, previous: Entry | None, trigger: Trigger
-    ) -> FetchResult:
+    async def _call(self, call: Call) -> FetchResult:
         name, metrics = self.provider.name, self._metrics
         self._breaker.start(time.monotonic())
         requested_at, started = time.time(), time.perf_counter()
@@ -139,15 +164,14 @@ class Fetcher:
         result: FetchResult = Failed("cancelled")
         metrics.active.labels(name).inc()
         try:
-            response = await self._send(canonical, previous)
+            response = await self._send(call)
             seconds = time.perf_counter() - started
             code = f"{response.status // 100}xx"
-            response = await self._without_credential(response)
-            if self._held_with is None and response.status in _PAUSING:
-                self._held_with = response
-            question = Question(route.settings, canonical, previous, requested_at)
+            response = await self._without_credential(response, call.credential)
+            question = Question(self.provider, call.route.settings, call.canonical, call.previous, requested_at)
             judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
-            result = await _off_loop(len(response.body), judging)
+            result = await off_loop(len(response.body), judging)
+            self._account_for(call, response, result)
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
         except asyncio.CancelledError:
@@ -159,31 +183,29 @@ class Fetcher:
             result = Failed(_phrase(error), connection=broken)
         finally:
             metrics.active.labels(name).dec()
-            metrics.requests.labels(name, route.name, trigger, code).inc()
-            metrics.duration.labels(name, trigger).observe(time.perf_counter() - started)
+            metrics.requests.labels(name, call.route.name, call.trigger, code).inc()
+            metrics.duration.labels(name, call.trigger).observe(time.perf_counter() - started)
         self._count(result)
         return result
 
-    async def _send(self, canonical: CanonicalRequest, previous: Entry | None) -> Response:
-        headers = dict(canonical.headers)
-        if previous is not None and previous.etag:
+    async def _send(self, call: Call) -> Response:
+        previous = call.previous
+        asked = self.provider.profile.ask(call.canonical, previous.identity if previous else None)
+        headers = dict((*asked.headers, *call.credential.headers))
+        if previous is not None and previous.etag and asked is call.canonical:
             headers["If-None-Match"] = previous.etag
-        if previous is not None and previous.last_modified:
+        if previous is not None and previous.last_modified and asked is call.canonical:
             headers["If-Modified-Since"] = previous.last_modified
-        target = canonical.target
-        named, secret = self.provider.settings.credential, self.provider.secret
-        if named is not None and secret is not None:
-            if named.header is not None:
-                headers[named.header] = secret.value
-            else:
-                separator = "&" if "?" in target else "?"
-                target += f"{separator}{quote(named.query or '')}={quote(secret.value, safe='')}"
-        url = URL(self.provider.settings.origin + target, encoded=True)
-        async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
+        if asked.body:
+            headers["Content-Type"] = "application/json"
+        url = URL(self.provider.settings.origin + call.credential.on(asked.target), encoded=True)
+        async with self._session.request(
+            asked.method, url, headers=headers, data=asked.body.encode() or None, allow_redirects=False
+        ) as answer:
             fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
             if answer.status < 200:
                 raise UnusableBodyError("a change of protocol that was not asked for")
-            self._told(Response(answer.status, fields), time.time())
+            self._told(call.account, Response(answer.status, fields), time.time())
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
@@ -192,37 +214,53 @@ class Fetcher:
             self._metrics.bytes.labels(self.provider.name).inc(len(body))
             return Response(answer.status, fields, bytes(body))
 
-    async def _without_credential(self, response: Response) -> Response:
-        secret = self.provider.secret
-        if secret is None:
-            return response
-        blank = partial(without, response, secret.value, self._limits.max_body_bytes)
-        return await _off_loop(len(response.body), blank)
+    async def _without_credential(self, response: Response, credential: Credential) -> Response:
+        secrets = [value for value in credential.values if len(value) >= MIN_CREDENTIAL]
+        for secret in secrets:
+            blank = partial(without, response, secret, self._limits.max_body_bytes)
+            response = await off_loop(len(response.body), blank)
+        return response
 
-    def _told(self, response: Response, received_at: float) -> None:
+    def _told(self, account: Account, response: Response, received_at: float) -> None:
         """What the header of every answer tells, whatever its body: quota, clock, and whether to pause."""
-        name, quota = self.provider.name, self.provider.settings.quota
-        for field_name, gauge in (
-            (quota.remaining, self._metrics.quota_remaining),
-            (quota.used, self._metrics.quota_used),
-        ):
-            if field_name and (value := header(response.headers, field_name)) is not None:
-                try:
-                    gauge.labels(name).set(float(value))
-                except ValueError:
-                    continue
-        if (date := told_date(response)) is not None:
+        name = self.provider.name
+        account.told(response.headers, received_at)
+        self._metrics.show_balance(name, account.remaining, account.balance.used)
+        if (date := date_of(response.headers)) is not None:
             # Date has whole seconds: half of one is the best guess at the rest.
             seen = date + 0.5 - received_at
             smoothed = seen if self._clock_offset is None else 0.9 * self._clock_offset + 0.1 * seen
             self._clock_offset = smoothed
             self._metrics.clock_offset.labels(name).set(smoothed)
         if response.status in _PAUSING:
-            pause = retry_after(header(response.headers, "retry-after"), received_at)
-            if pause is None and response.status == 429:
-                pause = random.uniform(1.0, 2.0)  # noqa: S311
-            if pause is not None and (until := time.monotonic() + pause) > self._held_until:
-                self._held_until, self._held_with = until, None
+            self._pause(account, response, received_at)
+
+    def _pause(self, account: Account, response: Response, received_at: float) -> None:
+        pause = retry_after(header(response.headers, "retry-after"), received_at)
+        if pause is None and response.status != 503:
+            pause = random.uniform(2.0, 3.0)  # noqa: S311
+        if pause is not None and (until := received_at + pause) > account.pause_until:
+            account.pause_until, account.paused_with = until, None
+
+    def _account_for(self, call: Call, response: Response, result: FetchResult) -> None:
+        """What the call cost, and what its answer means for further ones."""
+        account, now = call.account, time.time()
+        means = result.means if isinstance(result, Refused) else None
+        if means == "rate" and response.status not in _PAUSING:
+            self._pause(account, response, now)
+        if means == "rate" or response.status in _PAUSING:
+            account.paused_with = account.paused_with or response
+        account.refused(means, response, now)
+        if isinstance(result, Fetched):
+            account.accepted()
+        told = header(response.headers, field) if (field := self.provider.settings.quota.last) else None
+        cost = result.entry.cost if isinstance(result, Fetched) else 0.0
+        with suppress(ValueError):
+            cost = float(told) if told is not None else cost
+        account.spent(cost, now)
+        self._tally.spent(self.provider.name, call.route.name, call.client, cost)
+        self._metrics.spent.labels(self.provider.name, call.route.name, call.trigger).inc(max(0.0, cost))
+        self._metrics.show_account(self.provider.name, dead=account.balance.dead, frozen=account.frozen(now))
 
     def _count(self, result: FetchResult) -> None:
         now = time.monotonic()
@@ -236,7 +274,7 @@ class Fetcher:
         self._metrics.responses.labels(self.provider.name, effect).inc()
 
 
-async def _off_loop[T](size: int, work: Callable[[], T]) -> T:
+async def off_loop[T](size: int, work: Callable[[], T]) -> T:
     """Runs `work` on a body of `size` bytes; in a thread when it would hold up the event loop for milliseconds."""
     return await asyncio.to_thread(work) if size > _THREAD_FROM_BYTES else work()
 

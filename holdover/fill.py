@@ -7,16 +7,26 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from holdover.account import Account
+from holdover.books import Books
+from holdover.canonical import CanonicalRequest
+from holdover.credential import NOBODY, Credential
 from holdover.entry import Entry
-from holdover.fetch import Fetcher
+from holdover.fetch import Call, Fetcher, off_loop
 from holdover.flight import Flights
-from holdover.intake import Failed, Fetched, FetchResult
-from holdover.key import CanonicalRequest
-from holdover.metrics import Metrics, Trigger
-from holdover.rules import Rules
+from holdover.generation import Generations
+from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.key import Cacheable
+from holdover.metrics import Effect, Metrics, Trigger
+from holdover.policy import Expired, decide
+from holdover.projection import Projections
+from holdover.provider_settings import RouteSettings
+from holdover.rules import Provider, Route, Rules
 from holdover.store.base import Store, StoreError
+from holdover.store.ledger import Ledger
 
 logger = logging.getLogger("holdover.fill")
 
@@ -29,13 +39,23 @@ class Filled:
     led: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    canonical: CanonicalRequest
+    newer_than: float
+    trigger: Trigger
+    credential: Credential
+    client: str
+
+
 class Filler:
-    """Owns the fetchers of one process. `store` calls run on one thread of their own, in order."""
+    """Owns the fetchers and the books of one process. Store and ledger calls run on one thread, in order."""
 
     def __init__(
         self,
         rules: Rules,
         store: Store,
+        ledger: Ledger,
         metrics: Metrics,
         *,
         user_agent: str,
@@ -52,13 +72,19 @@ class Filler:
         self._rules = rules
         self._fetchers: dict[str, Fetcher] = {}
         self._retired: set[asyncio.Task[None]] = set()
+        self._called_at: dict[str, float] = {}
+        self.books = Books(ledger, self._disk, metrics.runtime)
+        self.projections = Projections(rules)
+        self.generations = Generations()
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration; calls under way end with the old one."""
         self._rules = rules
+        self.projections.use(rules)
         for name, fetcher in list(self._fetchers.items()):
             if rules.provider(name) != fetcher.provider:
                 del self._fetchers[name]
+                self.books.forget(name)
                 task = asyncio.create_task(self._retire(fetcher))
                 self._retired.add(task)
                 task.add_done_callback(self._retired.discard)
@@ -70,6 +96,7 @@ class Filler:
         await asyncio.gather(*self._retired, return_exceptions=True)
         for fetcher in self._fetchers.values():
             await fetcher.close()
+        await self.books.keep(self._clock())
         self._disk.shutdown()
 
     def fetcher(self, provider: str) -> Fetcher | None:
@@ -77,47 +104,161 @@ class Filler:
         if (fetcher := self._fetchers.get(provider)) is None and (found := self._rules.provider(provider)):
             try:
                 fetcher = self._fetchers[provider] = Fetcher(
-                    found, self._metrics.upstream, user_agent=self._user_agent, ca_file=self._ca_file
+                    found,
+                    self._metrics.upstream,
+                    self.books.tally,
+                    user_agent=self._user_agent,
+                    ca_file=self._ca_file,
                 )
             except OSError:
                 logger.exception("%s cannot be called with this configuration", provider)
         return fetcher
 
-    async def fill(self, canonical: CanonicalRequest, newer_than: float, trigger: Trigger) -> Filled:
-        """An entry confirmed at or after `newer_than` (Unix seconds), fetched if the store has none.
+    async def fill(
+        self,
+        canonical: CanonicalRequest,
+        newer_than: float,
+        trigger: Trigger,
+        *,
+        credential: Credential = NOBODY,
+        client: str = "",
+    ) -> Filled:
+        """An entry confirmed at or after `newer_than` (Unix seconds), fetched if the store has none. `credential` is
+        the asking client's, used where holdover has none of its own.
 
         Who comes while a fetch of the key is under way shares it."""
-        task, led = self._flights.join(canonical.key, lambda: self._fill(canonical, newer_than, trigger))
+        wanted = _Wanted(canonical, newer_than, trigger, credential, client)
+        task, led = self._flights.join(canonical.key, lambda: self._fill(wanted))
         if led:
-            return Filled(await asyncio.shield(task), led=True)
+            return Filled(await self._visible(task, canonical.key, trigger), led=True)
         started = time.perf_counter()
-        result = await asyncio.shield(task)
+        result = await self._visible(task, canonical.key, trigger)
         self._metrics.cache.flight_wait.labels("node").observe(time.perf_counter() - started)
         outcome = "ok" if isinstance(result, Fetched) else "leader_failed"
         self._metrics.cache.flight_waits.labels("node", outcome).inc()
         return Filled(result, led=False)
 
-    async def _fill(self, canonical: CanonicalRequest, newer_than: float, trigger: Trigger) -> FetchResult:
-        route = self._rules.route(canonical.provider, canonical.route)
-        fetcher = self.fetcher(canonical.provider)
-        if route is None or fetcher is None:
+    async def _visible(self, task: asyncio.Task[FetchResult], key: str, trigger: Trigger) -> FetchResult:
+        """The result, for clients not before everybody may see it."""
+        result = await asyncio.shield(task)
+        if trigger == "client" and (generation := self.generations.of(key)) is not None:
+            await generation.done.wait()
+        return result
+
+    async def _fill(self, wanted: _Wanted) -> FetchResult:
+        canonical, now = wanted.canonical, self._clock()
+        route, provider = (
+            self._rules.route(canonical.provider, canonical.route),
+            self._rules.provider(canonical.provider),
+        )
+        if route is None or provider is None:
             return Failed("the configuration does not allow to call the provider")
         # Single flight joins only calls that overlap: asker 1 finds nothing, asker 2's flight fetches, stores and
         # ends, asker 1 starts a flight of its own. So the store is looked at again inside the flight.
         previous = await self.stored(canonical.key)
-        if previous is not None and newer_than <= previous.requested_at <= self._clock():
+        if previous is not None and wanted.newer_than <= previous.requested_at <= now:
             return Fetched(previous, None)
-        result = await fetcher.fetch(route, canonical, previous, trigger)
+        for wide in self.projections.covering(canonical, now):
+            stored = await self.stored(wide.key)
+            if stored is not None and wanted.newer_than <= stored.requested_at <= now:
+                if (entry := await self._derived(wanted, stored, previous)) is not None:
+                    return Fetched(entry, None)
+        if (carrier := self.projections.carrier(canonical, now)).key != canonical.key:
+            projected = await self._project(wanted, carrier, previous)
+            if projected is not None:
+                return projected
+        return await self._fetch(wanted, provider, route, previous)
+
+    async def _project(
+        self, wanted: _Wanted, carrier: CanonicalRequest, previous: Entry | None
+    ) -> FetchResult | None:
+        """The answer made from a wider one; None when it must be asked for after all."""
+        filled = await self.fill(
+            carrier, wanted.newer_than, wanted.trigger, credential=wanted.credential, client=wanted.client
+        )
+        match filled.result:
+            # What is absent or refused of the wide request may be there of the narrow one.
+            case Fetched(wide, effect) if wide.status == 200:
+                if (entry := await self._derived(wanted, wide, previous)) is None:
+                    return None
+                same = previous is not None and previous.revision == entry.revision
+                changed: Effect = "unchanged" if same else "changed"
+                return Fetched(entry, changed if effect is not None and filled.led else None)
+            case Refused(trouble=True) | Failed():
+                return filled.result
+        return None
+
+    async def _derived(self, wanted: _Wanted, wide: Entry, previous: Entry | None) -> Entry | None:
+        """The stored projection; None when this content does not allow it."""
+        derive = partial(self.projections.derive, wide, wanted.canonical, previous, self._clock())
+        entry = await off_loop(len(wide.identity), derive)
+        self._metrics.projection.count(wanted.canonical, "refused" if entry is None else "made")
+        if entry is None or (previous is not None and previous.requested_at >= entry.requested_at):
+            return previous if entry is not None else None
+        return await self._put(entry)
+
+    async def _fetch(self, wanted: _Wanted, provider: Provider, route: Route, previous: Entry | None) -> FetchResult:
+        canonical, now = wanted.canonical, self._clock()
+        fetcher = self.fetcher(provider.name)
+        credential = self.books.credential(provider, canonical.partition, wanted.credential)
+        if fetcher is None or credential is None:
+            return Failed("there is no credential to call the provider with")
+        if (left := self._called_at.get(canonical.key, 0.0) + route.settings.min_interval_s - now) > 0:
+            if previous is not None and decide(route.settings, previous, now, refreshing=True) != Expired(
+                usable=False
+            ):
+                return Fetched(previous, None)
+            return Failed("the provider was asked too recently", retry_after=left)
+        if route.settings.min_interval_s:
+            self._called_at[canonical.key] = now
+        account = await self.books.account(provider, canonical.partition)
+        result = await fetcher.fetch(
+            Call(route, canonical, previous, wanted.trigger, credential, account, wanted.client)
+        )
         if isinstance(result, Fetched):
+            self.books.accepted(provider, canonical.partition, credential)
+            self.projections.note(result.entry)
             return Fetched(await self._put(result.entry), result.effect)
         return result
+
+    def route(self, canonical: CanonicalRequest) -> RouteSettings | None:
+        """The settings under which a request is fetched."""
+        route = self._rules.route(canonical.provider, canonical.route)
+        return route.settings if route is not None else None
+
+    async def direct(self, canonical: CanonicalRequest, trigger: Trigger) -> FetchResult:
+        """The provider's own answer now, which is not stored."""
+        provider = self._rules.provider(canonical.provider)
+        route = self._rules.route(canonical.provider, canonical.route)
+        fetcher = self.fetcher(canonical.provider)
+        if provider is None or route is None or fetcher is None:
+            return Failed("the configuration does not allow to call the provider")
+        credential = self.books.credential(provider, canonical.partition, NOBODY)
+        if credential is None:
+            return Failed("there is no credential to call the provider with")
+        account = await self.books.account(provider, canonical.partition)
+        return await fetcher.fetch(Call(route, canonical, None, trigger, credential, account))
+
+    async def forward(self, cacheable: Cacheable, client: str) -> FetchResult:
+        """The provider's own answer to a client of whom nothing is known, asked with the client's credential. It is
+        not stored: another plan may hold other odds."""
+        provider, fetcher = cacheable.provider, self.fetcher(cacheable.provider.name)
+        if fetcher is None:
+            return Failed("the configuration does not allow to call the provider")
+        account = Account(provider.settings.quota, provider.settings.limits)
+        return await fetcher.fetch(
+            Call(cacheable.route, cacheable.canonical, None, "forward", cacheable.credential, account, client)
+        )
 
     async def on_disk[T](self, call: Callable[[], T]) -> T:
         """Runs a store operation in order with all others, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)
 
     async def stored(self, key: str) -> Entry | None:
-        """What the shared store has, None also when it does not answer."""
+        """What the shared store has, or will have when its generation is complete; None also when it does not
+        answer."""
+        if (generation := self.generations.of(key)) is not None and (held := generation.holds(key)) is not None:
+            return held
         try:
             return await asyncio.get_running_loop().run_in_executor(self._disk, self._store.get, key)
         except StoreError:
@@ -125,14 +266,23 @@ class Filler:
             return None
 
     async def _put(self, entry: Entry) -> Entry:
+        if (generation := self.generations.of(entry.key)) is not None and generation.takes(entry.key):
+            generation.arrive(entry)
+            return entry
+        return (await self.put_all([entry]))[0]
+
+    async def publish(self, entries: list[Entry]) -> None:
+        """What a generation does when it is complete."""
+        await self.put_all(entries)
+
+    async def put_all(self, entries: list[Entry]) -> list[Entry]:
+        """Stores entries so that all become visible at once; returns what stands."""
         started = time.perf_counter()
         try:
-            standing = await asyncio.get_running_loop().run_in_executor(
-                self._disk, self._store.put, entry, self._clock()
-            )
+            standing = await self.on_disk(partial(self._store.put_all, entries, self._clock()))
         except StoreError:
             self._trouble()
-            return entry
+            return entries
         self._metrics.cache.duration.labels("disk", "put").observe(time.perf_counter() - started)
         self._metrics.cache.operations.labels("disk", "put", "ok").inc()
         self._metrics.runtime.degraded.labels("store").set(0)
@@ -147,3 +297,7 @@ class Filler:
             await asyncio.sleep(fetcher.longest)
         finally:
             await fetcher.close()
+
+
+def _too_old(route: Route, entry: Entry, now: float) -> bool:
+    return decide(route.settings, entry, now, refreshing=True) == Expired(usable=False)

@@ -60,10 +60,11 @@ class HotTier:
         self._lost.clear()
         self._bytes = 0
 
-    def get(self, key: str) -> Ready | None:
-        """The newest answer that any process stored under `key`, if this process holds the key at all."""
+    def get(self, key: str, *, together: bool = False) -> Ready | None:
+        """The newest answer that any process stored under `key`, if this process holds the key at all. `together`:
+        not a moment later than what else changed with it, in any process."""
         now = self._monotonic()
-        if now >= self._next_check:
+        if together or now >= self._next_check:
             self._next_check = now + CHECK_INTERVAL_S
             self.follow()
         ready = self._ready.get(key)
@@ -71,13 +72,13 @@ class HotTier:
             return self._reload(key, ready)
         return ready
 
-    def load(self, key: str) -> Ready | None:
+    def load(self, key: str, *, together: bool = False) -> Ready | None:
         """Like `get`, but looks in the store for a key that this process does not hold."""
-        if (ready := self.get(key)) is not None:
+        if (ready := self.get(key, together=together)) is not None:
             return ready
         started = time.perf_counter()
         try:
-            entry = self._store.get(key)
+            entry = self._store.get(key, settled=together)
         except StoreError:
             self._trouble()
             return None

@@ -1,16 +1,26 @@
 """What becomes of a provider's response: a new entry, the old one confirmed, or an answer that is not stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 
-from holdover.coding import codings
-from holdover.entry import Entry, revision_of
-from holdover.exchange import Headers, Response, end_to_end, header
-from holdover.key import CanonicalRequest
+from holdover.canonical import CanonicalRequest
+from holdover.coding import codings, compressed, decoded, recoded
+from holdover.content import Board, board_of, is_json, parsed, revision_of
+from holdover.entry import Entry
+from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.metrics import Effect
-from holdover.policy import content_refusal, provider_trouble, refusal
-from holdover.settings import RouteSettings
+from holdover.policy import provider_trouble, refusal, said_json
+from holdover.provider_settings import ErrorSettings, RouteSettings
+from holdover.rules import Provider
+from holdover.verdict import Meaning, meaning, reads_bodies
 
+_PHRASES: dict[Meaning, str] = {
+    "quota": "the quota is used up",
+    "credential": "the credential is not accepted",
+    "rate": "asked too often",
+    "absent": "there is no such thing",
+    "error": "the provider tells of an error",
+}
 # Not kept: what describes one message or one connection, and cookies, which are for one client.
 _NOT_STORED = frozenset("content-length content-encoding age set-cookie set-cookie2 accept-ranges".split())
 
@@ -27,11 +37,13 @@ class Fetched:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A complete answer of the provider that must not be stored. With `trouble` it says nothing about what was
-    asked for, so a good stored answer is better; otherwise clients who wait get it verbatim."""
+    asked for, so a good stored answer is better; otherwise clients who wait get it verbatim. `means` is what it says
+    instead of odds, where that is known."""
 
     response: Response
     reason: str
     trouble: bool
+    means: Meaning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +62,9 @@ type FetchResult = Fetched | Refused | Failed
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked, when (Unix seconds), and the stored entry whose validators went along."""
+    """What was asked of whom, when (Unix seconds), and the stored entry that it was asked with."""
 
+    provider: Provider
     route: RouteSettings
     canonical: CanonicalRequest
     previous: Entry | None
@@ -62,36 +75,84 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     """What a complete final response becomes; it took `seconds`. Takes milliseconds of CPU for a large body.
 
     Raises UnusableBodyError when the body is broken or longer than `limit` bytes decoded."""
-    previous = question.previous
+    previous, route = question.previous, question.route
     fields = _stored_fields(response.headers)
     if response.status == 304 and previous is not None:
         confirmed = replace(previous, headers=_freshened(previous.headers, fields))
         return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
-    if (reason := refusal(question.route, response)) is not None:
-        return Refused(response, reason, trouble=provider_trouble(response.status))
-    identity, zipped = codings(response, limit)
-    if (reason := content_refusal(question.route, header(response.headers, "content-type"), identity)) is not None:
-        return Refused(response, reason, trouble=True)
-    revision = revision_of(response.status, identity)
-    if previous is not None and previous.revision == revision:
-        return Fetched(_timed(replace(previous, headers=fields), question, response, seconds), "unchanged")
-    entry = Entry(question.canonical, response.status, fields, identity, zipped, revision)
-    return Fetched(_timed(entry, question, response, seconds), "changed")
+    rules = question.provider.settings.errors
+    identity = b"" if _undecoded(rules, response) else decoded(response, limit)
+    document = parsed(identity) if reads_bodies(rules, response.status) else None
+    means = meaning(rules, response, document)
+    refused = refusal(route, response)
+    if means == "absent" and refused is None and route.negative_s:
+        identity, zipped = codings(response, limit)
+        revision = revision_of(response.status, identity)
+        absence = Entry(question.canonical, response.status, fields, identity, zipped, revision)
+        return Fetched(_timed(absence, question, response, seconds), "changed")
+    if means is not None:
+        return Refused(response, _PHRASES[means], means != "absent", means)
+    if response.status != 200:
+        return Refused(response, f"status {response.status}", trouble=provider_trouble(response.status))
+    if refused is not None:
+        return Refused(response, refused, trouble=False)
+    if route.content == "json" and not said_json(header(response.headers, "content-type")):
+        return Refused(response, "not said to be JSON", trouble=True)
+    if route.content == "json" and not is_json(identity):
+        return Refused(response, "not the JSON that it is said to be", trouble=True)
+    return _stored(question, response, seconds, identity, fields)
+
+
+def _stored(question: Question, response: Response, seconds: float, identity: bytes, fields: Headers) -> Fetched:
+    """A good answer, after the profile has merged what it merges."""
+    previous, route, profile = question.previous, question.route, question.provider.profile
+    cost = profile.cost(route, question.canonical, identity)
+    merged = profile.absorb(question.canonical, previous.identity if previous else None, identity)
+    revision = revision_of(response.status, merged, volatile(route))
+    effect: Effect = "unchanged" if previous is not None and previous.revision == revision else "changed"
+    if effect == "unchanged" and previous is not None and previous.identity == merged:
+        entry = replace(previous, headers=fields)
+    else:
+        zipped = recoded(response) if merged is identity else compressed(merged)
+        entry = Entry(question.canonical, response.status, fields, merged, zipped, revision)
+        entry = replace(entry, board=board_of_route(route, merged))
+    entry = replace(entry, cost=cost, floor_s=_floor(route, response))
+    return Fetched(_timed(entry, question, response, seconds), effect)
+
+
+def volatile(route: RouteSettings) -> tuple[str, ...]:
+    """The members whose change is no change of the odds."""
+    return (*route.updated, *route.volatile)
+
+
+def board_of_route(route: RouteSettings, identity: bytes) -> Board:
+    """What the content of an answer on this route says of itself."""
+    if route.content != "json":
+        return Board()
+    updated = tuple(route.updated)
+    told = route.starts or route.pace.empty_s or route.cost_per_item
+    items = route.items if told else None
+    return board_of(identity, starts=route.starts, updated=updated, updated_at=route.updated_at, items=items)
+
+
+def _undecoded(rules: Sequence[ErrorSettings], response: Response) -> bool:
+    """Whether nothing looks into this body: an error that only its status or header fields explain."""
+    return response.status != 200 and not reads_bodies(rules, response.status)
+
+
+def _floor(route: RouteSettings, response: Response) -> float:
+    """The provider's max-age where the route honours it, in seconds."""
+    for directive in elements(header(response.headers, "cache-control")) if route.honour_max_age else ():
+        name, _, value = directive.partition("=")
+        if name == "max-age" and value.strip('"').isdecimal():
+            return min(float(value.strip('"')), 86_400.0)
+    return 0.0
 
 
 def told_age(response: Response) -> float:
     """The provider side's Age in seconds; a list counts by its first member (RFC 9111 section 5.1)."""
     first = (header(response.headers, "age") or "").partition(",")[0].strip()
     return float(min(int(first[:10]), 2**31)) if first.isascii() and first.isdigit() else 0.0
-
-
-def told_date(response: Response) -> float | None:
-    """The Date field as Unix seconds; None when absent or malformed."""
-    value = header(response.headers, "date")
-    try:
-        return parsedate_to_datetime(value).timestamp() if value else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _timed(entry: Entry, question: Question, response: Response, seconds: float) -> Entry:

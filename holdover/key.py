@@ -1,45 +1,16 @@
-"""The canonical request: what is hashed into the key and what is sent upstream derive from this one form.
+"""From a client's request to its canonical form.
 
 A key that left something out of account would serve one client what another asked for; so whatever has no
 unambiguous canonical form goes past the cache instead of being guessed at."""
 
-import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from urllib.parse import quote, urlencode
 
-from holdover.exchange import Headers, Request, header
+from holdover.canonical import CanonicalRequest, Query
+from holdover.credential import NOBODY, Credential
+from holdover.exchange import Request, header
+from holdover.provider_settings import RouteSettings
 from holdover.rules import CREDENTIAL_LIKE, Provider, Route, Routed, Rules, Unrouted, decode
-from holdover.settings import RouteSettings
-
-
-@dataclass(frozen=True)
-class CanonicalRequest:
-    """A GET in canonical form. `path` is percent-encoded, `query` holds decoded pairs sorted by name, `headers`
-    the fields that the route made part of the key. Nothing in it identifies a client."""
-
-    provider: str
-    route: str
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-    headers: Headers = ()
-
-    @cached_property
-    def target(self) -> str:
-        """The request target as sent upstream, without credential."""
-        return f"{self.path}?{urlencode(self.query, quote_via=quote, safe='')}" if self.query else self.path
-
-    @cached_property
-    def key(self) -> str:
-        """32 hex digits. Every part is hashed with its length before it, so no value can imitate a separator."""
-        digest = hashlib.blake2b(digest_size=16)
-        for part in (self.provider, self.route, self.path, str(len(self.query))):
-            _update(digest, part)
-        for name, value in (*self.query, *self.headers):
-            _update(digest, name)
-            _update(digest, value)
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,80 +24,127 @@ class Bypass:
 
 @dataclass(frozen=True, slots=True)
 class Cacheable:
-    """The request is answered from the cache or by a fetch of `canonical`."""
+    """The request is answered from the cache or by a fetch of `canonical`. `credential` is what the client sent of
+    its own, `echo` what it wants to find in the answer to its body."""
 
     provider: Provider
     route: Route
     canonical: CanonicalRequest
+    credential: Credential = NOBODY
+    echo: str = ""
 
 
 type Plan = Cacheable | Bypass | None
 """None: the host belongs to no provider."""
 
 
-def plan(request: Request, rules: Rules) -> Plan:
-    """What to do with a client's request, before any cache is looked at."""
+def plan(request: Request, rules: Rules, salt: bytes = b"") -> Plan:
+    """What to do with a client's request, before any cache is looked at. `salt` is the installation's, for what tells
+    apart those who must not share."""
     match rules.match(request.host, request.target):
         case None:
             return None
         case Unrouted(provider):
             return Bypass(provider, None, "no route matches")
         case Routed() as routed:
-            return _plan_routed(request, routed)
+            return _plan_routed(request, routed, salt)
 
 
-def _plan_routed(request: Request, routed: Routed) -> Cacheable | Bypass:
+def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | Bypass:
     provider, route = routed.provider, routed.route
     fields = {name.lower() for name, _ in request.headers}
-    reason = _unshareable(request, fields, routed)
-    if reason is None:
-        query = _canonical_query(request.target.partition("?")[2], provider, route.settings)
-        if not isinstance(query, str):
-            named = sorted(fields.intersection(name.lower() for name in route.settings.headers))
-            headers = tuple((name, header(request.headers, name) or "") for name in named)
-            canonical = CanonicalRequest(provider.name, route.name, routed.path, query, headers)
-            return Cacheable(provider, route, canonical)
-        reason = query
-    return Bypass(provider, route, reason)
+    if (reason := _unshareable(request, fields, routed)) is not None:
+        return Bypass(provider, route, reason)
+    split = _split_query(request.target.partition("?")[2], provider, route.settings)
+    if isinstance(split, str):
+        return Bypass(provider, route, split)
+    pairs, secrets = split
+    query = provider.profile.query(route.settings, routed.path, _canonical(pairs, route.settings))
+    body = echo = ""
+    if request.method == "POST":
+        parsed = provider.profile.canonical_body(route.settings, request.body)
+        if isinstance(parsed, str):
+            return Bypass(provider, route, parsed)
+        body, echo = parsed
+    credential = Credential(secrets, tuple(f for f in request.headers if f[0].lower() in provider.credentials))
+    named = sorted(fields.intersection(name.lower() for name in route.settings.headers))
+    headers = tuple((name, header(request.headers, name) or "") for name in named)
+    partition = _partition(request, provider, credential, salt)
+    canonical = CanonicalRequest(provider.name, route.name, routed.path, query, headers, body, partition)
+    return Cacheable(provider, route, canonical, credential, echo)
+
+
+def _partition(request: Request, provider: Provider, credential: Credential, salt: bytes) -> str:
+    """Who shares answers with whom: tenants, plans, application keys."""
+    if provider.settings.clients == "own":
+        return credential.fingerprint(salt)
+    named = provider.settings.credential
+    if named is None or named.class_from is None:
+        return provider.class_of(credential)
+    value = header(request.headers, named.class_from) or ""
+    return f"{provider.class_of(credential)}.{Credential(headers=(('', value),)).fingerprint(salt)}"
 
 
 def _unshareable(request: Request, fields: Collection[str], routed: Routed) -> str | None:
     """Why an answer to this request might not be for everyone, judged by method and header fields."""
-    if request.method not in ("GET", "HEAD"):
+    method = "GET" if request.method == "HEAD" else request.method
+    if method not in routed.route.settings.methods:
         return f"method {request.method} is not cached"
-    if request.has_body:
+    if request.body and method != "POST":
         return "the request has a body"
     declared = routed.provider.credentials.union(name.lower() for name in routed.route.settings.headers)
     for name in fields:
         if (name == "cookie" or name in CREDENTIAL_LIKE) and name not in declared:
             return f"the {name} field may make the answer personal"
+    if method == "POST" and "content-encoding" in fields:
+        return "the request's body is encoded"
     return None
 
 
-def _canonical_query(query: str, provider: Provider, route: RouteSettings) -> tuple[tuple[str, str], ...] | str:
-    """Pairs in canonical order, or the reason why there is no canonical form."""
+def _split_query(query: str, provider: Provider, route: RouteSettings) -> tuple[Query, Query] | str:
+    """The pairs of the key and the client's credentials, or the reason why there is no canonical form."""
     pairs: list[tuple[str, str]] = []
-    known = {*route.parameters, *route.lists, *route.defaults}
+    secrets: list[tuple[str, str]] = []
+    known = {*route.parameters, *route.lists, *route.repeated, *route.booleans, *route.defaults}
     for parsed in _parse(query):
         if isinstance(parsed, str):
             return parsed
         name, value = parsed
-        if name.lower() in provider.credentials or name in route.drop:
+        if name.removesuffix("[]") in route.repeated:
+            name = name.removesuffix("[]")
+        if name.lower() in provider.credentials:
+            secrets.append(parsed)
+        elif name in route.drop:
             continue
-        if name not in known:
-            if name.lower() in CREDENTIAL_LIKE:
-                return f"parameter {name} looks like a credential that the provider does not declare"
-            if route.unknown == "bypass":
-                return f"parameter {name} is not known to the route"
-            if route.unknown == "drop":
-                continue
-        pairs.append((name, _sorted_list(value) if name in route.lists else value))
+        elif name in known:
+            pairs.append((name, value))
+        elif name.lower() in CREDENTIAL_LIKE:
+            return f"parameter {name} looks like a credential that the provider does not declare"
+        elif route.unknown == "bypass":
+            return f"parameter {name} is not known to the route"
+        elif route.unknown == "key":
+            pairs.append((name, value))
+    return tuple(pairs), tuple(secrets)
+
+
+def _canonical(pairs: Query, route: RouteSettings) -> Query:
+    """Lists sorted and unique, spellings folded, defaults filled in, sorted by name."""
     present = {name for name, _ in pairs}
-    for name, value in route.defaults.items():
-        if name not in present:
-            pairs.append((name, _sorted_list(value) if name in route.lists else value))
+    folded = [*pairs, *((name, value) for name, value in route.defaults.items() if name not in present)]
+    for name in route.repeated:
+        if values := [value for key, value in folded if key == name]:
+            folded = [pair for pair in folded if pair[0] != name] + [(name, ",".join(values))]
+    lists = {*route.lists, *route.repeated}
+    spelled = (
+        (name, _sorted_list(value) if name in lists else _boolean(value) if name in route.booleans else value)
+        for name, value in folded
+    )
     # Stable: repeated parameters keep their order, which a provider may read as meaning.
-    return tuple(sorted(pairs, key=lambda pair: pair[0]))
+    return tuple(sorted(spelled, key=lambda pair: pair[0]))
+
+
+def _boolean(value: str) -> str:
+    return value.lower() if value in ("True", "TRUE", "False", "FALSE") else value
 
 
 def _parse(query: str) -> Iterator[tuple[str, str] | str]:
@@ -147,8 +165,3 @@ def _parse(query: str) -> Iterator[tuple[str, str] | str]:
 
 def _sorted_list(value: str) -> str:
     return ",".join(sorted(set(value.split(","))))
-
-
-def _update(digest: hashlib.blake2b, part: str) -> None:
-    data = part.encode("utf-8", "surrogateescape")
-    digest.update(len(data).to_bytes(4, "big") + data)

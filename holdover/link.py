@@ -6,9 +6,11 @@ from pathlib import Path
 
 import aiohttp
 
+from holdover.canonical import CanonicalRequest
+from holdover.credential import Credential
+from holdover.entry import request_facts
 from holdover.fill import Filled
-from holdover.key import CanonicalRequest
-from holdover.wire import WireError, decode_filled, encode_request
+from holdover.wire import WireError, decode_filled
 
 DEMAND_TIMEOUT_S = 2.0
 
@@ -38,14 +40,16 @@ class Link:
     async def close(self) -> None:
         await self._session.close()
 
-    async def fill(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
-        """An entry confirmed at or after `newer_than` (Unix seconds), or why there is none. Raises LinkDown.
+    async def fill(
+        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str
+    ) -> Filled:
+        """What `Filler.fill` says, in the sidecar. Raises LinkDown.
 
         A stopped sidecar accepts questions and never answers; the demand report notices within three seconds and
         releases everybody who waits here."""
         if not self.up:
             raise LinkDown
-        asking = asyncio.ensure_future(self._ask(canonical, newer_than))
+        asking = asyncio.ensure_future(self._ask(canonical, newer_than, credential, client))
         falling = asyncio.ensure_future(self._down.wait())
         try:
             await asyncio.wait((asking, falling), return_when=asyncio.FIRST_COMPLETED)
@@ -59,11 +63,13 @@ class Link:
             for task in (asking, falling):
                 task.cancel()
 
-    async def demand(self, requests: Iterable[CanonicalRequest]) -> set[str]:
-        """Tells which keys clients asked for; an empty report is a sign of life. Returns the keys that the sidecar
-        will not keep fresh. Raises LinkDown."""
+    async def demand(
+        self, requests: Iterable[CanonicalRequest], compare: Iterable[CanonicalRequest] = ()
+    ) -> set[str]:
+        """Tells which keys clients asked for, and of which the projections should be compared; an empty report is a
+        sign of life. Returns the keys that the sidecar will not keep fresh. Raises LinkDown."""
         timeout = aiohttp.ClientTimeout(total=DEMAND_TIMEOUT_S)
-        body = [encode_request(request) for request in requests]
+        body = {"asked": [*map(request_facts, requests)], "compare": [*map(request_facts, compare)]}
         try:
             async with self._session.post("/demand", json=body, timeout=timeout) as answer:
                 answer.raise_for_status()
@@ -76,8 +82,11 @@ class Link:
             self._down.clear()
         return declined
 
-    async def _ask(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
-        body = {"request": encode_request(canonical), "newer_than": newer_than}
+    async def _ask(
+        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str
+    ) -> Filled:
+        body = {"request": request_facts(canonical), "newer_than": newer_than, "client": client}
+        body["credential"] = [credential.query, credential.headers]
         async with self._session.post("/fetch", json=body, timeout=aiohttp.ClientTimeout()) as answer:
             answer.raise_for_status()
             return decode_filled(await answer.read())

@@ -19,10 +19,11 @@ from prometheus_client import (
 )
 
 from holdover import __version__
+from holdover.canonical import CanonicalRequest
 from holdover.rules import Rules
 
 type Outcome = Literal["fresh", "stale", "coalesced", "fetched", "bypass", "local", "failopen", "failed"]
-type Trigger = Literal["client", "refresh", "retry", "bypass", "failopen"]
+type Trigger = Literal["client", "refresh", "retry", "forward", "probe", "shadow", "bypass", "failopen"]
 type Effect = Literal["changed", "unchanged", "not_modified", "error"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome.__value__)
@@ -83,6 +84,11 @@ class ClientMetrics:
             LATENCY,
             "upstream",
         )
+        self.credits_saved = make.counter(
+            "client_credits_saved_total",
+            "Credits that clients' own calls would have cost, of those that caused none.",
+            *("upstream", "route"),
+        )
         self.saved = make.counter(
             "client_latency_saved_seconds_total",
             "Sum of counterfactual minus actual where positive.",
@@ -95,9 +101,10 @@ class ClientMetrics:
         )
         self.served_age = make.histogram(
             "served_age_seconds",
-            "Age at serve since the provider generated or confirmed it.",
+            "Age at serve (fetch: since holdover asked; header: since the provider's Date; payload: since the median "
+            "time at which the provider itself last looked at a price).",
             AGE,
-            "upstream",
+            *("upstream", "basis"),
         )
         self.active = make.gauge("client_requests_active", "Client requests in progress.")
         self.bytes = make.counter("client_response_bytes_total", "Body bytes to clients.", "upstream", "outcome")
@@ -106,6 +113,7 @@ class ClientMetrics:
         )
         self._bind = cache(self._bound)
         self._bind_comparison = cache(self._bound_comparison)
+        self._bind_ages = cache(self._bound_ages)
 
     def answered(self, upstream: str, route: str, outcome: Outcome, status: int, seconds: float, size: int) -> None:
         """Counts one client request, once, when its answer is ready."""
@@ -114,11 +122,16 @@ class ClientMetrics:
         duration.observe(seconds)
         volume.inc(size)
 
-    def compared(self, upstream: str, age: float, actual: float, counterfactual: float) -> None:
-        """Counts how old an answer was, and what it took against what it would have taken without holdover, all in
-        seconds."""
-        ages, counterfactuals, saved, added = self._bind_comparison(upstream)
-        ages.observe(age)
+    def served(self, upstream: str, fetch: float, header: float | None, payload: float | None) -> None:
+        """Counts how old an answer was in seconds, by what tells it; None is not told."""
+        ages = self._bind_ages(upstream)
+        for histogram, age in zip(ages, (fetch, header, payload), strict=True):
+            if age is not None:
+                histogram.observe(age)
+
+    def compared(self, upstream: str, actual: float, counterfactual: float) -> None:
+        """Counts what an answer took against what it would have taken without holdover, in seconds."""
+        counterfactuals, saved, added = self._bind_comparison(upstream)
         counterfactuals.observe(counterfactual)
         difference = counterfactual - actual
         if difference > 0:
@@ -126,9 +139,12 @@ class ClientMetrics:
         else:
             added.inc(-difference)
 
-    def _bound_comparison(self, upstream: str) -> tuple[Histogram, Histogram, Counter, Counter]:
+    def _bound_ages(self, upstream: str) -> tuple[Histogram, Histogram, Histogram]:
+        of = self.served_age.labels
+        return of(upstream, "fetch"), of(upstream, "header"), of(upstream, "payload")
+
+    def _bound_comparison(self, upstream: str) -> tuple[Histogram, Counter, Counter]:
         return (
-            self.served_age.labels(upstream),
             self.counterfactual.labels(upstream),
             self.saved.labels(upstream),
             self.added.labels(upstream),
@@ -165,12 +181,34 @@ class UpstreamMetrics:
             "upstream_quota_remaining", "Quota left, as the provider last told it.", "upstream"
         )
         self.quota_used = make.gauge("upstream_quota_used", "Quota used, as the provider last told it.", "upstream")
+        self.spent = make.counter(
+            "upstream_credits_spent_total", "Credits that calls took.", "upstream", "route", "trigger"
+        )
+        self.dead = make.gauge(
+            "upstream_credential_dead", "1 while the provider refuses holdover's credential.", "upstream"
+        )
+        self.frozen = make.gauge(
+            "upstream_quota_frozen",
+            "1 while no calls that cost are made, until the quota is filled again.",
+            "upstream",
+        )
         self.circuit = make.gauge("upstream_circuit_state", "1 for the state the circuit is in.", "upstream", "state")
         self.clock_offset = make.gauge(
             "upstream_clock_offset_seconds",
             "The provider's Date minus the local clock, smoothed.",
             "upstream",
         )
+
+    def show_balance(self, upstream: str, remaining: float | None, used: float | None) -> None:
+        """What nobody told leaves no series: unknown is not 0."""
+        if remaining is not None:
+            self.quota_remaining.labels(upstream).set(remaining)
+        if used is not None:
+            self.quota_used.labels(upstream).set(used)
+
+    def show_account(self, upstream: str, *, dead: bool, frozen: bool) -> None:
+        self.dead.labels(upstream).set(dead)
+        self.frozen.labels(upstream).set(frozen)
 
     def show_circuit(self, upstream: str, current: str) -> None:
         for state in CIRCUIT_STATES:
@@ -227,6 +265,38 @@ class CacheMetrics:
         self.flight_waits = make.counter("singleflight_waits_total", "Followers, by how it ended.", "scope", "result")
 
 
+class ProjectionMetrics:
+    """Answers made from wider ones."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.made = make.counter(
+            "projections_total",
+            "Answers made from a wider one, or not because its content did not allow it.",
+            *("upstream", "route", "result"),
+        )
+        self.compared = make.counter(
+            "shadow_comparisons_total", "Projections compared with the provider's own answer.", "upstream", "result"
+        )
+        self.off = make.gauge(
+            "projection_switched_off", "1 for a kind that a comparison found wrong.", "upstream", "kind"
+        )
+        self.stretch = make.gauge(
+            "refresh_stretch",
+            "How much longer windows are for the credits to last; 1 is as configured.",
+            "upstream",
+            "phase",
+        )
+        self.affordable = make.gauge(
+            "budget_affordable", "1 while the credits last until the quota is filled again.", "upstream"
+        )
+        self.generations = make.counter(
+            "generations_total", "Groups of routes that became visible together.", "upstream", "group", "result"
+        )
+
+    def count(self, canonical: CanonicalRequest, result: str) -> None:
+        self.made.labels(canonical.provider, canonical.route, result).inc()
+
+
 class RuntimeMetrics:
     """The processes themselves."""
 
@@ -261,6 +331,7 @@ class Metrics:
         self.upstream = UpstreamMetrics(make)
         self.refresh = RefreshMetrics(make)
         self.cache = CacheMetrics(make)
+        self.projection = ProjectionMetrics(make)
         self.runtime = RuntimeMetrics(make)
 
     def prepare(self, rules: Rules) -> None:
@@ -278,7 +349,7 @@ class Metrics:
             self.refresh.keys.labels(name)
             self.client.saved.labels(name)
             self.client.added.labels(name)
-        for dependency in ("sidecar", "store"):
+        for dependency in ("sidecar", "store", "ledger"):
             self.runtime.degraded.labels(dependency)
         for result in ("ok", "error"):
             self.runtime.config_reloads.labels("config", result)

@@ -3,12 +3,12 @@
 The route's window sets the freshness lifetime ("in accordance with an out-of-band contract", RFC 9111 section
 4.2.4). It sets nothing else: no-store and private hold unless the route names them in `override`."""
 
-import json
 from dataclasses import dataclass
 
 from holdover.entry import Entry
 from holdover.exchange import Response, elements, header
-from holdover.settings import RouteSettings
+from holdover.phase import max_stale, next_start, promise
+from holdover.provider_settings import RouteSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,26 @@ def decide(route: RouteSettings, entry: Entry, now: float, *, refreshing: bool) 
     nobody needs to wait for it. Otherwise an answer past its window may be older than the route promises by any
     amount, and the provider is asked first."""
     elapsed = age(entry, now)
+    window_s, max_stale_s = limits(route, entry, now)
     # The window is about holdover's own asking; what a provider's own cache had aged before is in `elapsed` alone.
-    ttl = route.window_s - (now - entry.requested_at)
+    ttl = window_s - (now - entry.requested_at)
+    # What was fetched before an event began shows it as not begun.
+    if (start := next_start(entry.board, entry.requested_at)) is not None:
+        ttl = min(ttl, start - now)
     if from_the_future(entry, now):
         return Expired(usable=False)
     if ttl > 0:
         return Fresh(ttl)
-    if refreshing and elapsed <= route.max_stale_s:
+    if refreshing and elapsed <= max_stale_s:
         return Stale(ttl)
-    return Expired(usable=elapsed <= route.max_stale_s)
+    return Expired(usable=elapsed <= max_stale_s)
+
+
+def limits(route: RouteSettings, entry: Entry, now: float) -> tuple[float, float]:
+    """The window and the greatest age of this answer now, in seconds. An absence is never served past its window."""
+    if entry.status != 200:
+        return route.negative_s, route.negative_s
+    return max(promise(route, entry.board, now), entry.floor_s), max_stale(route, entry.board, now)
 
 
 def from_the_future(entry: Entry, now: float) -> bool:
@@ -72,9 +83,7 @@ def supersedes(new: Entry, old: Entry, now: float) -> bool:
 
 
 def refusal(route: RouteSettings, response: Response) -> str | None:
-    """Why this final response must not be stored, or None when it may be."""
-    if response.status != 200:
-        return f"status {response.status}"
+    """Why this final response must not be stored whatever it says, or None when it may be."""
     directives = set(elements(header(response.headers, "cache-control")))
     for directive in ("no-store", "private"):
         # `private="field"` is treated as `private` (allowed by RFC 9111 section 5.2.2.7).
@@ -92,18 +101,9 @@ def refusal(route: RouteSettings, response: Response) -> str | None:
     return None
 
 
-def content_refusal(route: RouteSettings, content_type: str | None, identity: bytes) -> str | None:
-    """Why this content must not be stored: the route promises JSON and it is none."""
-    if route.content == "any":
-        return None
+def said_json(content_type: str | None) -> bool:
     media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        return "not said to be JSON"
-    try:
-        json.loads(identity)
-    except (ValueError, RecursionError):
-        return "not the JSON that it is said to be"
-    return None
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def provider_trouble(status: int) -> bool:

@@ -4,11 +4,15 @@ Templates are matched against the canonical path and anchored at both ends, so `
 takes the place of `/odds` (web cache deception)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from holdover.settings import ProviderSettings, RouteSettings, split_address
+from holdover.credential import NOBODY, Credential
+from holdover.provider_settings import ProviderSettings, RouteSettings
+from holdover.providers.profile import Profile
+from holdover.providers.registry import profile_of
+from holdover.settings import split_address
 
 # Names under which APIs take credentials. One that a provider does not declare sends the request past the cache:
 # it must not enter a key or the store.
@@ -46,16 +50,47 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A provider ready to use. `credentials` are the lower-case names of every parameter and header field in which
-    clients may send theirs."""
+    clients may send theirs; `secrets` are holdover's own by the class of clients (a plan), "" for all others."""
 
     settings: ProviderSettings
     routes: tuple[Route, ...]
     credentials: frozenset[str]
-    secret: Secret | None = None
+    secrets: tuple[tuple[str, Secret], ...] = ()
+    profile: Profile = field(default_factory=Profile, compare=False)
 
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def asks_for_credentials(self) -> bool:
+        return self.settings.credential is not None
+
+    def own(self, partition: str = "") -> Credential | None:
+        """holdover's credential for a partition; None when that is for a client to give."""
+        named = self.settings.credential
+        if named is None:
+            return NOBODY
+        secret = dict(self.secrets).get(partition.partition(".")[0])
+        if secret is None or self.settings.clients == "own":
+            return None
+        if named.header is not None:
+            return Credential(headers=((named.header, secret.value),))
+        return Credential(query=((named.query or "", secret.value),))
+
+    def recognises(self, credential: Credential) -> bool:
+        """Whether a client's credential is good by configuration alone: holdover's own, or a listed one."""
+        if any(secret.value in credential.values for _, secret in self.secrets):
+            return True
+        digest = credential.sha256
+        return digest in self.settings.known or self.class_of(credential) != ""
+
+    def class_of(self, credential: Credential) -> str:
+        """The configured class of clients that a credential belongs to; "" for none."""
+        if not self.settings.classes:
+            return ""
+        digest = credential.sha256
+        return next((name for name, plan in self.settings.classes.items() if digest in plan.credentials), "")
 
     @property
     def scheme(self) -> str:
@@ -124,12 +159,12 @@ class Rules:
         return Unrouted(provider)
 
 
-def compile_provider(settings: ProviderSettings, secret: Secret | None = None) -> Provider:
-    """Routes are tried in their order; the first match wins."""
+def compile_provider(settings: ProviderSettings, secrets: Mapping[str, Secret] | None = None) -> Provider:
+    """Routes are tried in their order; the first match wins. `secrets` by class, as `Provider` has them."""
     routes = tuple(Route(settings.name, route, _pattern(route)) for route in settings.routes)
     named = settings.credential
-    names = [named.query, named.header, *named.also] if named else []
-    return Provider(settings, routes, frozenset(name.lower() for name in names if name), secret)
+    names = frozenset(name.lower() for name in named.names) if named else frozenset[str]()
+    return Provider(settings, routes, names, tuple((secrets or {}).items()), profile_of(settings.profile))
 
 
 def _pattern(route: RouteSettings) -> re.Pattern[str]:

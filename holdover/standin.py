@@ -7,25 +7,32 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
+from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, detail, local, paid_answer, verbatim
+from holdover.canonical import CanonicalRequest
+from holdover.coding import compressed
 from holdover.config import Config
+from holdover.credential import NOBODY
 from holdover.exchange import Request, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.hot import HotTier
 from holdover.intake import Failed, Fetched, Refused
-from holdover.key import Cacheable, CanonicalRequest, Plan, plan
+from holdover.key import Cacheable, Plan, plan
 from holdover.link import Link, LinkDown
 from holdover.metrics import Metrics, Outcome
 from holdover.policy import Expired, Fresh, Stale, age, decide
-from holdover.rules import CREDENTIAL_LIKE
+from holdover.rules import CREDENTIAL_LIKE, Rules
 from holdover.store.base import Store, StoreError
+from holdover.store.ledger import Ledger
 
 REPORT_INTERVAL_S = 1.0
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
+_MAX_COMPARED = 100
 _PERSONAL = CREDENTIAL_LIKE | {"cookie"}
 
 logger = logging.getLogger("holdover.standin")
@@ -36,7 +43,13 @@ class StandIn:
     """Everything a proxy process needs to answer. Make, run and close it inside one event loop."""
 
     def __init__(
-        self, config: Config, store: Store, metrics: Metrics, *, clock: Callable[[], float] = time.time
+        self,
+        config: Config,
+        store: Store,
+        ledger: Ledger,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._store = store
@@ -46,11 +59,15 @@ class StandIn:
         self._hot = HotTier(store, config.rules, config.settings.hot, metrics, clock=clock)
         self._link = Link(config.socket)
         self._filler = Filler(
-            config.rules, store, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
+            config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
         )
+        self._admission = Admission(ledger, ledger.salt())
+        self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
         self._memo: dict[tuple[str, str], Plan] = {}
         self._to_report: dict[str, CanonicalRequest] = {}
+        self._to_compare: list[CanonicalRequest] = []
+        self._projected_hits = 0
 
     @property
     def config(self) -> Config:
@@ -60,6 +77,8 @@ class StandIn:
         """Takes over a changed configuration."""
         self._config = config
         self._memo.clear()
+        self._personal = _personal(config.rules)
+        self._admission.forget()
         self._hot.use(config.rules, config.settings.hot)
         self._filler.use(config.rules)
         self._metrics.prepare(config.rules)
@@ -74,12 +93,12 @@ class StandIn:
         name = (request.host, request.target)
         usual = (
             request.method == "GET"
-            and not request.has_body
-            and not any(field.lower() in _PERSONAL for field, _ in request.headers)
+            and not request.body
+            and not any(field.lower() in self._personal for field, _ in request.headers)
         )
         if usual and (known := self._memo.get(name)) is not None:
             return known
-        planned = plan(request, self._config.rules)
+        planned = plan(request, self._config.rules, self._admission.salt)
         if usual and isinstance(planned, Cacheable) and not planned.route.settings.headers:
             if len(self._memo) >= _MEMO_ENTRIES:
                 self._memo.clear()
@@ -90,29 +109,35 @@ class StandIn:
     def hit(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer | None:
         """The answer that can be given at once, or None. `started` is `time.perf_counter()` at the request."""
         now = self._clock()
-        ready = self._hot.load(cacheable.canonical.key)
+        if not self._admission.admits(cacheable.provider, cacheable.credential, now):
+            return None
+        together = cacheable.route.settings.group is not None
+        ready = self._hot.load(cacheable.canonical.key, together=together)
         if ready is None:
             return None
         match self._decide(cacheable, ready, now):
             case Fresh(ttl):
                 outcome: Outcome = "fresh"
-                status = f"hit; ttl={int(ttl)}"
+                status = f"hit; ttl={int(ttl)}{_told(ready, now)}"
             case Stale(ttl):
                 outcome = "stale"
-                status = f"hit; ttl={int(ttl) - 1}; detail=revalidating"
+                status = f"hit; ttl={int(ttl) - 1}{_told(ready, now, 'revalidating')}"
             case Expired():
                 return None
         self._asked(cacheable, ready, now)
-        answer = ready.answer(wants, now, status)
-        self._count(cacheable, outcome, answer, started, ready, now)
+        self._maybe_compare(cacheable, ready)
+        answer = self._echoing(cacheable, ready).answer(wants, now, status)
+        self._count(cacheable, outcome, wants, answer, started, ready, now)
         return answer
 
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
         """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
+        if not self._admission.admits(cacheable.provider, cacheable.credential, self._clock()):
+            return await self._forward(cacheable, wants, started)
         forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
         canonical, route = cacheable.canonical, cacheable.route.settings
         newer_than = self._clock() - route.window_s
-        task, led = self._flights.join(canonical.key, lambda: self._obtain(canonical, newer_than))
+        task, led = self._flights.join(canonical.key, lambda: self._obtain(cacheable, newer_than, wants.client))
         wait_s = self._config.settings.proxy.wait_s
         try:
             filled = await asyncio.wait_for(asyncio.shield(task), wait_s)
@@ -125,7 +150,8 @@ class StandIn:
             result = "ok" if isinstance(filled.result, Fetched) else "leader_failed"
             self._metrics.cache.flight_waits.labels("node", result).inc()
             self._metrics.cache.flight_wait.labels("node").observe(time.perf_counter() - started)
-        return self._settle(cacheable, wants, filled, led, started, forwarded)
+        ready = self._hot.load(canonical.key)
+        return self._settle(cacheable, wants, filled, led, started, forwarded, ready)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced, and shows how full the tiers are."""
@@ -148,7 +174,8 @@ class StandIn:
         while True:
             reported, self._to_report = self._to_report, {}
             try:
-                declined = await self._link.demand(reported.values())
+                compare, self._to_compare = self._to_compare, []
+                declined = await self._link.demand(reported.values(), compare)
                 self._metrics.runtime.degraded.labels("sidecar").set(0)
             except LinkDown:
                 declined = set(reported)
@@ -156,7 +183,42 @@ class StandIn:
             for key in reported:
                 if (ready := self._hot.get(key)) is not None:
                     ready.kept = 0 if key in declined else self._link.generation
+            await self._filler.books.keep(self._clock())
             await asyncio.sleep(REPORT_INTERVAL_S)
+
+    async def _forward(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
+        """The provider's answer to a client of whom nothing is known yet: a 401 stays a 401."""
+        name = f"{cacheable.canonical.key} {cacheable.credential.fingerprint(self._admission.salt)}"
+        task, led = self._flights.join(name, lambda: self._forwarded(cacheable, wants.client))
+        filled = await asyncio.shield(task)
+        return self._settle(cacheable, wants, filled, led, started, "bypass", None)
+
+    async def _forwarded(self, cacheable: Cacheable, client: str) -> Filled:
+        provider, credential = cacheable.provider, cacheable.credential
+        result = await self._filler.forward(cacheable, client)
+        if isinstance(result, Fetched) and result.entry.status == 200:
+            await asyncio.to_thread(self._admission.accepted, provider, credential, self._clock())
+        elif isinstance(result, Refused) and result.means == "credential":
+            await asyncio.to_thread(self._admission.refused, provider, credential)
+        return Filled(result, led=True)
+
+    def _echoing(self, cacheable: Cacheable, ready: Ready) -> Ready:
+        """The answer with what the client wants echoed in it."""
+        if not cacheable.echo:
+            return ready
+        identity = cacheable.provider.profile.echoed(ready.entry.identity, cacheable.echo)
+        if identity == ready.entry.identity:
+            return ready
+        entry = replace(ready.entry, identity=identity, gzip=compressed(identity))
+        return Ready(entry, cacheable.provider.settings.quota)
+
+    def _maybe_compare(self, cacheable: Cacheable, ready: Ready) -> None:
+        """Samples the hits that show whether projections are right, or would be (kinds still to be verified)."""
+        settings = cacheable.provider.settings
+        if (one_in := settings.shadow.one_in) and (ready.entry.projected or "odds" in settings.projection.kinds):
+            self._projected_hits += 1
+            if self._projected_hits % one_in == 0 and len(self._to_compare) < _MAX_COMPARED:
+                self._to_compare.append(cacheable.canonical)
 
     def _decide(self, cacheable: Cacheable, ready: Ready, now: float) -> Fresh | Stale | Expired:
         route = cacheable.route.settings
@@ -171,22 +233,32 @@ class StandIn:
             self._to_report[cacheable.canonical.key] = cacheable.canonical
 
     def _settle(
-        self, cacheable: Cacheable, wants: Wants, filled: Filled, led: bool, started: float, forwarded: str
+        self,
+        cacheable: Cacheable,
+        wants: Wants,
+        filled: Filled,
+        led: bool,
+        started: float,
+        forwarded: str,
+        ready: Ready | None,
     ) -> Answer:
-        """The answer that a finished fill leads to."""
+        """The answer that a finished fill leads to; `ready` is what is stored, for clients who may have it."""
         now = self._clock()
         outcome: Outcome = "fetched" if led else "coalesced"
         status = f"fwd={forwarded}" if led else f"fwd={forwarded}; collapsed"
-        ready = self._hot.load(cacheable.canonical.key)
         match filled.result:
             case Fetched(entry):
                 if ready is not None:
                     self._asked(cacheable, ready, now)
+                if not led and entry.projected:
+                    status = f"hit{_told(ready, now)}" if ready is not None else status
+                fresh = self._echoing(cacheable, Ready(entry, cacheable.provider.settings.quota))
                 if led or ready is None:
-                    answer = paid_answer(entry, wants, f"{status}; stored")
+                    stored = "" if forwarded == "bypass" else "; stored"
+                    answer = paid_answer(fresh.entry, wants, f"{status}{stored}")
                 else:
-                    answer = ready.answer(wants, now, status)
-                self._count(cacheable, outcome, answer, started, ready, now)
+                    answer = self._echoing(cacheable, ready).answer(wants, now, status)
+                self._count(cacheable, outcome, wants, answer, started, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
                 status = f"{status}; fwd-status={response.status}; {detail(reason)}"
@@ -200,17 +272,21 @@ class StandIn:
             decision = self._decide(cacheable, ready, now)
             if not isinstance(decision, Expired) or decision.usable:
                 self._asked(cacheable, ready, now)
-                answer = ready.answer(wants, now, status)
-                self._count(cacheable, "stale", answer, started, ready, now)
+                answer = self._echoing(cacheable, ready).answer(wants, now, status)
+                self._count(cacheable, "stale", wants, answer, started, ready, now)
                 return answer
-        self._count(cacheable, "failed" if trouble else outcome, answer, started, None, now)
+        self._count(cacheable, "failed" if trouble else outcome, wants, answer, started, None, now)
         return answer
 
-    async def _obtain(self, canonical: CanonicalRequest, newer_than: float) -> Filled:
+    async def _obtain(self, cacheable: Cacheable, newer_than: float, client: str) -> Filled:
+        canonical = cacheable.canonical
+        # holdover's own credential is known on the other side; a client's travels only where it is needed.
+        lent = cacheable.provider.own(canonical.partition) is None
+        credential = cacheable.credential if lent else NOBODY
         try:
-            filled = await self._link.fill(canonical, newer_than)
+            filled = await self._link.fill(canonical, newer_than, credential, client)
         except LinkDown:
-            filled = await self._filler.fill(canonical, newer_than, "client")
+            filled = await self._filler.fill(canonical, newer_than, "client", credential=credential, client=client)
         if isinstance(filled.result, Fetched):
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)
@@ -220,6 +296,7 @@ class StandIn:
         self,
         cacheable: Cacheable,
         outcome: Outcome,
+        wants: Wants,
         answer: Answer,
         started: float,
         ready: Ready | None,
@@ -231,10 +308,37 @@ class StandIn:
         client.answered(upstream, cacheable.route.name, outcome, answer.status, seconds, len(answer.body))
         if ready is None:
             return
+        entry = ready.entry
+        if outcome != "fetched":
+            client.credits_saved.labels(upstream, cacheable.route.name).inc(entry.cost)
+            self._filler.books.tally.saved(upstream, cacheable.route.name, wants.client, entry.cost)
+        dated, looked = ready.dated_at, entry.board.typical
+        client.served(
+            upstream,
+            age(entry, now),
+            None if dated is None else max(0.0, now - dated),
+            None if looked is None else max(0.0, now - looked),
+        )
         # One of the last durations, not this entry's own: slow fetches collect more waiters, which biases the sum.
         durations = self._hot.fetch_durations(upstream)
         counterfactual = seconds if outcome == "fetched" else random.choice(durations)  # noqa: S311
-        client.compared(upstream, age(ready.entry, now), seconds, counterfactual)
+        client.compared(upstream, seconds, counterfactual)
+
+
+def _personal(rules: Rules) -> frozenset[str]:
+    """Header fields by which requests for one target differ."""
+    return frozenset(_PERSONAL.union(*(provider.credentials for provider in rules.providers)))
+
+
+def _told(ready: Ready, now: float, also: str = "") -> str:
+    """The `detail` of Cache-Status: how old the prices are by the provider's account, and what made the answer."""
+    board, projected = ready.entry.board, ready.entry.projected
+    parts = [also] if also else []
+    if board.typical is not None:
+        parts.append(f"payload-age={max(0, int(now - board.typical))}")
+    if projected:
+        parts.append(f"projected={projected}")
+    return f'; detail="{" ".join(parts)}"' if parts else ""
 
 
 def wants_of(request: Request) -> Wants:
@@ -246,4 +350,4 @@ def wants_of(request: Request) -> Wants:
             accept_encoding = value if accept_encoding is None else f"{accept_encoding}, {value}"
         elif lower == "if-none-match":
             if_none_match = value if if_none_match is None else f"{if_none_match}, {value}"
-    return Wants(_gzip_accepted(accept_encoding), if_none_match, request.method == "HEAD")
+    return Wants(_gzip_accepted(accept_encoding), if_none_match, request.method == "HEAD", request.client)

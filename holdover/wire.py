@@ -3,27 +3,31 @@
 import json
 import math
 
-from holdover.entry import decode, encode
+from holdover.canonical import CanonicalRequest
+from holdover.credential import Credential
+from holdover.entry import decode, encode, request_from
 from holdover.exchange import Headers, Response, as_headers
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
-from holdover.key import CanonicalRequest
 
 
 class WireError(Exception):
     """The other side sent something that is not of this version."""
 
 
-def encode_request(canonical: CanonicalRequest) -> list[object]:
-    return [canonical.provider, canonical.route, canonical.path, canonical.query, canonical.headers]
-
-
 def decode_request(data: object) -> CanonicalRequest:
+    """What `holdover.entry.request_facts` made. Raises WireError."""
+    if (request := request_from(data)) is None:
+        raise WireError("not a canonical request")
+    return request
+
+
+def decode_credential(data: object) -> Credential:
     """Raises WireError."""
     match data:
-        case [str(provider), str(route), str(path), list(query), list(headers)]:
-            return CanonicalRequest(provider, route, path, _pairs(query), _pairs(headers))
-    raise WireError("not a canonical request")
+        case [list(query), list(headers)]:
+            return Credential(_pairs(query), _pairs(headers))
+    raise WireError("not a credential")
 
 
 def encode_filled(filled: Filled) -> bytes:

@@ -10,7 +10,7 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from holdover import settings
+from holdover import provider_settings, settings
 from holdover.metrics import Metrics
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -20,11 +20,11 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`config/holdover.toml`, `[store]`", settings.StoreSettings),
     ("`config/holdover.toml`, `[hot]`", settings.HotSettings),
     ("`config/holdover.toml`, `[upstream]`", settings.UpstreamSettings),
-    ("`config/providers/*.toml`", settings.ProviderSettings),
-    ("`config/providers/*.toml`, `[credential]`", settings.CredentialSettings),
-    ("`config/providers/*.toml`, `[limits]`", settings.LimitSettings),
-    ("`config/providers/*.toml`, `[quota]`", settings.QuotaSettings),
-    ("`config/providers/*.toml`, `[[routes]]`", settings.RouteSettings),
+    ("`config/providers/*.toml`", provider_settings.ProviderSettings),
+    ("`config/providers/*.toml`, `[credential]`", provider_settings.CredentialSettings),
+    ("`config/providers/*.toml`, `[limits]`", provider_settings.LimitSettings),
+    ("`config/providers/*.toml`, `[quota]`", provider_settings.QuotaSettings),
+    ("`config/providers/*.toml`, `[[routes]]`", provider_settings.RouteSettings),
 )
 
 

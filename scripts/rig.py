@@ -5,6 +5,7 @@ Everything listens on free loopback ports and lives in a folder that the caller 
 import json
 import math
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -105,6 +106,7 @@ PROVIDER = """
 name = "odds"
 hosts = ["{host}"]
 origin = "{origin}"
+clients = "{clients}"
 {extra}
 
 [credential]
@@ -144,6 +146,7 @@ max_stale_s = 600
 
 PROVIDER_DEFAULTS: dict[str, object] = {
     "host": HOST,
+    "clients": "open",
     "extra": "",
     "route_extra": "",
     "rate_per_s": 100,
@@ -207,6 +210,22 @@ class House:
         self.settings.update(changes)
         text = PROVIDER.format(**{**PROVIDER_DEFAULTS, **self.settings})
         (self.config / "providers" / "odds.toml").write_text(text)
+
+    def write_profile(self, name: str, **replaced: str) -> None:
+        """The shipped profile `name` as provider file, with top-level or any other `key = value` lines replaced: keys
+        as in the file, values as TOML text. Credentials come from the rig's environment."""
+        shipped = ROOT / "config" / "providers"
+        source = next(p for p in (shipped / f"{name}.toml", shipped / "examples" / f"{name}.toml") if p.exists())
+        text = source.read_text()
+        changes = {"hosts": f'["{HOST}"]', "origin": f'"{self.settings["origin"]}"', "env": '"RIG_CREDENTIAL"'}
+        for key, value in {**changes, **replaced}.items():
+            line = re.compile(rf"^{key} = .*$", re.MULTILINE)
+            text, count = line.subn(f"{key} = {value}".replace("\", "\\"), text)
+            if not count:
+                raise ValueError(f"{source.name} has no {key!r}")
+        for old in (self.config / "providers").glob("*.toml"):
+            old.unlink()
+        (self.config / "providers" / f"{name}.toml").write_text(text)
 
     def metrics(self, role: str) -> dict[str, float]:
         """Samples by name with labels, as in the exposition."""

@@ -15,13 +15,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from holdover.config import Config
 from holdover.fill import Filler
+from holdover.intake import Fetched
 from holdover.metrics import Metrics
 from holdover.settings import split_address
 from holdover.store.base import Store, StoreError, Usage
 from holdover.store.disk import DiskStore
+from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
-from holdover.wire import WireError, decode_request, encode_filled
+from holdover.wire import WireError, decode_credential, decode_request, encode_filled
 
+from .refresh.steward import Steward
 from .refresh.worker import Refresher
 
 MAX_QUESTION_BYTES = 16_777_216
@@ -38,13 +41,17 @@ class CannotStart(Exception):
 class Sidecar:
     """Store, filler and refresher of the one process that fetches."""
 
-    def __init__(self, config: Config, store: Store, metrics: Metrics) -> None:
+    def __init__(self, config: Config, store: Store, ledger: Ledger, metrics: Metrics) -> None:
         self.config = config
         self.metrics = metrics
         self._store = store
         upstream = config.settings.upstream
-        self.filler = Filler(config.rules, store, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file)
+        self.filler = Filler(
+            config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file
+        )
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
+
+        self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
     async def carry_on(self) -> None:
         """Takes up what the store still has in demand."""
@@ -58,6 +65,7 @@ class Sidecar:
             self.metrics.prepare(config.rules)
             self.filler.use(config.rules)
             self.refresher.use(config.rules)
+            self.steward.use(config.rules)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""
@@ -88,13 +96,20 @@ def control_app(sidecar: Sidecar) -> web.Application:
 
     async def fetch(request: web.Request) -> web.Response:
         question = await request.json()
-        canonical = decode_request(question["request"])
+        canonical, client = decode_request(question["request"]), str(question["client"])
+        credential = decode_credential(question["credential"])
         sidecar.refresher.demand(canonical)
-        filled = await sidecar.filler.fill(canonical, float(question["newer_than"]), "client")
+        filled = await sidecar.filler.fill(
+            canonical, float(question["newer_than"]), "client", credential=credential, client=client
+        )
+        if isinstance(filled.result, Fetched):
+            sidecar.refresher.seen(filled.result)
         return web.Response(body=encode_filled(filled))
 
     async def demand(request: web.Request) -> web.Response:
-        requests = [decode_request(item) for item in await request.json()]
+        report = await request.json()
+        requests = [decode_request(item) for item in report["asked"]]
+        sidecar.refresher.compare([decode_request(item) for item in report["compare"]])
         return web.json_response([r.key for r in requests if not sidecar.refresher.demand(r)])
 
     @web.middleware
@@ -128,18 +143,19 @@ def admin_app(sidecar: Sidecar) -> web.Application:
 async def _serve(config: Config, ready: Callable[[], None]) -> None:
     try:
         store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
+        ledger = Ledger(config.store_folder, logger.error)
     except StoreError as error:
         raise CannotStart(str(error)) from error
     metrics = Metrics()
     metrics.prepare(config.rules)
     took_over(config, metrics.runtime)
-    sidecar = Sidecar(config, store, metrics)
+    sidecar = Sidecar(config, store, ledger, metrics)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _listening(sidecar, config):
         await sidecar.carry_on()
-        jobs = (sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))
+        jobs = (sidecar.steward.run(), sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))
         tasks = start(jobs, metrics.runtime)
         logger.info("the sidecar listens on %s", config.socket)
         ready()
@@ -147,6 +163,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
         await cancel(tasks)
     await sidecar.close()
     store.close()
+    ledger.close()
 
 
 @asynccontextmanager

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 from holdover import __version__
 from holdover.config import Config, ConfigError, load
-from holdover.entry import Entry
 from holdover.store.base import StoreError
 from holdover.store.disk import DiskStore
+from holdover.store.ledger import FILE as LEDGER_FILE
+from holdover.store.ledger import Ledger
 
-from . import app, explain
+from . import app, budget, budget_text, explain
 from .supervise import Program, Supervisor
 
 type Main = Callable[[Config, Callable[[], None]], None]
@@ -78,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("url", metavar="URL", help="as the client calls it: https://api.example.com/v4/sports")
     told.add_argument("-H", dest="headers", action="append", default=[], metavar="'Name: value'", help="repeatable")
     told.add_argument("--json", action="store_true", help="machine-readable output")
+    spent = command("budget", _budget, "say what is left of each quota, who spent it, and what the cache saved")
+    spent.add_argument("--json", action="store_true", help="machine-readable output")
+    trust = command("trust", _trust, "switch a kind of projection on again that a comparison switched off")
+    trust.add_argument("what", metavar="PROVIDER/KIND", help="as the log and `holdover check` name it")
     purge = command("purge", _purge, "forget stored answers; the next request for them is fetched")
     purge.add_argument("what", metavar="KEY|PROVIDER/ROUTE", help="a key as `explain` prints it, or all of a route")
     command("version", _version, "print the version")
@@ -144,8 +149,34 @@ def _check(options: argparse.Namespace) -> int:
     config = load(options.folder or options.config, os.environ)
     providers = config.rules.providers
     routes = sum(len(provider.routes) for provider in providers)
-    print(f"{config.folder}: good ({len(providers)} providers, {routes} routes)")
+    count = f"{len(providers)} {'provider' if len(providers) == 1 else 'providers'}, {routes} routes"
+    print("\n".join([f"{config.folder}: good ({count})", *map(explain.summary, providers)]))
     return 0
+
+
+def _budget(options: argparse.Namespace) -> int:
+    config = _load(options)
+    report = budget.report(config, _ledger(config), time.time())
+    print(budget.as_json(report) if options.json else budget_text.as_text(report))
+    return 0
+
+
+def _trust(options: argparse.Namespace) -> int:
+    config = _load(options)
+    name, _, kind = options.what.partition("/")
+    ledger = _ledger(config)
+    off = {k for k, record in ledger.learnt(name, "projection").items() if record.get("state") == "off"}
+    if kind not in off:
+        raise CommandError(f"{options.what!r} is not switched off; there are: {', '.join(sorted(off)) or 'none'}")
+    ledger.learn(name, "projection", kind, {"state": "", "equal": 0, "different": 0, "at": time.time()})
+    print(f"{options.what} is trusted again from the next start of the sidecar on")
+    return 0
+
+
+def _ledger(config: Config) -> Ledger:
+    if not (config.store_folder / LEDGER_FILE).exists():
+        raise CommandError(f"there is no ledger in {config.store_folder} yet; the first call to a provider begins it")
+    return Ledger(config.store_folder)
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -173,11 +204,13 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _reader(config: Config) -> Callable[[str], Entry | None]:
-    """Reads the store if there is one; `explain` makes none."""
+def _reader(config: Config) -> explain.Stored:
+    """What is stored, if anything is; `explain` makes no store."""
     if not (config.store_folder / "cache.db").exists():
-        return lambda _: None
-    return DiskStore(config.store_folder, config.settings.store.max_bytes).get
+        return explain.Stored({}, b"")
+    store = DiskStore(config.store_folder, config.settings.store.max_bytes)
+    salt = Ledger(config.store_folder).salt() if (config.store_folder / LEDGER_FILE).exists() else b""
+    return explain.Stored({entry.key: entry for entry in store.entries()}, salt)
 
 
 def _purge(options: argparse.Namespace) -> int:

@@ -1,40 +1,66 @@
 """`holdover explain`: what would happen to a request, and why. Reads the store, changes nothing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from holdover.canonical import CanonicalRequest
 from holdover.config import Config
 from holdover.entry import Entry
 from holdover.exchange import Headers, Request
 from holdover.key import Bypass, Cacheable, plan
 from holdover.policy import Expired, Fresh, Stale, age, decide
-from holdover.settings import RouteSettings
+from holdover.projection import Projections
+from holdover.provider_settings import RouteSettings
+from holdover.rules import Provider
 
 
-def explain(
-    config: Config, url: str, headers: Headers, stored: Callable[[str], Entry | None], now: float
-) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store holds, by key, and the installation's salt."""
+
+    entries: Mapping[str, Entry]
+    salt: bytes
+
+
+def summary(provider: Provider) -> str:
+    """One provider in a few lines, for `holdover check`."""
+    settings = provider.settings
+    kinds = ", ".join(sorted(settings.projection.kinds)) or "none"
+    lines = [f"  {provider.name}: profile {settings.profile}, clients {settings.clients}, projections {kinds}"]
+    for route in provider.routes:
+        of = route.settings
+        methods = "/".join(of.methods)
+        group = f", group {of.group}" if of.group else ""
+        lines.append(
+            f"    {methods} {of.path}  {of.window_s:g} s, served up to {of.max_stale_s:g} s{group}  ({route.name})"
+        )
+    return "\n".join(lines)
+
+
+def explain(config: Config, url: str, headers: Headers, stored: Stored, now: float) -> dict[str, str]:
     """Facts in the order in which people read them. `url` is absolute. Shows no credential: what it prints derives
     from the canonical request, which has none."""
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = Request("GET", parts.hostname or "", target, headers)
-    match plan(request, config.rules):
+    match plan(request, config.rules, stored.salt):
         case Cacheable(provider, route, canonical):
+            entry = stored.entries.get(canonical.key)
             facts = {
                 "route": f"{provider.name}/{route.name}",
-                "canonical": f"GET {provider.settings.origin}{canonical.target}",
+                "canonical": f"{canonical.method} {provider.settings.origin}{canonical.target}",
                 "key": canonical.key,
+                "cost": f"{provider.profile.cost(route.settings, canonical, None):g} credits for a call",
                 "window": f"{route.settings.window_s:g} s, served up to {route.settings.max_stale_s:g} s",
             }
-            if provider.secret is not None:
+            if canonical.partition:
+                facts["partition"] = f"{canonical.partition}: shared by those of the same plan, key or tenant alone"
+            if provider.asks_for_credentials and provider.own(canonical.partition) is not None:
                 facts["credential"] = "holdover's own is added; the client's is left out"
-            return (
-                facts
-                | _stored(stored(canonical.key), route.settings.window_s, now)
-                | _decision(stored(canonical.key), route.settings, now)
-            )
+            facts |= _superset(config, provider, canonical, stored, now)
+            return facts | _stored(entry, route.settings.window_s, now) | _decision(entry, route.settings, now)
         case Bypass(provider, None, reason):
             return {"provider": provider.name, "decision": f"passed to the provider untouched: {reason}"}
         case Bypass(provider, route, reason):
@@ -47,6 +73,27 @@ def explain(
                 "host": parts.hostname or "(none)",
                 "decision": "no provider has this host: refused with 421 in reverse mode, passed on in regular mode",
             }
+
+
+def _superset(
+    config: Config, provider: Provider, canonical: CanonicalRequest, stored: Stored, now: float
+) -> dict[str, str]:
+    """The wider request that this one is answered from: the cheapest that is stored, or the one that is fetched."""
+    projections = Projections(config.rules)
+    found = [
+        entry.request
+        for entry in stored.entries.values()
+        if entry.request.path == canonical.path and projections.allowed(provider, entry.request, canonical, now)
+    ]
+    routes = {route.name: route.settings for route in provider.routes}
+    cost = provider.profile.cost
+    found.sort(key=lambda request: (cost(routes[request.route], request, None), request.target))
+    carrier = projections.carrier(canonical, now)
+    if found:
+        return {"superset": f"{found[0].target} is stored and can answer it"}
+    if carrier.key != canonical.key:
+        return {"superset": f"{carrier.target} is fetched for it, at the same cost"}
+    return {"superset": "none: it is asked for itself"}
 
 
 def _stored(entry: Entry | None, window_s: float, now: float) -> dict[str, str]:

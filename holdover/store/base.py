@@ -1,6 +1,6 @@
 """What a shared cache must do for holdover. diskcache is the first engine; a network engine can be the second."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,10 +41,16 @@ class Store(Protocol):
 
     Every method may raise StoreError."""
 
-    def get(self, key: str) -> Entry | None: ...
+    def get(self, key: str, *, settled: bool = False) -> Entry | None:
+        """`settled`: not between the writing of an entry and its announcement; waits for a writer at work."""
+        ...
 
     def put(self, entry: Entry, now: float) -> Entry:
         """Stores unless that would take the key back in time; returns the entry that stands afterwards."""
+        ...
+
+    def put_all(self, entries: Sequence[Entry], now: float) -> list[Entry]:
+        """Like `put` for each; readers see all of them change at once."""
         ...
 
     def delete(self, key: str) -> bool: ...

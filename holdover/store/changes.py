@@ -92,10 +92,14 @@ class ChangeFile:
         keys = {self._slot(position.sequence + i + 1) for i in range(behind)}
         return Changes(now, tuple(keys))
 
-    def announce(self, key: str) -> None:
-        """Call with the lock held, after the value was committed."""
-        sequence = self.position().sequence + 1
-        os.pwrite(self._file, bytes.fromhex(key), _HEAD.size + sequence % SLOTS * _KEY_BYTES)
+    def announce(self, *keys: str) -> None:
+        """Call with the lock held, after the values were committed. Readers see all of the keys change at once."""
+        sequence = self.position().sequence
+        # Of more than fit, any reader takes everything as changed.
+        for key in keys[-SLOTS:]:
+            sequence += 1
+            os.pwrite(self._file, bytes.fromhex(key), _HEAD.size + sequence % SLOTS * _KEY_BYTES)
+        sequence += max(0, len(keys) - SLOTS)
         os.pwrite(self._file, _SEQUENCE.pack(sequence), _HEAD.size - _SEQUENCE.size)
 
     def _head(self) -> tuple[int, int, int]:

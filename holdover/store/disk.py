@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,9 @@ class StrictDisk(diskcache.Disk):  # type: ignore[misc]
         """A planted file name is not followed when its row is evicted either."""
 
 
+SETTLE_TIMEOUT_S = 0.25
+
+
 class StrictCache(diskcache.Cache):  # type: ignore[misc]
     """Heeds no setting that stands in the database: diskcache would set attributes and run PRAGMAs from there."""
 
@@ -119,21 +122,33 @@ class DiskStore:
         self._opened: tuple[int, int] | None = None
         self._reopen()
 
-    def get(self, key: str) -> Entry | None:
-        return self._guarded(lambda cache: _read(cache, key))
+    def get(self, key: str, *, settled: bool = False) -> Entry | None:
+        def read(cache: Any) -> Entry | None:
+            if not settled:
+                return _read(cache, key)
+            with self._changes.lock(SETTLE_TIMEOUT_S):
+                return _read(cache, key)
+
+        return self._guarded(read)
 
     def put(self, entry: Entry, now: float) -> Entry:
-        data = encode(entry)
+        return self.put_all((entry,), now)[0]
 
-        def write(cache: Any) -> Entry:
+    def put_all(self, entries: Sequence[Entry], now: float) -> list[Entry]:
+        encoded = [(entry, encode(entry)) for entry in entries]
+
+        def write(cache: Any) -> list[Entry]:
             changes = self._changes
             with changes.lock(LOCK_TIMEOUT_S):
-                standing = _read(cache, entry.key)
-                if standing is not None and not supersedes(entry, standing, now):
-                    return standing
-                cache.set(entry.key, data)
-                changes.announce(entry.key)
-                return entry
+                stood = [(_read(cache, entry.key), entry, data) for entry, data in encoded]
+                newer = [(entry, data) for old, entry, data in stood if old is None or supersedes(entry, old, now)]
+                with cache.transact():
+                    for entry, data in newer:
+                        cache.set(entry.key, data)
+                if newer:
+                    changes.announce(*(entry.key for entry, _ in newer))
+                kept = {entry.key for entry, _ in newer}
+                return [entry if old is None or entry.key in kept else old for old, entry, _ in stood]
 
         return self._guarded(write)
 

@@ -8,10 +8,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from holdover.canonical import CanonicalRequest
 from holdover.config import Config, load
-from holdover.entry import Entry, revision_of
+from holdover.content import revision_of
+from holdover.entry import Entry
 from holdover.exchange import Request
-from holdover.key import Cacheable, CanonicalRequest, plan
+from holdover.key import Cacheable, plan
 from holdover.store.disk import DiskStore
 from scripts.rig import HOST, House, percentile
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import signal
 from collections.abc import Callable
+from typing import get_args
 
 from aiohttp import web
 
-from .app import Emulator, steady_clock
+from .app import Emulator
+from .blackout import Door
+from .books import MOST_EXTRA
+from .clock import Clock
 from .control import Settings
 from .inspection import application
-from .schedule import World
+from .schedule import Ages, Pace, World
+from .timeline import HELD_TICKS
 
-BACKLOG = 4096
 STOP_S = 0.2
 
 
@@ -46,21 +51,73 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--credential", action="append", default=[], metavar="KEY", help="valid key; none: any")
     made.add_argument("--etag", action="store_true", help="ETag and 304, which the real provider lacks")
     made.add_argument("--max-age", type=at_least(0, int), metavar="N", help="adds Cache-Control: public, max-age=N")
+    grown(made.add_argument_group("what is off unless asked for"))
     return made
 
 
+def grown(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--books", type=books, default=0, metavar="N", help="generated books besides the usual 47")
+    group.add_argument("--ages", choices=get_args(Ages), default="fresh", help="how old last_update is")
+    group.add_argument("--pace", choices=get_args(Pace), default="lively", help="how often prices move")
+    group.add_argument("--incidents", action="store_true", help="goals, bursts and suspended markets")
+    group.add_argument("--speed", type=at_least(0, float, above=True), default=1.0, help="virtual seconds a second")
+    group.add_argument(
+        "--start", type=float, metavar="UNIX", help="virtual time at the start; the present by default"
+    )
+    group.add_argument("--history-s", type=at_least(0, float), default=600.0, help="how long /_truth remembers")
+    group.add_argument("--month-reset", action="store_true", help="quotas start anew on the first, UTC")
+    group.add_argument("--bytes-per-s", type=at_least(0, float), default=0.0, help="0: sending takes no time")
+    group.add_argument(
+        "--emptied", choices=("keep", "omit"), default="keep", help="events without any book asked for"
+    )
+    group.add_argument("--retry-after", choices=("none", "seconds", "date"), default="none", help="on 429")
+    group.add_argument("--spurious-share", type=at_least(0, float), default=0.0, help="429s below the rate")
+    group.add_argument("--date-skew-s", type=float, default=0.0, help="added to the Date header")
+    group.add_argument("--chunked", action="store_true", help="bodies without Content-Length")
+    group.add_argument("--idle-close-s", type=at_least(0, float), metavar="S", help="closes idle connections")
+
+
+def books(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= MOST_EXTRA:
+        raise argparse.ArgumentTypeError(f"must be between 0 and {MOST_EXTRA}")
+    return value
+
+
+def world_of(args: argparse.Namespace, now: float) -> World:
+    return World(
+        args.seed,
+        int(now),
+        args.tick_s,
+        args.events,
+        args.refresh_s,
+        args.volatility,
+        args.books,
+        args.ages,
+        args.pace,
+        args.incidents,
+    )
+
+
 def emulator(args: argparse.Namespace) -> Emulator:
-    now = steady_clock()
-    world = World(args.seed, int(now()), args.tick_s, args.events, args.refresh_s, args.volatility)
+    clock = Clock(args.speed, start=args.start)
     settings = Settings(
         latency_p50_ms=args.latency_p50_ms,
         latency_p95_ms=args.latency_p95_ms,
+        bytes_per_s=args.bytes_per_s,
         rate=args.rate,
         quota=args.quota,
         etag=args.etag,
         cache_control=None if args.max_age is None else f"public, max-age={args.max_age}",
+        spurious_share=args.spurious_share,
+        retry_after=args.retry_after,
+        emptied=args.emptied,
+        framing="chunked" if args.chunked else "sized",
+        date_skew_s=args.date_skew_s,
     )
-    return Emulator(world, settings, frozenset(args.credential), now)
+    history_ticks = max(HELD_TICKS, math.ceil(args.history_s / args.tick_s))
+    world = world_of(args, clock())
+    return Emulator(world, settings, frozenset(args.credential), clock, history_ticks, args.month_reset)
 
 
 async def serve(args: argparse.Namespace) -> None:
@@ -68,15 +125,18 @@ async def serve(args: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    app = application(emulator(args))
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_S)
+    door = Door()
+    app = application(emulator(args), door)
+    idle = {} if args.idle_close_s is None else {"keepalive_timeout": args.idle_close_s}
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_S, **idle)
     await runner.setup()
     try:
-        await web.TCPSite(runner, args.host, args.port, backlog=BACKLOG).start()
+        port = await door.open(runner, args.host, args.port)
         host = f"[{args.host}]" if ":" in args.host else args.host
-        print(f"listening http://{host}:{runner.addresses[0][1]}", flush=True)
+        print(f"listening http://{host}:{port}", flush=True)
         await stop.wait()
     finally:
+        await door.close()
         await runner.cleanup()
 
 

@@ -6,13 +6,16 @@ import gzip
 import hashlib
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
 from .board import Board, EventBoard
-from .catalog import SPORTS
-from .query import UPCOMING, Query, RefusedError
-from .render import dumps, event_text, head, odds_body, score_document, sport_document
+from .catalog import DAY, SPORTS
+from .documents import markets_document, participant_documents, score_document
+from .errors import RefusedError
+from .parameters import UPCOMING
+from .query import Query
+from .render import dumps, event_text, head, iso, odds_texts, sport_document
 from .schedule import Event, World, active_sports, finished, order
+from .timeline import Timeline
 
 UPCOMING_AHEAD = 8
 MEMO_SIZE = 512
@@ -35,49 +38,71 @@ class Answer:
 
 
 class Memo:
-    """Answers of the newest tick only, at most MEMO_SIZE of them."""
+    """Answers of the newest board only, at most MEMO_SIZE of them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._tick = -1
-        self._answers: dict[Query, Answer] = {}
+        self._board: Board | None = None
+        self._answers: dict[tuple[Query, bool], Answer] = {}
 
-    def answer(self, board: Board, query: Query) -> Answer:
+    def answer(self, board: Board, query: Query, omit: bool = False) -> Answer:
         """Raises RefusedError (404) when the query names an event that is not listed."""
-        if board.tick != self._tick or len(self._answers) >= MEMO_SIZE:
-            self._tick = board.tick
+        if board is not self._board or len(self._answers) >= MEMO_SIZE:
+            self._board = board
             self._answers = {}
-        found = self._answers.get(query)
+        found = self._answers.get((query, omit))
         if found is None:
-            found = self._answers[query] = compose(self._world, board, query)
+            found = self._answers[query, omit] = compose(self._world, board, query, omit)
         return found
 
 
-def compose(world: World, board: Board, query: Query) -> Answer:
+def compose(world: World, board: Board, query: Query, omit: bool = False) -> Answer:
+    """`omit` leaves out events that have none of the bookmakers or markets asked for."""
     match query.endpoint.kind:
         case "sports":
             listed = [sport for sport in SPORTS.values() if sport.active or query.every_sport]
             return Answer(dumps([sport_document(sport) for sport in listed]), 0)
+        case "participants":
+            documents = participant_documents(SPORTS[query.endpoint.sport])
+            return Answer(dumps(documents), query.highest_cost if documents else 0)
         case "events":
             boards = wanted(board, query)
             return Answer(dumps([head(found.event, query.unix) for found in boards]), 0)
         case "scores":
             return scores(world, board, query)
-        case "odds":
-            boards = wanted(board, query)
-            return Answer(odds_body(world, boards, query, board.at), query.highest_cost if boards else 0)
         case "event_odds":
             return event_odds(world, board, query)
+        case "event_markets":
+            found = listed_event(board, query)
+            return Answer(dumps(markets_document(world, found, query, board.at)), query.highest_cost)
+        case "odds" | "historical_odds":
+            texts = odds_texts(world, wanted(board, query), query, board.at, omit)
+            return Answer(f"[{','.join(texts)}]".encode(), query.highest_cost if texts else 0)
+
+
+def historical(timeline: Timeline, query: Query, omit: bool = False) -> Answer:
+    """The newest snapshot no later than the date, between the times of its neighbours."""
+    before, found, after = timeline.snapshot(query.date)
+    inner = compose(timeline.world, found, query, omit) if found else Answer(b"[]", 0)
+    times = [f'"{iso(int(board.at))}"' if board else "null" for board in (found, before, after)]
+    names = ("timestamp", "previous_timestamp", "next_timestamp")
+    start = ",".join(f'"{name}":{text}' for name, text in zip(names, times, strict=True))
+    return Answer(f'{{{start},"data":'.encode() + inner.body + b"}", inner.cost)
+
+
+def listed_event(board: Board, query: Query) -> EventBoard:
+    for found in board.sports.get(query.endpoint.sport, ()):
+        if found.event.id == query.endpoint.event_id:
+            return found
+    raise RefusedError(404, "EVENT_NOT_FOUND", f"Event not found: {query.endpoint.event_id}")
 
 
 def event_odds(world: World, board: Board, query: Query) -> Answer:
     """Billed by the markets found, not by the markets asked for; a lay market is not billed apart."""
-    for found in board.sports.get(query.endpoint.sport, ()):
-        if found.event.id == query.endpoint.event_id:
-            returned = {line.spec.market for line in found.lines if line.spec.book.key in query.books}
-            body = event_text(world, found, query, board.at).encode()
-            return Answer(body, query.regions * len(returned & query.markets))
-    raise RefusedError(404, "EVENT_NOT_FOUND", f"Event not found: {query.endpoint.event_id}")
+    found = listed_event(board, query)
+    returned = {line.spec.market for line in found.lines if line.open and line.spec.book.key in query.books}
+    body = event_text(world, found, query, board.at).encode()
+    return Answer(body, query.regions * len(returned & query.markets))
 
 
 def scores(world: World, board: Board, query: Query) -> Answer:
@@ -86,10 +111,15 @@ def scores(world: World, board: Board, query: Query) -> Answer:
     if query.days_from:
         sports = active_sports() if query.endpoint.sport == UPCOMING else [SPORTS[query.endpoint.sport]]
         past = [event for sport in sports for event in finished(world, sport, board.at, query.days_from)]
+        past += [
+            event
+            for event in board.placed
+            if event.sport.key in {sport.key for sport in sports}
+            and event.ends <= board.at <= event.commence + query.days_from * DAY
+        ]
+        past = [event for event in past if event.id not in board.removed]
         events = sorted(past + events, key=order)
-    documents: list[dict[str, Any]] = [
-        score_document(event, board.at, query.unix) for event in events if matches(event, query)
-    ]
+    documents = [score_document(event, board.at, query.unix) for event in events if matches(event, query)]
     return Answer(dumps(documents), query.highest_cost if documents else 0)
 
 

@@ -4,82 +4,122 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from email.utils import formatdate
 
 from aiohttp import hdrs, web
 
 from . import faults
-from .answers import Answer, Memo
-from .board import Board, Timeline
-from .control import Fault, Settings
-from .ledger import Ledger
-from .query import Query, RefusedError, Target, endpoint, parse, target
+from .answers import Answer, Memo, historical
+from .board import Board
+from .clock import Clock
+from .control import Draw, Fault, Settings
+from .errors import RefusedError
+from .ledger import Account, Ledger
+from .query import Query, Target, endpoint, parse, target
 from .replies import JSON, encoded, refused
 from .schedule import World
 from .stats import Stats
+from .timeline import HELD_TICKS, Timeline
 
-REVISED = ("odds", "event_odds", "scores")
-
-
-def steady_clock() -> Callable[[], float]:
-    """Unix seconds that never step back while the process runs."""
-    offset = time.time() - time.monotonic()
-    return lambda: offset + time.monotonic()
+REVISED = ("odds", "event_odds", "event_markets", "scores")
+SHORTEST_SLEEP_S = 0.01
 
 
 class Emulator:
     """State of one server. `credentials` empty means that any key is valid."""
 
     def __init__(
-        self, world: World, settings: Settings, credentials: frozenset[str], now: Callable[[], float]
+        self,
+        world: World,
+        settings: Settings,
+        credentials: frozenset[str],
+        clock: Clock,
+        history_ticks: int = HELD_TICKS,
+        monthly: bool = False,
     ) -> None:
         self.world = world
         self.settings = settings
-        self.now = now
-        self.timeline = Timeline(world)
-        self.ledger = Ledger()
+        self.now = clock
+        self.timeline = Timeline(world, history_ticks)
+        self.ledger = Ledger(monthly)
         self.stats = Stats()
+        self.silent_until = 0.0
         self._credentials = credentials
         self._memo = Memo(world)
+        self._draw = Draw()
         self._rng = random.Random(world.seed)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Every path below /v4."""
         asked = target(request.path, request.rel_url.raw_query_string)
-        self.stats.begin(request.path, asked.shape, request.transport, hdrs.IF_NONE_MATCH in request.headers)
-        fault = self.settings.drawn_fault(self._rng)
+        where = endpoint(request.path)
+        self.stats.begin(
+            request.path,
+            asked.shape,
+            request.transport,
+            hdrs.IF_NONE_MATCH in request.headers,
+            where.kind if where else "unknown",
+        )
+        fault = self._draw.fault(self.settings, self._rng, self.now.real())
+        if fault:
+            self.stats.by_fault[fault.kind] += 1
         outcome = "cancelled"
         try:
+            if self.now.real() < self.silent_until:
+                await faults.hang()
             response = await self._respond(request, asked, fault)
-            outcome = "reset" if fault and fault.kind == "reset" else str(response.status)
+            outcome = fault.kind if fault and fault.kind in ("reset", "cut") else str(response.status)
             return response
         finally:
             self.stats.end(outcome)
 
     async def _respond(self, request: web.Request, asked: Target, fault: Fault | None) -> web.StreamResponse:
-        match fault:
-            case Fault(kind="status"):
+        if fault is None:
+            return await self._answer(request, asked)
+        match fault.kind:
+            case "status":
                 await self._delay()
                 headers = {"Content-Type": JSON, **fault.headers}
                 return web.Response(status=fault.status, body=fault.body.encode(), headers=headers)
-            case Fault(kind="hang"):
+            case "hang":
                 await faults.hang()
-            case Fault(kind="reset"):
+            case "reset":
                 await self._delay()
                 return faults.reset(request)
-            case Fault(kind="truncate"):
-                return await faults.truncated(request, await self._answer(request, asked))
-            case Fault(kind="garbage"):
-                return faults.garbled(await self._answer(request, asked))
-        return await self._answer(request, asked)
+            case "maintenance":
+                await self._delay()
+                return faults.maintenance()
+            case "frequency":
+                return refused(self._too_frequent(), self._retry_after())
+        return await self._spoilt(request, await self._answer(request, asked), fault)
+
+    async def _spoilt(self, request: web.Request, whole: web.Response, fault: Fault) -> web.StreamResponse:
+        """The faults that befall an answer on its way; it is billed."""
+        match fault.kind:
+            case "truncate":
+                return await faults.truncated(request, whole)
+            case "stall":
+                return await faults.stalled(request, whole)
+            case "drip":
+                return await faults.dripped(request, whole, fault.seconds)
+            case "cut":
+                return await faults.cut(request, whole)
+            case "wrong_length":
+                return await faults.mismeasured(request, whole)
+            case "truncate_gzip":
+                return faults.half_packed(whole)
+            case _:
+                return faults.garbled(whole)
 
     async def _answer(self, request: web.Request, asked: Target) -> web.Response:
         try:
             response = await self._billed(request, asked)
         except RefusedError as refusal:
-            response = refused(refusal)
+            response = refused(refusal, self._retry_after() if refusal.status == 429 else None)
         response.headers.update(self.settings.extra_headers)
+        if self.settings.framing == "chunked" and response.status == 200:
+            response.enable_chunked_encoding()
         return response
 
     async def _billed(self, request: web.Request, asked: Target) -> web.Response:
@@ -88,39 +128,85 @@ class Emulator:
         The delay comes first, then the board is read: a later answer never shows an older board than one
         that was already sent.
         """
-        self._check_key(asked.key)
-        account = self.ledger.account(asked.key)
-        if not account.admit(self.now(), self.settings.rate):
-            raise RefusedError(429, "EXCEEDED_FREQ_LIMIT", "Requests are too frequent")
+        account = self._account(asked.key)
         await self._delay()
-        now, quota = self.now(), self.settings.quota
-        board = self.timeline.at(now)
+        accepted = request.headers.get(hdrs.ACCEPT_ENCODING, "")
         try:
             query = query_of(request.path, asked)
-            if query.highest_cost and account.used >= quota:
-                raise RefusedError(401, "OUT_OF_USAGE_CREDITS", "Usage quota has been reached")
-            answer = self._memo.answer(board, query)
+            self._check_credits(account, query)
+            await self._transfer(query, accepted)
+            now = self.now()
+            board = self.timeline.at(now)
+            answer = self._composed(board, query)
         except RefusedError as refusal:
             if refusal.status == 401:
                 raise
-            return refused(refusal, account.charge(0, quota))
+            return refused(refusal, account.charge(0, self.settings.quota))
         known = self.settings.etag and answer.etag in request.headers.get(hdrs.IF_NONE_MATCH, "")
-        headers = account.charge(0 if known else answer.cost, quota)
+        headers = account.charge(0 if known else answer.cost, self.settings.quota)
         headers |= self._headers(answer, board, query, now)
         if known:
             return web.Response(status=304, headers=headers)
-        return encoded(answer, headers, request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+        return encoded(answer, headers, accepted)
 
-    def _check_key(self, key: str) -> None:
+    def _composed(self, board: Board, query: Query) -> Answer:
+        omit = self.settings.emptied == "omit"
+        if query.endpoint.kind == "historical_odds":
+            return historical(self.timeline, query, omit)
+        return self._memo.answer(board, query, omit)
+
+    def _account(self, key: str) -> Account:
+        """The account of a key that may ask now."""
         if not key:
             raise RefusedError(401, "MISSING_KEY", "API key is missing")
         if self._credentials and key not in self._credentials:
             raise RefusedError(401, "INVALID_KEY", "API key is not valid")
+        self.ledger.turn(self.now())
+        account = self.ledger.account(key)
+        if account.deactivated:
+            raise RefusedError(401, "DEACTIVATED_KEY", "API key has been deactivated")
+        spurious = self.settings.spurious_share and self._rng.random() < self.settings.spurious_share
+        if not account.admit(self.now.real(), self.settings.rate) or spurious:
+            raise self._too_frequent()
+        return account
+
+    def _check_credits(self, account: Account, query: Query) -> None:
+        if query.highest_cost and account.remaining(self.settings.quota) <= 0:
+            raise RefusedError(401, "OUT_OF_USAGE_CREDITS", "Usage quota has been reached")
+        if query.endpoint.kind == "historical_odds" and not account.historical:
+            code = "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN"
+            raise RefusedError(401, code, "Historical odds are only available on paid usage plans")
+
+    def _too_frequent(self) -> RefusedError:
+        return RefusedError(429, "EXCEEDED_FREQ_LIMIT", "Requests are too frequent")
+
+    def _retry_after(self) -> dict[str, str]:
+        seconds = self.settings.retry_after_s
+        match self.settings.retry_after:
+            case "seconds":
+                return {"Retry-After": str(seconds)}
+            case "date":
+                return {"Retry-After": formatdate(self.date() + seconds, usegmt=True)}
+        return {}
+
+    def date(self) -> float:
+        """The provider's own idea of the time, as its Date header shows it."""
+        return self.now() + self.settings.date_skew_s
+
+    async def dated(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers[hdrs.DATE] = formatdate(self.date(), usegmt=True)
 
     async def _delay(self) -> None:
         delay = self.settings.latency_s(self._rng)
         if delay:
             await asyncio.sleep(delay)
+
+    async def _transfer(self, query: Query, accepted: str) -> None:
+        """Waits as long as a body of the size of this answer takes."""
+        if self.settings.bytes_per_s:
+            answer = self._composed(self.timeline.at(self.now()), query)
+            size = len(encoded(answer, {}, accepted).body or b"")  # type: ignore[arg-type]
+            await asyncio.sleep(size / self.settings.bytes_per_s)
 
     def _headers(self, answer: Answer, board: Board, query: Query, now: float) -> dict[str, str]:
         headers = {"Content-Type": JSON, "Vary": "Accept-Encoding"}
@@ -139,7 +225,7 @@ class Emulator:
         async def advance() -> None:
             while True:
                 self.timeline.at(self.now())
-                await asyncio.sleep(self.world.tick_s)
+                await asyncio.sleep(max(SHORTEST_SLEEP_S, self.world.tick_s / max(self.now.speed, 0.001)))
 
         task = asyncio.create_task(advance())
         yield

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
-FaultKind = Literal["status", "hang", "reset", "truncate", "garbage"]
+from .checks import (
+    Check,
+    SettingError,
+    amount,
+    flag,
+    header_map,
+    integer,
+    line,
+    number,
+    one_of,
+    optional,
+    parsed,
+    share,
+    text,
+)
+
+FaultKind = Literal[
+    "status", "hang", "reset", "truncate", "garbage",
+    "stall", "drip", "cut", "truncate_gzip", "wrong_length", "maintenance", "frequency",
+]  # fmt: skip
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 Z95 = 1.6448536269514722
-
-
-class SettingError(ValueError):
-    """A control document that cannot be applied; the message names the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +36,36 @@ class Fault:
     """`status`, `body` and `headers` matter to the kind "status" only.
 
     hang: no answer until the client leaves. reset: the connection is reset without an answer.
-    truncate: the body stops half way. garbage: the body is no JSON. The last two are billed.
+    truncate: the body stops half way. garbage: the body is no JSON. The last two are billed, as are
+    stall: headers, then silence; drip: the body takes `seconds`; cut: reset half way through the body;
+    truncate_gzip: half of the compressed body under its own length; wrong_length: half the length announced.
+    maintenance: an HTML page with status 200. frequency: 429 below the limit. Neither is billed.
+
+    With `next` the fault ends after so many requests, with `for_s` after so many real seconds; both count from
+    when it was set.
     """
 
     kind: FaultKind
     status: int = 503
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    seconds: float = 5.0
+    next: int | None = None
+    for_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Latency is lognormal; `rate` is requests per second and key, 0 for no limit; `quota` is credits."""
+    """Latency is lognormal, and grows by the size of the body over `bytes_per_s` (0: no limit).
+
+    `rate` is requests per second and key, 0 for no limit; `quota` is credits. `spurious_share` of the requests
+    below the rate get 429 as well. `retry_after` is the form of Retry-After on 429. `emptied` says what becomes of
+    an event that has none of the bookmakers asked for. `date_skew_s` is added to the Date header.
+    """
 
     latency_p50_ms: float = 150.0
     latency_p95_ms: float = 700.0
+    bytes_per_s: float = 0.0
     rate: int = 30
     quota: int = 500_000
     etag: bool = False
@@ -44,6 +73,12 @@ class Settings:
     extra_headers: dict[str, str] = field(default_factory=dict)
     fault: Fault | None = None
     fault_share: float = 1.0
+    spurious_share: float = 0.0
+    retry_after: str = "none"
+    retry_after_s: int = 2
+    emptied: str = "keep"
+    framing: str = "sized"
+    date_skew_s: float = 0.0
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,71 +94,31 @@ class Settings:
         return self.fault if self.fault and rng.random() < self.fault_share else None
 
 
+class Draw:
+    """Draws the fault of each request and knows when a limited one is over."""
+
+    def __init__(self) -> None:
+        self._fault: Fault | None = None
+        self._since = 0.0
+        self._drawn = 0
+
+    def fault(self, settings: Settings, rng: random.Random, now: float) -> Fault | None:
+        """A fault that was set anew, even to the same values, starts over."""
+        fault = settings.fault
+        if fault is not self._fault:
+            self._fault, self._since, self._drawn = fault, now, 0
+        if fault is None or (fault.for_s is not None and now - self._since >= fault.for_s):
+            return None
+        if fault.next is not None and self._drawn >= fault.next:
+            return None
+        drawn = settings.drawn_fault(rng)
+        self._drawn += drawn is not None
+        return drawn
+
+
 def changed(settings: Settings, document: object) -> Settings:
     """The settings after a control document. Raises SettingError naming the first entry that is wrong."""
     return replace(settings, **parsed(document, CHECKS, "setting"))
-
-
-def parsed(document: object, checks: Mapping[str, Callable[[str, Any], Any]], what: str) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise SettingError(f"the {what} document must be a JSON object")
-    for name in document:
-        if name not in checks:
-            raise SettingError(f"unknown {what}: {name}; known: {', '.join(sorted(checks))}")
-    return {name: checks[name](name, value) for name, value in document.items()}
-
-
-def number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise SettingError(f"{name} must be a number of at least 0")
-    return float(value)
-
-
-def share(name: str, value: Any) -> float:
-    if number(name, value) > 1:
-        raise SettingError(f"{name} must be between 0 and 1")
-    return float(value)
-
-
-def integer(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise SettingError(f"{name} must be an integer of at least 0")
-    return value
-
-
-def flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise SettingError(f"{name} must be true or false")
-    return value
-
-
-def line(name: str, value: Any) -> str:
-    if not isinstance(value, str) or any(character in value for character in "\r\n\0"):
-        raise SettingError(f"{name} must be a string of one line")
-    return value
-
-
-def text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise SettingError(f"{name} must be a string")
-    return value
-
-
-def optional_line(name: str, value: Any) -> str | None:
-    return None if value is None else line(name, value)
-
-
-def header_map(name: str, value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise SettingError(f"{name} must be an object of strings")
-    return {line(f"a name in {name}", key): line(f"{name}.{key}", entry) for key, entry in value.items()}
-
-
-def kind(name: str, value: Any) -> FaultKind:
-    for known in KINDS:
-        if value == known:
-            return known
-    raise SettingError(f"{name} must be one of {', '.join(KINDS)}")
 
 
 def status(name: str, value: Any) -> int:
@@ -141,20 +136,30 @@ def fault(name: str, value: Any) -> Fault | None:
     return Fault(**fields)
 
 
-FAULT_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "kind": kind,
+FAULT_CHECKS: dict[str, Check] = {
+    "kind": one_of(*KINDS),
     "status": status,
     "body": text,
     "headers": header_map,
+    "seconds": number,
+    "next": optional(integer),
+    "for_s": optional(number),
 }
-CHECKS: dict[str, Callable[[str, Any], Any]] = {
+CHECKS: dict[str, Check] = {
     "latency_p50_ms": number,
     "latency_p95_ms": number,
+    "bytes_per_s": number,
     "rate": integer,
     "quota": integer,
     "etag": flag,
-    "cache_control": optional_line,
+    "cache_control": optional(line),
     "extra_headers": header_map,
     "fault": fault,
     "fault_share": share,
+    "spurious_share": share,
+    "retry_after": one_of("none", "seconds", "date"),
+    "retry_after_s": integer,
+    "emptied": one_of("keep", "omit"),
+    "framing": one_of("sized", "chunked"),
+    "date_skew_s": amount,
 }

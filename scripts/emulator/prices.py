@@ -64,11 +64,15 @@ class LineSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A spec with its present distance, in rungs, from where it started. `changed` is a tick."""
+    """A spec with its present distance, in rungs, from where it started. `changed` is a tick.
+
+    A line that is not `open` is off the board: its market is left out of every answer.
+    """
 
     spec: LineSpec
     shifts: tuple[int, ...]
     changed: int = 0
+    open: bool = True
 
     def prices(self, lay: bool = False) -> tuple[int, ...]:
         """American prices in the order of the names; laying costs two rungs more than backing."""
@@ -87,7 +91,15 @@ def moved(line: Line, tick: int, rng: random.Random) -> Line:
     shifts[mover] += step if abs(shifts[mover] + step) <= REACH else -step
     if line.spec.market != "outrights":
         shifts[1] = -shifts[0]
-    return Line(line.spec, tuple(shifts), tick)
+    return Line(line.spec, tuple(shifts), tick, line.open)
+
+
+def jumped(line: Line, steps: int, tick: int) -> Line:
+    """The line after something that moves every book the same way, as far as its reach allows."""
+    first = line.shifts[0]
+    first += steps if abs(first + steps) <= REACH else -steps
+    second = (-first,) if len(line.shifts) > 1 else ()
+    return Line(line.spec, (first, *second, *line.shifts[2:]), tick, line.open)
 
 
 def opening_lines(event: Event, books: tuple[Book, ...], rng: random.Random) -> tuple[Line, ...]:

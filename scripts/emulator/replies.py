@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from .answers import Answer
-from .query import RefusedError
+from .errors import RefusedError
 from .render import dumps
 
 JSON = "application/json; charset=utf-8"

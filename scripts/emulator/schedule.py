@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from .catalog import DAY, SPORTS, Sport
 
 # Seconds from the start of the world to the start of the first twelve events of a sport.
 OFFSETS = (-5700, -2400, 600, 2700, 9000, 24000, 54000, 90000, 132000, 180000, 258000, 360000)
 JITTER_S = 1200
+
+Ages = Literal["fresh", "realistic"]
+Pace = Literal["lively", "recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class World:
 
     `refresh_s` is how often a book is read before the start of an event; in play it is two thirds of that,
     for exchanges one half, for outrights five times. `volatility` multiplies every chance of a price move.
+    `extra_books` are generated bookmakers. See ages.py, moves.py and incidents.py for the other three.
     """
 
     seed: int
@@ -27,6 +32,10 @@ class World:
     events: int = 12
     refresh_s: float = 10.0
     volatility: float = 1.0
+    extra_books: int = 0
+    ages: Ages = "fresh"
+    pace: Pace = "lively"
+    incidents: bool = False
 
     def at(self, tick: int) -> float:
         """The unix time at which `tick` begins."""
@@ -107,6 +116,15 @@ def finished(world: World, sport: Sport, now: float, days: int) -> list[Event]:
         if event.commence >= now - days * DAY:
             found.append(event)
     return sorted(found, key=order)
+
+
+def placed(world: World, sport: Sport, number: int, commence: int, lasts_s: int | None) -> Event:
+    """An event outside the programme; `number` tells those of one world apart."""
+    if lasts_s is not None:
+        sport = replace(sport, duration_s=lasts_s)
+    name = f"{world.seed}:{sport.key}:placed:{number}"
+    home, away = (None, None) if sport.has_outrights else pairing(sport.teams, number, 1)
+    return Event(hashlib.blake2b(name.encode(), digest_size=16).hexdigest(), sport, home, away, commence)
 
 
 def order(event: Event) -> tuple[int, str]:

@@ -33,14 +33,24 @@ class Stats:
         self.by_path: Counter[str] = Counter()
         self.by_status: Counter[str] = Counter()
         self.by_shape: Counter[str] = Counter()
+        self.by_endpoint: Counter[str] = Counter()
+        self.by_fault: Counter[str] = Counter()
 
-    def begin(self, path: str, shape: str, connection: asyncio.Transport | None, conditional: bool) -> None:
+    def begin(
+        self,
+        path: str,
+        shape: str,
+        connection: asyncio.Transport | None,
+        conditional: bool,
+        endpoint: str = "unknown",
+    ) -> None:
         self.requests += 1
         self.conditional += conditional
         self.active += 1
         self.max_active = max(self.max_active, self.active)
         count(self.by_path, path)
         count(self.by_shape, shape)
+        self.by_endpoint[endpoint] += 1
         if connection is not None and connection not in self._seen:
             self._seen.add(connection)
             self.connections += 1
@@ -56,6 +66,8 @@ class Stats:
             "by_path": dict(self.by_path),
             "by_status": dict(self.by_status),
             "by_shape": dict(self.by_shape),
+            "by_endpoint": dict(self.by_endpoint),
+            "by_fault": dict(self.by_fault),
             "conditional": self.conditional,
             "not_modified": self.not_modified,
             "active": self.active,

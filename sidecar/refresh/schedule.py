@@ -6,15 +6,21 @@ boundaries that pass meanwhile; the next one starts at once, because its odds ar
 
 import heapq
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from holdover.key import CanonicalRequest
-from holdover.settings import RouteSettings
+from holdover.canonical import CanonicalRequest
+from holdover.content import Board
+from holdover.provider_settings import RouteSettings
+
+from .pace import ChangeRate, due, phase_offset, window
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 SWEEP_INTERVAL_S = 1.0
 CLOCK_STEP_S = 1.0
+_NOTICEABLE = 0.05
+_UNKNOWN = Board()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +31,57 @@ class Due:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a refresh brought: when it was asked for, what the board says, and whether the odds had changed."""
+
+    asked_at: float
+    board: Board
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A key that is kept fresh, as the planner and the governor see it; `window_s` as it is now without stretch."""
+
+    request: CanonicalRequest
+    route: RouteSettings
+    board: Board
+    window_s: float
+
+
 @dataclass(slots=True)
 class _Item:
     request: CanonicalRequest
     route: RouteSettings
     asked_at: float
-    due_at: float
+    fetched_at: float
+    due_at: float = 0.0
+    board: Board = _UNKNOWN
+    change_rate: ChangeRate = ChangeRate()  # noqa: RUF009
+    offset_s: float | None = None
+    stretch: float = 1.0
     running: bool = False
     failures: int = 0
 
     def idle(self, now: float) -> bool:
         return self.asked_at + self.route.idle_after_s < now
+
+    def next_at(self, now: float) -> float:
+        return due(
+            self.route,
+            self.board,
+            self.fetched_at,
+            now,
+            change_rate=self.change_rate.value,
+            phase_offset_s=self.offset_s,
+            stretch=self.stretch,
+        )
+
+    def brought(self, new: Brought) -> None:
+        self.fetched_at, self.board = new.asked_at, new.board
+        self.change_rate = self.change_rate.after(new.changed)
+        self.offset_s = phase_offset(self.route, new.board, self.route.window_s, self.offset_s)
 
 
 class Schedule:
@@ -51,7 +97,14 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._items)
 
-    def demand(self, request: CanonicalRequest, route: RouteSettings, asked_at: float, fetched_at: float) -> bool:
+    def demand(
+        self,
+        request: CanonicalRequest,
+        route: RouteSettings,
+        asked_at: float,
+        fetched_at: float,
+        board: Board = _UNKNOWN,
+    ) -> bool:
         """A client asked for the key at `asked_at`; what there is of it was fetched at `fetched_at`. False when
         there is no room for another key."""
         item = self._items.get(request.key)
@@ -60,8 +113,60 @@ class Schedule:
             return True
         if len(self._items) >= self._max_keys and not self._forget_idle(asked_at):
             return False
-        self._plan(_Item(request, route, asked_at, boundary_after(fetched_at, route.window_s)))
+        item = _Item(request, route, asked_at, fetched_at, board=board)
+        item.due_at = item.next_at(asked_at)
+        self._plan(item)
         return True
+
+    def learn(self, key: str, new: Brought, now: float) -> None:
+        """Somebody else's call brought this."""
+        item = self._items.get(key)
+        if item is not None and not item.running and new.asked_at > item.fetched_at:
+            item.brought(new)
+            item.failures = 0
+            item.due_at = item.next_at(now)
+            self._plan(item)
+
+    def hurry(self, keys: Collection[str], now: float) -> None:
+        """Makes keys due at once: something tells that they changed."""
+        for key in keys:
+            if (item := self._items.get(key)) is not None and not item.running and item.due_at > now:
+                item.due_at = max(now, item.fetched_at + item.route.min_interval_s)
+                self._plan(item)
+
+    def stretch(self, stretches: Mapping[str, float], now: float) -> None:
+        """Takes over what the governor allows; 1 for a key that it does not name."""
+        for key, item in self._items.items():
+            stretch = stretches.get(key, 1.0)
+            if abs(stretch - item.stretch) > _NOTICEABLE * item.stretch:
+                item.stretch = stretch
+                if not item.running and not item.failures:
+                    item.due_at = item.next_at(now)
+                    self._plan(item)
+
+    def requests(self) -> list[CanonicalRequest]:
+        return [item.request for item in self._items.values()]
+
+    def kept(self, now: float) -> list[Kept]:
+        """All that is kept fresh."""
+        return [
+            Kept(item.request, item.route, item.board, window(item.route, item.board, now, item.change_rate.value))
+            for item in self._items.values()
+            if not item.idle(now)
+        ]
+
+    def group(self, first: Due) -> list[Due]:
+        """`first` with all others of its group of routes, due or not: the most urgent sets the pace of all, or else
+        a new board would stand beside an old one. A retry goes alone."""
+        item = self._items.get(first.request.key)
+        if item is None or item.route.group is None or item.failures:
+            return [first]
+        together = [first]
+        for other in self._items.values():
+            if other.route.group == item.route.group and not other.running:
+                other.running = True
+                together.append(Due(other.request, first.at))
+        return together
 
     def pop(self, now: float) -> Due | None:
         """The refresh that is due longest; it counts as running until `finished`. Idle keys are forgotten."""
@@ -84,33 +189,33 @@ class Schedule:
         """When something may be due next (Unix seconds); None when nothing is scheduled."""
         return self._heap[0][0] if self._heap else None
 
-    def finished(self, key: str, started_at: float, now: float, *, ok: bool) -> None:
-        """The refresh ended. After a failure the next try comes at the next boundary, or sooner if that is far."""
+    def finished(self, key: str, now: float, brought: Brought | None) -> None:
+        """The refresh ended; `brought` is None after a failure: the next try comes at the next boundary, or sooner if
+        that is far."""
         item = self._items.get(key)
         if item is None:
             return
         item.running = False
-        window_s = item.route.window_s
-        if ok:
+        if brought is not None:
             item.failures = 0
-            # The latest boundary that passed, if any did since the start.
-            item.due_at = max(boundary_after(started_at, window_s), boundary_after(now, window_s) - window_s)
+            item.brought(brought)
+            item.due_at = item.next_at(now)
         else:
             retry_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(item.failures, 10))
             item.failures += 1
-            item.due_at = min(boundary_after(now, window_s), now + retry_s)
+            item.due_at = min(boundary_after(now, item.route.window_s), now + retry_s)
         self._plan(item)
 
-    def moved(self, routes: dict[str, RouteSettings]) -> "Schedule":
+    def moved(self, routes: dict[str, RouteSettings], now: float) -> "Schedule":
         """The same demand under changed routes (by name); keys of routes that are gone are left out."""
         fresh = Schedule(self._max_keys)
         for item in self._items.values():
             if (route := routes.get(item.request.route)) is None:
                 continue
-            # A back-off, or an unchanged window, keeps its time.
-            kept = item.failures or route.window_s == item.route.window_s
-            due_at = item.due_at if kept else boundary_after(item.due_at - item.route.window_s, route.window_s)
-            fresh._plan(replace(item, route=route, due_at=due_at))
+            same = item.failures or route == item.route
+            changed = replace(item, route=route)
+            changed.due_at = item.due_at if same else changed.next_at(now)
+            fresh._plan(changed)
         return fresh
 
     def _plan(self, item: _Item) -> None:
@@ -134,6 +239,7 @@ class Schedule:
         self._next_sweep = now
         for item in self._items.values():
             item.asked_at = min(item.asked_at, now)
+            item.fetched_at = min(item.fetched_at, now)
             item.due_at = min(item.due_at, boundary_after(now, item.route.window_s))
             self._plan(item)
 

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from scripts.emulator.answers import Answer, compose
-from scripts.emulator.board import Board, Timeline
+from scripts.emulator.board import Board
 from scripts.emulator.query import endpoint, parse, target
 from scripts.emulator.schedule import World
+from scripts.emulator.timeline import Timeline
 
 ROOT = Path(__file__).parents[2]
 START = 1_790_000_000
@@ -61,7 +62,10 @@ class Server:
             connection.close()
 
     def control(self, **settings: Any) -> Reply:
-        return self.send("POST", "/_control", json.dumps(settings))
+        return self.order("/_control", **settings)
+
+    def order(self, path: str, /, **document: Any) -> Reply:
+        return self.send("POST", path, json.dumps(document))
 
 
 def start(*options: str) -> Server:

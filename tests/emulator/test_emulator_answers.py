@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from scripts.emulator.answers import UPCOMING_AHEAD, Answer, Memo, compose
-from scripts.emulator.board import Board, Timeline, following, prices_of
+from scripts.emulator.board import Board, prices_of
 from scripts.emulator.catalog import BOOKS, FEATURED, HOUR
+from scripts.emulator.errors import RefusedError
+from scripts.emulator.moves import following
 from scripts.emulator.prices import decimal_price
-from scripts.emulator.query import Endpoint, RefusedError, endpoint, parse
+from scripts.emulator.query import Endpoint, endpoint, parse
 from scripts.emulator.render import iso
 from scripts.emulator.schedule import World
+from scripts.emulator.timeline import Timeline
 
 Ask = Callable[[str], Answer]
 EPL = "/v4/sports/soccer_epl"

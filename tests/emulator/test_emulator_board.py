@@ -4,20 +4,12 @@ import random
 
 import pytest
 
-from scripts.emulator.board import (
-    HELD_TICKS,
-    Board,
-    EventBoard,
-    Timeline,
-    following,
-    opening,
-    picks,
-    prices_of,
-    read_at,
-    updated_at,
-)
+from scripts.emulator.ages import read_at, updated_at
+from scripts.emulator.board import Board, EventBoard, opening, prices_of
 from scripts.emulator.catalog import BOOKS, DAY, REGIONS
+from scripts.emulator.moves import following, picks
 from scripts.emulator.schedule import World
+from scripts.emulator.timeline import HELD_TICKS, Timeline
 
 
 def every_price(board: Board) -> dict[str, object]:

@@ -35,9 +35,16 @@ def test_a_change_leaves_the_other_settings_alone() -> None:
         ({"extra_headers": []}, "extra_headers must be an object of strings"),
         ({"fault": "hang"}, "the fault document must be a JSON object"),
         ({"fault": {}}, "fault.kind is missing"),
-        ({"fault": {"kind": "rain"}}, "kind must be one of status, hang, reset, truncate, garbage"),
+        (
+            {"fault": {"kind": "rain"}},
+            "kind must be one of status, hang, reset, truncate, garbage, stall, drip, cut, "
+            "truncate_gzip, wrong_length, maintenance, frequency",
+        ),
         ({"fault": {"kind": "status", "status": 99}}, "status must be between 200 and 599"),
-        ({"fault": {"kind": "hang", "share": 1}}, "unknown fault: share; known: body, headers, kind, status"),
+        (
+            {"fault": {"kind": "hang", "share": 1}},
+            "unknown fault: share; known: body, for_s, headers, kind, next, seconds, status",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(document: object, message: str) -> None:
@@ -47,7 +54,10 @@ def test_what_is_wrong_is_named(document: object, message: str) -> None:
 
 
 def test_an_unknown_setting_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"^unknown setting: speed; known: cache_control, etag, .*quota, rate$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^unknown setting: speed; known: bytes_per_s, .*quota, rate, .*spurious_share$",
+    ):
         changed(Settings(), {"speed": 1})
 
 

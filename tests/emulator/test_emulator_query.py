@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.emulator.query import Endpoint, Query, RefusedError, endpoint, parse, target
+from scripts.emulator.errors import RefusedError
+from scripts.emulator.query import Endpoint, Query, endpoint, parse, target
 
 ODDS = "/v4/sports/soccer_epl/odds"
 
@@ -38,7 +39,7 @@ def test_endpoints(path: str, expected: Endpoint | None) -> None:
         f"{ODDS}?regions=us,uk&markets=h2h,totals",
         f"{ODDS}/?markets=totals%2Ch2h&regions=uk%2Cus",
         f"{ODDS}?markets=h2h,totals,h2h&regions=us,uk&oddsFormat=decimal&dateFormat=iso",
-        f"{ODDS}?regions=us,uk&markets=h2h,totals&includeLinks=True&includeSids=true&_=17&eventIds=",
+        f"{ODDS}?regions=us,uk&markets=h2h,totals&includeLinks=False&includeSids=&_=17&eventIds=",
     ],
 )
 def test_spellings_of_one_question_are_equal(spelling: str) -> None:

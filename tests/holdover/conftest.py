@@ -10,19 +10,26 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from holdover.entry import Entry, revision_of
+from holdover.canonical import CanonicalRequest
+from holdover.content import revision_of
+from holdover.entry import Entry
 from holdover.exchange import Headers
-from holdover.key import CanonicalRequest
+from holdover.provider_settings import ProviderSettings, RouteSettings
 from holdover.rules import Provider, Secret, compile_provider
-from holdover.settings import ProviderSettings, RouteSettings
 from holdover.store.disk import DiskStore
+from holdover.store.ledger import Ledger
 
 # A busy machine may take any time for one example.
 settings.register_profile("unit", max_examples=50, deadline=None)
 settings.load_profile("unit")
 
 ROUTE = {"name": "odds", "path": "/v4/sports/{sport}/odds", "window_s": 10, "max_stale_s": 60}
-PROVIDER = {"name": "vendor", "hosts": ["api.vendor.test"], "origin": "https://api.vendor.test"}
+PROVIDER = {
+    "name": "vendor",
+    "hosts": ["api.vendor.test"],
+    "origin": "https://api.vendor.test",
+    "clients": "open",
+}
 HEADERS = (("Content-Type", "application/json"), ("x-requests-last", "6"), ("x-requests-remaining", "94"))
 
 
@@ -38,11 +45,14 @@ def route_of() -> Callable[..., RouteSettings]:
 
 @pytest.fixture(scope="session")
 def provider_of(route_of: Callable[..., RouteSettings]) -> Callable[..., Provider]:
-    """A provider with the routes given; keywords change its settings."""
+    """A provider with the routes given and the secrets that its settings ask for; keywords change its settings."""
 
     def build(*routes: RouteSettings, **changes: Any) -> Provider:
         settings = ProviderSettings.model_validate({**PROVIDER, "routes": list(routes or (route_of(),)), **changes})
-        return compile_provider(settings, Secret("own-secret"))
+        named = settings.credential
+        own = named is not None and not named.borrow and settings.clients != "own"
+        plans = {name: Secret(f"{name}-secret") for name in settings.classes}
+        return compile_provider(settings, plans | ({"": Secret("own-secret")} if own else {}))
 
     return build
 
@@ -109,3 +119,22 @@ def open_store(folder: Path) -> Iterator[Callable[..., DiskStore]]:
 @pytest.fixture
 def store(open_store: Callable[..., DiskStore]) -> DiskStore:
     return open_store()
+
+
+@pytest.fixture
+def open_ledger(folder: Path) -> Iterator[Callable[..., Ledger]]:
+    """Opens the ledger once more, as another process would; all are closed at the end."""
+    opened: list[Ledger] = []
+
+    def build(**options: Any) -> Ledger:
+        opened.append(Ledger(folder, **options))
+        return opened[-1]
+
+    yield build
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(open_ledger: Callable[..., Ledger]) -> Ledger:
+    return open_ledger()

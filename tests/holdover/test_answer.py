@@ -6,7 +6,7 @@ import pytest
 
 from holdover.answer import Answer, Ready, Wants, etag_matches, local, paid_answer, verbatim
 from holdover.exchange import Response
-from holdover.settings import QuotaSettings
+from holdover.provider_settings import QuotaSettings
 
 QUOTA = QuotaSettings(last="X-Requests-Last")
 HEADERS = (

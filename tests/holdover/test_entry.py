@@ -6,16 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.entry import FORMAT, Entry, decode, encode, revision_of
-from holdover.key import CanonicalRequest
+from holdover.canonical import CanonicalRequest
+from holdover.content import Board, revision_of
+from holdover.entry import FORMAT, Entry, decode, encode, request_facts, request_from
 
 # Lone surrogates included: the fetcher keeps bytes that are no UTF-8 in this form.
 TEXT = st.text(st.characters(exclude_categories=[]), max_size=8)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple)
-REQUESTS = st.builds(CanonicalRequest, TEXT, TEXT, TEXT, PAIRS, PAIRS)
+REQUESTS = st.builds(CanonicalRequest, TEXT, TEXT, TEXT, PAIRS, PAIRS, TEXT, TEXT)
 TIMES = st.floats(allow_nan=False)
 BODIES = st.binary(max_size=40)
-ENTRIES = st.builds(Entry, REQUESTS, st.integers(100, 999), PAIRS, BODIES, BODIES, TEXT, TIMES, TIMES, TIMES, TIMES)
+STARTS = st.lists(TIMES, max_size=3).map(tuple)
+BOARDS = st.builds(Board, st.none() | st.integers(0), STARTS, st.none() | TIMES, st.none() | TIMES)
+FACTS = (REQUESTS, st.integers(100, 999), PAIRS, BODIES, BODIES, TEXT, TIMES, TIMES, TIMES, TIMES)
+ENTRIES = st.builds(Entry, *FACTS, BOARDS, TIMES, TIMES, TEXT)
 
 
 @given(ENTRIES)
@@ -69,9 +73,10 @@ def decode_or_error(data: bytes) -> object:
         return error
 
 
-REQUEST = ["p", "r", "/", [["x", "1"]], []]
-RESPONSE = [200, [["a", "b"]], "0" * 16]
-TIMES_WRITTEN = [1.0, 2.0, 0.0, 0.5]
+REQUEST = ["p", "r", "/", "body", "tenant", [["x", "1"]], []]
+RESPONSE = [200, [["a", "b"]], "0" * 16, "markets"]
+TIMES_WRITTEN = [1.0, 2.0, 0.0, 0.5, 6.0, 0.0]
+BOARD = [2, [1.0, 2.0], 3.0, 2.5]
 
 
 @pytest.mark.parametrize(
@@ -81,20 +86,31 @@ TIMES_WRITTEN = [1.0, 2.0, 0.0, 0.5]
         {},
         [],
         "text",
-        [REQUEST, RESPONSE],
-        [REQUEST, RESPONSE, TIMES_WRITTEN, 1],
-        [REQUEST[:4], RESPONSE, TIMES_WRITTEN],
-        [["p", "r", "/", [["x"]], []], RESPONSE, TIMES_WRITTEN],
-        [["p", "r", "/", [["x", 1]], []], RESPONSE, TIMES_WRITTEN],
-        [["p", "r", "/", 7, []], RESPONSE, TIMES_WRITTEN],
-        [["p", 5, "/", [], []], RESPONSE, TIMES_WRITTEN],
-        [REQUEST, ["200", [], "0"], TIMES_WRITTEN],
-        [REQUEST, [200, {"a": "b"}, "0"], TIMES_WRITTEN],
-        [REQUEST, [200, [], None], TIMES_WRITTEN],
-        [REQUEST, RESPONSE, ["1", 2.0, 0.0, 0.5]],
-        [REQUEST, RESPONSE, [1.0]],
-        [REQUEST, RESPONSE, [*TIMES_WRITTEN, 9.0]],
-        [REQUEST, RESPONSE, None],
+        [REQUEST, RESPONSE, TIMES_WRITTEN],
+        [REQUEST, RESPONSE, TIMES_WRITTEN, BOARD, 1],
+        [REQUEST[:6], RESPONSE, TIMES_WRITTEN, BOARD],
+        [[*REQUEST, []], RESPONSE, TIMES_WRITTEN, BOARD],
+        [[*REQUEST[:5], [["x"]], []], RESPONSE, TIMES_WRITTEN, BOARD],
+        [[*REQUEST[:5], [["x", 1]], []], RESPONSE, TIMES_WRITTEN, BOARD],
+        [[*REQUEST[:5], 7, []], RESPONSE, TIMES_WRITTEN, BOARD],
+        [["p", 5, *REQUEST[2:]], RESPONSE, TIMES_WRITTEN, BOARD],
+        [[*REQUEST[:3], None, *REQUEST[4:]], RESPONSE, TIMES_WRITTEN, BOARD],
+        [[*REQUEST[:4], 7, *REQUEST[5:]], RESPONSE, TIMES_WRITTEN, BOARD],
+        [REQUEST, ["200", [], "0", ""], TIMES_WRITTEN, BOARD],
+        [REQUEST, [200, {"a": "b"}, "0", ""], TIMES_WRITTEN, BOARD],
+        [REQUEST, [200, [], None, ""], TIMES_WRITTEN, BOARD],
+        [REQUEST, [200, [], "0", None], TIMES_WRITTEN, BOARD],
+        [REQUEST, [200, [], "0"], TIMES_WRITTEN, BOARD],
+        [REQUEST, RESPONSE, ["1", *TIMES_WRITTEN[1:]], BOARD],
+        [REQUEST, RESPONSE, [1.0], BOARD],
+        [REQUEST, RESPONSE, [*TIMES_WRITTEN, 9.0], BOARD],
+        [REQUEST, RESPONSE, None, BOARD],
+        [REQUEST, RESPONSE, TIMES_WRITTEN, None],
+        [REQUEST, RESPONSE, TIMES_WRITTEN, BOARD[:3]],
+        [REQUEST, RESPONSE, TIMES_WRITTEN, ["2", *BOARD[1:]]],
+        [REQUEST, RESPONSE, TIMES_WRITTEN, [2, ["1.0"], 3.0, 2.5]],
+        [REQUEST, RESPONSE, TIMES_WRITTEN, [2, 1.0, 3.0, 2.5]],
+        [REQUEST, RESPONSE, TIMES_WRITTEN, [2, [], "3.0", 2.5]],
     ],
 )
 def test_a_well_made_frame_around_other_facts_reads_as_absent(facts):
@@ -107,7 +123,12 @@ def test_a_well_made_frame_around_no_json_reads_as_absent(raw):
 
 
 def test_the_frame_of_these_tests_is_the_frame_of_the_code():
-    assert decode(planted([REQUEST, RESPONSE, TIMES_WRITTEN])) is not None
+    assert decode(planted([REQUEST, RESPONSE, TIMES_WRITTEN, BOARD])) is not None
+
+
+@given(REQUESTS)
+def test_a_request_comes_back_from_its_facts(request):
+    assert request_from(json.loads(json.dumps(request_facts(request)))) == request
 
 
 def test_facts_of_an_entry(entry_of):
@@ -121,3 +142,10 @@ def test_a_revision_names_status_and_content():
     revisions = {revision_of(status, body) for status in (200, 201) for body in (b"", b"a", b"b")}
     assert len(revisions) == 6
     assert all(len(revision) == 16 and int(revision, 16) >= 0 for revision in revisions)
+
+
+def test_a_revision_passes_over_what_volatile_members_hold():
+    bodies = [b'{"at": "%s", "price": %s}' % pair for pair in [(b"1", b"2.5"), (b"2", b"2.5"), (b"1", b"2.6")]]
+    one, later, moved = (revision_of(200, body, ("at",)) for body in bodies)
+    assert one == later != moved
+    assert len({revision_of(200, body) for body in bodies}) == 3

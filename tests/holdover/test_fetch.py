@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from holdover.canonical import CanonicalRequest
 from holdover.fetch import Fetcher
 from holdover.intake import Failed, Fetched, Refused
-from holdover.key import CanonicalRequest
 from holdover.metrics import Metrics
 from holdover.rules import Secret
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from holdover.canonical import CanonicalRequest
 from holdover.fill import Filler
 from holdover.intake import Failed, Fetched, Refused
-from holdover.key import CanonicalRequest
 from holdover.metrics import Metrics
 from holdover.rules import Rules
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError
-from holdover.entry import Entry, revision_of
+from holdover.content import revision_of
+from holdover.entry import Entry
 from holdover.exchange import Headers, Response
 from holdover.intake import Fetched, Question, Refused, judge, told_age, told_date
-from holdover.key import CanonicalRequest
 
 ODDS = CanonicalRequest("vendor", "odds", "/v4/sports/epl/odds")
 LIMIT = 1 << 20

@@ -3,12 +3,14 @@ import asyncio
 import pytest
 from aiohttp import web
 
+from holdover.canonical import CanonicalRequest
+from holdover.credential import NOBODY, Credential
+from holdover.entry import request_facts
 from holdover.exchange import Response
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
-from holdover.key import CanonicalRequest
 from holdover.link import Link, LinkDown
-from holdover.wire import decode_request, encode_filled, encode_request
+from holdover.wire import decode_credential, decode_request, encode_filled
 
 ODDS = CanonicalRequest("vendor", "odds", "/v4/sports/epl/odds", (("regions", "us"),), (("x-lang", "de"),))
 FAILED = Filled(Failed("no luck", timed_out=True, retry_after=2.5), led=False)
@@ -69,7 +71,7 @@ async def test_without_a_socket_it_is_down(link):
     with pytest.raises(LinkDown):
         await link.demand([])
     with pytest.raises(LinkDown):
-        await link.fill(ODDS, 0.0)
+        await link.fill(ODDS, 0.0, NOBODY, "")
     assert (link.up, link.generation) == (False, 0)
 
 
@@ -78,7 +80,7 @@ async def test_a_socket_that_nobody_listens_at(link, sidecar):
     await sidecar.stop()
     sidecar.path.write_bytes(b"")
     with pytest.raises(LinkDown):
-        await link.fill(ODDS, 0.0)
+        await link.fill(ODDS, 0.0, NOBODY, "")
     assert not link.up
     with pytest.raises(LinkDown):
         await link.demand([])
@@ -86,22 +88,26 @@ async def test_a_socket_that_nobody_listens_at(link, sidecar):
 
 async def test_nothing_is_asked_before_a_report_worked(link, sidecar):
     with pytest.raises(LinkDown):
-        await link.fill(ODDS, 0.0)
+        await link.fill(ODDS, 0.0, NOBODY, "")
     assert not sidecar.asked
     assert await link.demand([]) == set()
     assert link.up
-    assert await link.fill(ODDS, 12.5) == FAILED
+    lent = Credential((("apiKey", "k"),), (("X-Key", "h"),))
+    assert await link.fill(ODDS, 12.5, lent, "desk") == FAILED
     path, question = sidecar.asked[-1]
     assert path == "/fetch"
     assert (decode_request(question["request"]), question["newer_than"]) == (ODDS, 12.5)
+    assert (decode_credential(question["credential"]), question["client"]) == (lent, "desk")
 
 
 async def test_what_clients_asked_for_and_what_is_declined(link, sidecar):
     sidecar.demand = lambda: web.json_response([ODDS.key])
-    assert await link.demand([ODDS, ODDS]) == {ODDS.key}
+    scores = CanonicalRequest("vendor", "scores", "/")
+    assert await link.demand([ODDS, ODDS], [scores]) == {ODDS.key}
     [(path, told)] = sidecar.asked
     assert path == "/demand"
-    assert [decode_request(item) for item in told] == [ODDS, ODDS]
+    assert [decode_request(item) for item in told["asked"]] == [ODDS, ODDS]
+    assert [decode_request(item) for item in told["compare"]] == [scores]
 
 
 @pytest.mark.parametrize("kind", ["fetched", "refused", "failed"])
@@ -115,7 +121,7 @@ async def test_every_outcome_comes_through_as_it_is(link, sidecar, entry_of, kin
     result = results[kind]
     sidecar.fetch = lambda: web.Response(body=encode_filled(Filled(result, led=True)))
     await link.demand([])
-    assert await link.fill(ODDS, 0.0) == Filled(result, led=True)
+    assert await link.fill(ODDS, 0.0, NOBODY, "") == Filled(result, led=True)
 
 
 GARBAGE = {
@@ -135,7 +141,7 @@ async def test_an_answer_that_is_none_takes_the_link_down(link, sidecar, answer)
     await link.demand([])
     sidecar.fetch = GARBAGE[answer]
     with pytest.raises(LinkDown):
-        await link.fill(ODDS, 0.0)
+        await link.fill(ODDS, 0.0, NOBODY, "")
     assert not link.up
     await link.demand([])
     assert (link.up, link.generation) == (True, 2)
@@ -177,7 +183,7 @@ async def test_generations_count_how_often_it_came_up(link, sidecar):
 async def test_a_sidecar_that_never_answers_releases_everybody_when_the_report_fails(link, sidecar):
     await link.demand([])
     sidecar.answering.clear()
-    waiting = [asyncio.create_task(link.fill(ODDS, 0.0)) for _ in range(5)]
+    waiting = [asyncio.create_task(link.fill(ODDS, 0.0, NOBODY, "")) for _ in range(5)]
     async with asyncio.timeout(20):
         while len(sidecar.asked) < 6:
             await asyncio.sleep(0.005)
@@ -191,7 +197,7 @@ async def test_a_sidecar_that_never_answers_releases_everybody_when_the_report_f
 async def test_a_client_that_goes_away_leaves_the_link_up(link, sidecar):
     await link.demand([])
     sidecar.answering.clear()
-    waiting = asyncio.create_task(link.fill(ODDS, 0.0))
+    waiting = asyncio.create_task(link.fill(ODDS, 0.0, NOBODY, ""))
     async with asyncio.timeout(20):
         while len(sidecar.asked) < 2:
             await asyncio.sleep(0.005)
@@ -199,18 +205,19 @@ async def test_a_client_that_goes_away_leaves_the_link_up(link, sidecar):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     sidecar.answering.set()
-    assert await link.fill(ODDS, 0.0) == FAILED
+    assert await link.fill(ODDS, 0.0, NOBODY, "") == FAILED
     assert link.up
 
 
 async def test_questions_leave_no_tasks_behind(link, sidecar):
     await link.demand([])
-    await link.fill(ODDS, 0.0)
+    await link.fill(ODDS, 0.0, NOBODY, "")
     before = len(asyncio.all_tasks())
     for _ in range(20):
-        await link.fill(ODDS, 0.0)
+        await link.fill(ODDS, 0.0, NOBODY, "")
     assert len(asyncio.all_tasks()) < before + 10
 
 
 def test_a_question_names_nothing_of_the_client():
-    assert encode_request(ODDS) == ["vendor", "odds", "/v4/sports/epl/odds", ODDS.query, ODDS.headers]
+    own = ["vendor", "odds", "/v4/sports/epl/odds", "", ""]
+    assert request_facts(ODDS) == [*own, ODDS.query, ODDS.headers]

@@ -5,16 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.entry import Entry, encode
+from holdover.canonical import CanonicalRequest
+from holdover.credential import Credential
+from holdover.entry import Entry, encode, request_facts
 from holdover.exchange import Response
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, Refused
-from holdover.key import CanonicalRequest
-from holdover.wire import WireError, decode_filled, decode_request, encode_filled, encode_request
+from holdover.wire import WireError, decode_credential, decode_filled, decode_request, encode_filled
 
 TEXT = st.text(st.characters(exclude_categories=[]), max_size=8)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple)
-REQUESTS = st.builds(CanonicalRequest, TEXT, TEXT, TEXT, PAIRS, PAIRS)
+REQUESTS = st.builds(CanonicalRequest, TEXT, TEXT, TEXT, PAIRS, PAIRS, TEXT, TEXT)
 TIMES = st.floats(0, 1e10)
 BODIES = st.binary(max_size=40)
 ENTRIES = st.builds(Entry, REQUESTS, st.integers(100, 999), PAIRS, BODIES, BODIES, TEXT, TIMES, TIMES, TIMES, TIMES)
@@ -36,7 +37,7 @@ def through_json(value: Any) -> Any:
 
 @given(REQUESTS)
 def test_a_request_comes_through(request):
-    assert decode_request(through_json(encode_request(request))) == request
+    assert decode_request(through_json(request_facts(request))) == request
 
 
 @given(RESULTS, st.booleans())
@@ -44,13 +45,13 @@ def test_an_answer_comes_through(result, led):
     assert decode_filled(encode_filled(Filled(result, led))) == Filled(result, led)
 
 
-@given(JSON | st.lists(JSON, min_size=5, max_size=5))
+@given(JSON | st.lists(JSON, min_size=7, max_size=7))
 def test_no_other_value_is_a_request(value):
     try:
         request = decode_request(value)
     except WireError:
         return
-    assert through_json(encode_request(request)) == value
+    assert through_json(request_facts(request)) == value
 
 
 @pytest.mark.parametrize(
@@ -60,19 +61,36 @@ def test_no_other_value_is_a_request(value):
         "text",
         {},
         [],
-        ["p", "r", "/", []],
-        ["p", "r", "/", [], [], []],
-        ["p", "r", None, [], []],
-        ["p", "r", "/", [["x"]], []],
-        ["p", "r", "/", [["x", 1]], []],
-        ["p", "r", "/", ["xy"], []],
-        ["p", "r", "/", {"x": "y"}, []],
-        [1, "r", "/", [], []],
+        ["p", "r", "/", "", "", []],
+        ["p", "r", "/", [], []],
+        ["p", "r", "/", "", "", [], [], []],
+        ["p", "r", None, "", "", [], []],
+        ["p", "r", "/", None, "", [], []],
+        ["p", "r", "/", "", 1, [], []],
+        ["p", "r", "/", "", "", [["x"]], []],
+        ["p", "r", "/", "", "", [["x", 1]], []],
+        ["p", "r", "/", "", "", ["xy"], []],
+        ["p", "r", "/", "", "", {"x": "y"}, []],
+        [1, "r", "/", "", "", [], []],
     ],
 )
 def test_requests_of_another_form(value):
     with pytest.raises(WireError):
         decode_request(value)
+
+
+@given(PAIRS, PAIRS)
+def test_a_credential_comes_through(query, headers):
+    credential = Credential(query, headers)
+    assert decode_credential(through_json([credential.query, credential.headers])) == credential
+
+
+@pytest.mark.parametrize(
+    "value", [None, "text", {}, [], [[]], [[], [], []], [[["x"]], []], [[], [["x", 1]]], [{"x": "y"}, []], ["xy", []]]
+)
+def test_credentials_of_another_form(value):
+    with pytest.raises(WireError):
+        decode_credential(value)
 
 
 def refused(data: bytes) -> None:

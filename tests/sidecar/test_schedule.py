@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdover.key import CanonicalRequest
-from holdover.settings import RouteSettings
+from holdover.canonical import CanonicalRequest
+from holdover.provider_settings import RouteSettings
 from sidecar.refresh.schedule import LAST_RETRY_S, Schedule, boundary_after
 
 

@@ -1,0 +1,127 @@
+"""What a provider last told about one credential: its quota, whether it is still good, and how long to wait.
+
+Times are Unix seconds: they outlive the process. Pure but for the state it holds."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from holdover.exchange import Headers, Response, header
+from holdover.gate import Rate
+from holdover.provider_settings import LimitSettings, QuotaSettings
+from holdover.store.ledger import Balance
+from holdover.verdict import Meaning
+
+MAX_FREEZE_S = 31 * 86_400.0
+DEAD_CHECK_S = 60.0
+_UNKNOWN = Balance(None, None, 0.0)
+
+
+@dataclass(slots=True)
+class Account:
+    """One credential at one provider. `balance` is what is remembered over restarts; `pause_until` is the provider's
+    Retry-After; `last_refusal` is its own answer to the call after which no more were made."""
+
+    quota: QuotaSettings
+    limits: LimitSettings
+    balance: Balance = _UNKNOWN
+    pause_until: float = 0.0
+    paused_with: Response | None = None
+    last_refusal: Response | None = None
+    check_at: float = 0.0
+    changed: bool = False
+    rate: Rate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rate = Rate(self.limits.rate_per_s, self.limits.burst)
+
+    @property
+    def remaining(self) -> float | None:
+        """Credits left: as told, or by own count where a limit is configured; None when nobody knows."""
+        if self.balance.remaining is not None or self.quota.limit is None:
+            return self.balance.remaining
+        return self.quota.limit - self.balance.period_spent
+
+    def suspended(self, now: float, cost: float) -> str | None:
+        """Why a call of this cost is not made now; None when it may be."""
+        # A dead credential is tried once a minute: being refused costs nothing, and somebody may have renewed it.
+        if self.balance.dead and now < self.check_at:
+            return "the credential is not accepted"
+        if self.frozen(now) and cost > 0:
+            return "the quota is used up"
+        return None
+
+    def frozen(self, now: float) -> bool:
+        return self.balance.frozen_until is not None and now < self.balance.frozen_until
+
+    def told(self, headers: Headers, now: float) -> None:
+        """Takes the quota from the header of an answer. A missing or malformed field tells nothing."""
+        remaining = _number(header(headers, self.quota.remaining)) if self.quota.remaining else None
+        used = _number(header(headers, self.quota.used)) if self.quota.used else None
+        if remaining is None and used is None:
+            return
+        balance = self.balance
+        # No field tells of a reset: what is used falls, or there is more left than when calls were suspended.
+        fell = used is not None and balance.used is not None and used < balance.used
+        more = remaining is not None and remaining > max(0.0, balance.remaining or 0.0)
+        if balance.frozen_until is not None and (fell or more):
+            balance = replace(balance, frozen_until=None)
+        self._now_is(replace(balance, remaining=remaining, used=used, told_at=now))
+        if remaining is not None and remaining <= 0:
+            self.freeze(now)
+
+    def spent(self, cost: float, now: float) -> None:
+        """Counts what a call took."""
+        period = _period(self.quota.resets, now)
+        before = self.balance.period_spent if self.balance.period == period else 0.0
+        self._now_is(replace(self.balance, period_spent=before + cost, period=period))
+        if self.quota.limit is not None and self.quota.remaining is None and before + cost >= self.quota.limit:
+            self.freeze(now)
+
+    def refused(self, means: Meaning | None, response: Response, now: float) -> None:
+        """Takes notice of what an error means for further calls."""
+        if means == "quota":
+            self.last_refusal = response
+            self.freeze(now)
+        elif means == "credential":
+            self.last_refusal = response
+            self.check_at = now + DEAD_CHECK_S
+            self._now_is(replace(self.balance, dead=True))
+
+    def accepted(self) -> None:
+        """The provider gave an answer: whatever was wrong with the credential is over."""
+        if self.balance.dead:
+            self._now_is(replace(self.balance, dead=False))
+
+    def freeze(self, now: float) -> None:
+        """No more calls that cost until the quota is filled again."""
+        if self.balance.frozen_until is None or self.balance.frozen_until <= now:
+            left = seconds_to_reset(self.quota.resets, now)
+            self._now_is(replace(self.balance, frozen_until=now + (MAX_FREEZE_S if left is None else left)))
+
+    def _now_is(self, balance: Balance) -> None:
+        self.changed = self.changed or balance != self.balance
+        self.balance = balance
+
+
+def seconds_to_reset(resets: str, now: float) -> float | None:
+    """Until the quota is filled again: midnight UTC, or the first of the month; None when it never is."""
+    today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    match resets:
+        case "daily":
+            return today.timestamp() + 86_400 - now
+        case "monthly":
+            year, month = (today.year + 1, 1) if today.month == 12 else (today.year, today.month + 1)
+            return today.replace(year=year, month=month, day=1).timestamp() - now
+    return None
+
+
+def _period(resets: str, now: float) -> str:
+    form = {"daily": "%Y-%m-%d", "monthly": "%Y-%m"}.get(resets, "")
+    return datetime.fromtimestamp(now, UTC).strftime(form) if form else "ever"
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,77 @@
+"""Who may have a stored answer: clients whose credential the provider is known to accept.
+
+A proxy that answers anybody would turn one leaked address into free odds, and would hide from a client that its own
+key is dead. Nothing here keeps a credential: only keyed hashes, and those not on disk of anybody else's."""
+
+import logging
+from dataclasses import dataclass, field
+
+from holdover.credential import Credential
+from holdover.rules import Provider
+from holdover.store.base import StoreError
+from holdover.store.ledger import Ledger
+
+MAX_REMEMBERED = 10_000
+
+logger = logging.getLogger("holdover.admission")
+
+
+@dataclass(slots=True)
+class Admission:
+    """Remembers for how long each credential counts as good (Unix seconds). For one thread."""
+
+    ledger: Ledger
+    salt: bytes = field(repr=False)
+    _good_until: dict[tuple[str, Credential], float] = field(default_factory=dict, repr=False)
+
+    def forget(self) -> None:
+        """After a change of the configuration: what it lists may have changed."""
+        self._good_until.clear()
+
+    def admits(self, provider: Provider, credential: Credential, now: float) -> bool:
+        """Whether this client gets stored answers."""
+        if provider.settings.clients != "known" or not provider.asks_for_credentials:
+            return True
+        until = self._good_until.get((provider.name, credential))
+        if until is not None and now < until:
+            return True
+        if not credential.values:
+            return False
+        if provider.recognises(credential):
+            self._remember(provider, credential, now)
+            return True
+        return self._seen_good(provider, credential, now)
+
+    def accepted(self, provider: Provider, credential: Credential, now: float) -> None:
+        """The provider gave this client an answer. Blocks for as long as a disk does."""
+        if not credential.values:
+            return
+        self._remember(provider, credential, now)
+        try:
+            self.ledger.good(provider.name, credential.fingerprint(self.salt), now)
+        except StoreError as error:
+            logger.warning("%s", error)
+
+    def refused(self, provider: Provider, credential: Credential) -> None:
+        """The provider does not accept it, or no longer."""
+        self._good_until.pop((provider.name, credential), None)
+        try:
+            self.ledger.forget(provider.name, credential.fingerprint(self.salt))
+        except StoreError as error:
+            logger.warning("%s", error)
+
+    def _seen_good(self, provider: Provider, credential: Credential, now: float) -> bool:
+        try:
+            seen = self.ledger.known_at(provider.name, credential.fingerprint(self.salt))
+        except StoreError as error:
+            logger.warning("%s", error)
+            return False
+        if seen is None or not seen <= now < seen + provider.settings.known_for_s:
+            return False
+        self._remember(provider, credential, seen)
+        return True
+
+    def _remember(self, provider: Provider, credential: Credential, seen: float) -> None:
+        if len(self._good_until) >= MAX_REMEMBERED:
+            self._good_until.clear()
+        self._good_until[provider.name, credential] = seen + provider.settings.known_for_s

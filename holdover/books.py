@@ -1,0 +1,106 @@
+"""The accounts of one process at all providers, and the ledger that outlives it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+from holdover.account import Account
+from holdover.credential import NOBODY, Credential
+from holdover.metrics import RuntimeMetrics
+from holdover.rules import Provider
+from holdover.store.base import StoreError
+from holdover.store.ledger import Balance, Ledger, Usage
+from holdover.tally import Tally
+
+MAX_ACCOUNTS = 10_000
+
+logger = logging.getLogger("holdover.books")
+
+
+@dataclass(slots=True)
+class Books:
+    """Accounts by provider and partition, what is to be written of them, and the clients' credentials that refreshes
+    may use. Make and use it inside one event loop; the ledger is touched on `disk` alone."""
+
+    ledger: Ledger
+    disk: ThreadPoolExecutor
+    metrics: RuntimeMetrics
+    tally: Tally = field(default_factory=Tally)
+    _accounts: dict[tuple[str, str], Account] = field(default_factory=dict)
+    _borrowed: dict[tuple[str, str], Credential] = field(default_factory=dict, repr=False)
+
+    def forget(self, provider: str) -> None:
+        """After a change of its configuration."""
+        for kept in (self._accounts, self._borrowed):
+            for name in [name for name in kept if name[0] == provider]:
+                kept.pop(name, None)
+
+    async def account(self, provider: Provider, partition: str = "") -> Account:
+        """What is known of the credential of a partition."""
+        name = provider.name, partition
+        if name not in self._accounts:
+            balance = await self._remembered(name)
+            # Somebody else may have made it while the ledger was read.
+            if name not in self._accounts:
+                self._make_room()
+                account = Account(provider.settings.quota, provider.settings.limits)
+                account.balance = balance or account.balance
+                self._accounts[name] = account
+        return self._accounts[name]
+
+    def credential(self, provider: Provider, partition: str, asked_with: Credential) -> Credential | None:
+        """What to call the provider with: holdover's own, the asking client's, or the last one that was accepted."""
+        if (own := provider.own(partition)) is not None:
+            return own
+        return asked_with if asked_with != NOBODY else self._borrowed.get((provider.name, partition))
+
+    def accepted(self, provider: Provider, partition: str, credential: Credential) -> None:
+        """The provider gave an answer; refreshes may use a client's credential from now on."""
+        if provider.own(partition) is None:
+            self._borrowed[provider.name, partition] = credential
+
+    async def keep(self, now: float) -> None:
+        """Writes what changed into the ledger. Nothing is lost while that fails: sums go on."""
+        rows = self.tally.take()
+        changed = [(name, account) for name, account in self._accounts.items() if account.changed]
+        balances = [(name, account.balance) for name, account in changed]
+        if not rows and not balances:
+            return
+        for _, account in changed:
+            account.changed = False
+        try:
+            await self._on_disk(partial(self._write, rows, balances, now))
+        except StoreError as error:
+            self.tally.put_back(rows)
+            for _, account in changed:
+                account.changed = True
+            self.metrics.degraded.labels("ledger").set(1)
+            logger.warning("%s", error)
+            return
+        self.metrics.degraded.labels("ledger").set(0)
+
+    def _write(self, rows: list[Usage], balances: list[tuple[tuple[str, str], Balance]], now: float) -> None:
+        if rows:
+            self.ledger.record(rows, now)
+        for (provider, partition), balance in balances:
+            self.ledger.tell(provider, partition, balance)
+
+    async def _remembered(self, name: tuple[str, str]) -> Balance | None:
+        try:
+            return await self._on_disk(partial(self.ledger.balance, *name))
+        except StoreError as error:
+            logger.warning("%s", error)
+            return None
+
+    async def _on_disk[T](self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.disk, call)
+
+    def _make_room(self) -> None:
+        """The oldest tenant goes; what is written of it stays in the ledger."""
+        if len(self._accounts) >= MAX_ACCOUNTS:
+            oldest = next(iter(self._accounts))
+            del self._accounts[oldest]
+            self._borrowed.pop(oldest, None)

@@ -1,0 +1,172 @@
+"""Narrower answers from wider ones: which wide request a request is answered from, and the entry made of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from holdover.canonical import CanonicalRequest
+from holdover.coding import compressed
+from holdover.content import revision_of
+from holdover.entry import Entry
+from holdover.intake import board_of_route, volatile
+from holdover.providers.profile import Knowledge
+from holdover.rules import Provider, Route, Rules
+
+REFUSED_FOR_S = 600.0
+TO_BE_VERIFIED = frozenset({"odds"})
+"""Kinds that are used only after comparisons found them right often enough."""
+_PARSED = 8
+_MOST_PATHS = 10_000
+_MOST_THERE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """A wide answer taken apart."""
+
+    entry: Entry
+    document: object
+
+
+@dataclass(slots=True)
+class Projections:
+    """What is known of every provider, and which wider request stands for which. For one thread.
+
+    Without a planner (`carriers`), a request is answered from what the profile says costs no more and holds it."""
+
+    rules: Rules
+    learnt: dict[str, Knowledge] = field(default_factory=dict)
+    _carriers: dict[str, Mapping[str, CanonicalRequest]] = field(default_factory=dict)
+    _stored: dict[tuple[str, str, str, str], dict[str, CanonicalRequest]] = field(default_factory=dict)
+    _refused: dict[tuple[str, str], float] = field(default_factory=dict)
+    _parsed: dict[str, Wide] = field(default_factory=dict)
+
+    def use(self, rules: Rules) -> None:
+        """Takes over a changed configuration."""
+        self.rules = rules
+        self._carriers.clear()
+        self._stored.clear()
+        self._refused.clear()
+        self._parsed.clear()
+
+    def plan(self, provider: str, carriers: Mapping[str, CanonicalRequest]) -> None:
+        """Takes over which request is fetched for which, by the latter's key."""
+        self._carriers[provider] = carriers
+
+    def learn(self, provider: Provider, entry: Entry) -> None:
+        """Takes from an answer of the provider's own what it tells about others."""
+        known = self.learnt.get(provider.name, Knowledge())
+        self.learnt[provider.name] = provider.profile.learnt(entry.request, entry.identity, known)
+
+    def knowledge(self, provider: Provider, *, on_trial: bool = False) -> Knowledge:
+        """What is configured, and what was learnt where that is allowed. `on_trial`: with the kinds that are still to
+        be verified."""
+        settings = provider.settings.projection
+        learnt = self.learnt.get(provider.name, Knowledge())
+        configured = {region: frozenset(books) for region, books in settings.regions.items()}
+        regions = {**learnt.regions, **configured} if settings.learn_regions else configured
+        kinds = frozenset[str](settings.kinds) - learnt.switched_off
+        if not on_trial:
+            kinds -= TO_BE_VERIFIED - learnt.verified
+        return replace(learnt, regions=regions, kinds=kinds, emptied=settings.emptied)
+
+    def carrier(self, canonical: CanonicalRequest, now: float) -> CanonicalRequest:
+        """The request whose answer this one is made from; itself when it is asked for directly."""
+        provider = self.rules.provider(canonical.provider)
+        if provider is None:
+            return canonical
+        knowledge = self.knowledge(provider)
+        planned = self._carriers.get(provider.name, {}).get(canonical.key)
+        for wide in (planned, provider.profile.widened(canonical, knowledge)):
+            if wide is not None and self.allowed(provider, wide, canonical, now):
+                return wide
+        return canonical
+
+    def note(self, entry: Entry) -> None:
+        """An answer of the provider's own was stored; narrower ones may be made from it."""
+        if entry.projected or entry.status != 200:
+            return
+        if len(self._stored) >= _MOST_PATHS:
+            self._stored.clear()
+        there = self._stored.setdefault(_place(entry.request), {})
+        if len(there) >= _MOST_THERE:
+            del there[next(iter(there))]
+        there[entry.key] = entry.request
+
+    def covering(self, canonical: CanonicalRequest, now: float) -> list[CanonicalRequest]:
+        """Stored wider requests from which this one may be made."""
+        provider = self.rules.provider(canonical.provider)
+        there = self._stored.get(_place(canonical), {})
+        return [wide for wide in there.values() if provider and self.allowed(provider, wide, canonical, now)]
+
+    def allowed(self, provider: Provider, wide: CanonicalRequest, narrow: CanonicalRequest, now: float) -> bool:
+        """Whether `narrow` may be made from `wide` by what is known now."""
+        if wide.key == narrow.key or self._refused.get((wide.key, narrow.key), 0.0) > now:
+            return False
+        knowledge = self.knowledge(provider)
+        kinds = provider.profile.kinds(wide, narrow, knowledge)
+        return kinds is not None and kinds <= knowledge.kinds
+
+    def refused(self, now: float) -> frozenset[tuple[str, str]]:
+        """Pairs of keys, wide and narrow, whose content did not allow what the requests did."""
+        self._refused = {pair: until for pair, until in self._refused.items() if until > now}
+        return frozenset(self._refused)
+
+    def derive(
+        self, wide: Entry, narrow: CanonicalRequest, previous: Entry | None, now: float, *, on_trial: bool = False
+    ) -> Entry | None:
+        """The entry for `narrow` from the wide one; None when this content does not allow it, which is remembered for
+        a while. Takes milliseconds of CPU."""
+        provider, route = self.rules.provider(narrow.provider), self.rules.route(narrow.provider, narrow.route)
+        if provider is None or route is None:
+            return None
+        knowledge = self.knowledge(provider, on_trial=on_trial)
+        kinds = provider.profile.kinds(wide.request, narrow, knowledge)
+        try:
+            body = (
+                provider.profile.project(self._document(provider, wide), wide.request, narrow, knowledge)
+                if kinds is not None
+                else None
+            )
+        except ValueError:
+            body = None
+        if body is None:
+            self._refused[wide.key, narrow.key] = now + REFUSED_FOR_S
+            return None
+        return _derived(provider, route, wide, narrow, previous, body, "+".join(sorted(kinds or ())))
+
+    def _document(self, provider: Provider, wide: Entry) -> object:
+        """One parse serves all projections of an answer."""
+        known = self._parsed.get(wide.key)
+        if known is None or known.entry.identity is not wide.identity:
+            known = Wide(wide, provider.profile.parse(wide.identity))
+            self._parsed.pop(wide.key, None)
+            if len(self._parsed) >= _PARSED:
+                del self._parsed[next(iter(self._parsed))]
+            self._parsed[wide.key] = known
+        return known.document
+
+
+def _place(request: CanonicalRequest) -> tuple[str, str, str, str]:
+    """Where requests stand that may hold one another."""
+    return request.provider, request.route, request.path, request.partition
+
+
+def _derived(
+    provider: Provider,
+    route: Route,
+    wide: Entry,
+    narrow: CanonicalRequest,
+    previous: Entry | None,
+    body: bytes,
+    kinds: str,
+) -> Entry:
+    """The times are those of the wide answer: it is as old as that."""
+    cost = provider.profile.cost(route.settings, narrow, body)
+    revision = revision_of(wide.status, body, volatile(route.settings))
+    if previous is not None and previous.identity == body:
+        zipped, board = previous.gzip, previous.board
+    else:
+        zipped, board = compressed(body), board_of_route(route.settings, body)
+    return replace(
+        wide, request=narrow, identity=body, gzip=zipped, revision=revision, board=board, cost=cost, projected=kinds
+    )

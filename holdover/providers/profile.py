@@ -1,0 +1,83 @@
+"""What a vendor profile answers. This class is the generic one: it knows what the route's settings say and no more.
+
+Everything is pure. Bodies are decoded content (identity coding)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdover.canonical import CanonicalRequest, Query
+from holdover.content import count
+from holdover.provider_settings import RouteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What was configured or learnt about a provider and decides which projections are sound.
+
+    `regions`: the bookmakers of a region, as far as known. `outrights`: by sport key, whether it has outrights.
+    `kinds`: the kinds of projection that are on. `switched_off` and `verified`: kinds that a comparison with the
+    provider's own answers found wrong, or found right often enough. `emptied`: what the provider does with an event
+    whose bookmakers are all filtered out: "keep", "omit", or "refuse" when that is not known."""
+
+    regions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    outrights: Mapping[str, bool] = field(default_factory=dict)
+    kinds: frozenset[str] = frozenset()
+    switched_off: frozenset[str] = frozenset()
+    verified: frozenset[str] = frozenset()
+    emptied: str = "refuse"
+
+
+class Profile:
+    """The generic profile, and what a vendor's own may override."""
+
+    def query(self, route: RouteSettings, path: str, query: Query) -> Query:  # noqa: ARG002
+        """The vendor's own further rules, applied to a query that is canonical otherwise."""
+        return query
+
+    def canonical_body(self, route: RouteSettings, body: bytes) -> tuple[str, str] | str:  # noqa: ARG002
+        """The canonical text of a POST body and what the client wants echoed; or, as one string, why it has none."""
+        return "the profile knows no bodies"
+
+    def echoed(self, body: bytes, echo: str) -> bytes:  # noqa: ARG002
+        """The stored body for a client that wants `echo` echoed."""
+        return body
+
+    def cost(self, route: RouteSettings, canonical: CanonicalRequest, body: bytes | None) -> float:  # noqa: ARG002
+        """Credits that one call takes; with the `body` of its answer what it did take, without it the most it is
+        expected to."""
+        if body is None or not route.cost_per_item:
+            return route.cost
+        return max(route.cost, route.cost_per_item * (count(body, route.items) or 0))
+
+    def widened(self, canonical: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest:  # noqa: ARG002
+        """A request that costs no more and whose answer holds this one's; itself when there is none."""
+        return canonical
+
+    def union(self, one: CanonicalRequest, other: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest | None:
+        """The cheapest request known whose answer holds both answers; None when there is none."""
+
+    def kinds(self, wide: CanonicalRequest, narrow: CanonicalRequest, knowledge: Knowledge) -> frozenset[str] | None:
+        """The kinds of projection that make the answer to `narrow` from the answer to `wide`; None when it cannot be
+        made. Whether the kinds are on was looked at."""
+
+    def parse(self, body: bytes) -> object:
+        """The answer to a wide request, taken apart once for many projections. Raises ValueError."""
+        return body
+
+    def project(
+        self, document: object, wide: CanonicalRequest, narrow: CanonicalRequest, knowledge: Knowledge
+    ) -> bytes | None:
+        """The answer to `narrow` from the parsed answer to `wide`, for which `kinds` found a way; None when this
+        content turns out not to allow it."""
+
+    def learnt(self, canonical: CanonicalRequest, body: bytes, known: Knowledge) -> Knowledge:  # noqa: ARG002
+        """What is known after the provider's own answer to this request."""
+        return known
+
+    def ask(self, canonical: CanonicalRequest, previous: bytes | None) -> CanonicalRequest:  # noqa: ARG002
+        """What is really sent, given the stored body: a delta request for a vendor that has them."""
+        return canonical
+
+    def absorb(self, canonical: CanonicalRequest, previous: bytes | None, body: bytes) -> bytes:  # noqa: ARG002
+        """The content to store, given the stored one and the answer to what `ask` said. Raises ValueError."""
+        return body

@@ -1,0 +1,135 @@
+"""The Odds API v4: which requests mean the same, what they cost, and which answers hold which others."""
+
+import re
+from dataclasses import replace
+
+from holdover.canonical import CanonicalRequest, Query
+from holdover.content import count
+from holdover.provider_settings import RouteSettings
+from holdover.providers.odds_document import OddsDocument, Unprojectable, returned_markets
+from holdover.providers.odds_selection import (
+    H2H,
+    LISTS,
+    RIDERS,
+    TIMES,
+    UPCOMING,
+    cut_of,
+    needed,
+    selection,
+    sport_of,
+    usable,
+)
+from holdover.providers.profile import Knowledge, Profile
+
+_BOOKMAKERS_PER_REGION = 10
+_EMPTY_LIST = re.compile(rb"\s*\[\s*\]\s*")
+
+
+class TheOddsApi(Profile):
+    """Only answers of the route `odds` are projected: those for one event have other markets and other members."""
+
+    def query(self, route: RouteSettings, path: str, query: Query) -> Query:
+        if len({name for name, _ in query}) != len(query):
+            return query
+        # Inferred: a list without anything in it, as clients send for what is not set, is an absent one.
+        kept = {name: value for name, value in query if value or name not in LISTS}
+        if "bookmakers" in kept:
+            kept.pop("regions", None)
+        if route.name == "odds" and sport_of(path) == UPCOMING:
+            for name in TIMES:
+                kept.pop(name, None)
+        return tuple(kept.items())
+
+    def cost(self, route: RouteSettings, canonical: CanonicalRequest, body: bytes | None) -> float:
+        """`route.cost` is that of one market and region."""
+        if body is not None and (_EMPTY_LIST.fullmatch(body) or (route.items and count(body, route.items) == 0)):
+            return 0.0
+        query = canonical.query
+        match route.name.removeprefix("historical-"):
+            case "odds":
+                return route.cost * len(_items(query, "markets") or H2H) * _regions(query)
+            case "event-odds":
+                return route.cost * _event_markets(route, query, body) * _regions(query)
+            case "scores":
+                return route.cost * (2 if _items(query, "daysFrom") else 1)
+        return route.cost
+
+    def widened(self, canonical: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest:
+        narrow = selection(canonical)
+        if narrow is None:
+            return canonical
+        sport = sport_of(canonical.path)
+        on, wide = usable(sport, knowledge), narrow
+        if "events" in on:
+            wide = replace(wide, events=None)
+        if "times" in on:
+            wide = replace(wide, after=None, before=None)
+        if "dates" in on:
+            wide = replace(wide, unix=False)
+        if "odds" in on:
+            wide = replace(wide, american=True)
+        if "outrights" in on and wide.markets is None and knowledge.outrights.get(sport) is False:
+            wide = replace(wide, markets=H2H)
+        return canonical if wide == narrow else replace(canonical, query=wide.query)
+
+    def union(self, one: CanonicalRequest, other: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest | None:
+        if one == other:
+            return one
+        first, second = selection(one), selection(other)
+        joined = first.joined(second) if first and second else None
+        if joined is None:
+            return None
+        wide = replace(one, query=joined.query)
+        held = (self.kinds(wide, narrow, knowledge) is not None for narrow in (one, other))
+        return wide if all(held) else None
+
+    def kinds(self, wide: CanonicalRequest, narrow: CanonicalRequest, knowledge: Knowledge) -> frozenset[str] | None:
+        """None also when a kind that is needed is off."""
+        if wide == narrow:
+            return frozenset()
+        whole, part = selection(wide), selection(narrow)
+        if whole is None or part is None or replace(wide, query=narrow.query) != narrow or whole.rest != part.rest:
+            return None
+        sport = sport_of(wide.path)
+        found: dict[str, bool] = dict(needed(whole, part, sport, knowledge))
+        return frozenset(found) if all(found.values()) and found.keys() <= usable(sport, knowledge) else None
+
+    def parse(self, body: bytes) -> OddsDocument:
+        try:
+            return OddsDocument(body)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+    def project(
+        self, document: object, wide: CanonicalRequest, narrow: CanonicalRequest, knowledge: Knowledge
+    ) -> bytes | None:
+        whole, part = selection(wide), selection(narrow)
+        if not isinstance(document, OddsDocument) or whole is None or part is None:
+            return None
+        try:
+            return document.cut(cut_of(document, whole, part, knowledge))
+        except (Unprojectable, ValueError, RecursionError):
+            return None
+
+
+def _event_markets(route: RouteSettings, query: Query, body: bytes | None) -> int:
+    """How many are billed: those asked for, and once the answer is there those of them that it holds."""
+    asked = _items(query, "markets") or H2H
+    if body is None:
+        return len(asked)
+    try:
+        found = returned_markets(body, "data" if route.name.startswith("historical-") else None)
+    except (ValueError, RecursionError):
+        return len(asked)
+    return len(found - (frozenset(RIDERS.values()) - asked))
+
+
+def _regions(query: Query) -> int:
+    """How many are billed: each ten bookmakers count as one."""
+    if bookmakers := _items(query, "bookmakers"):
+        return -(-len(bookmakers) // _BOOKMAKERS_PER_REGION)
+    return len(_items(query, "regions")) or 1
+
+
+def _items(query: Query, name: str) -> frozenset[str]:
+    return frozenset(item for key, value in query if key == name for item in value.split(",") if item)

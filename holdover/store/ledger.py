@@ -1,0 +1,289 @@
+"""The small memory that outlives restarts: credits, balances, credentials seen good, facts learnt.
+
+It stands beside the cache in a file of its own: odds may be lost at any time, a ledger should not be. The sidecar
+writes, proxies write little, the CLI reads; all of them at once. Credits are in the provider's unit, times are Unix
+seconds, days are those of UTC as "2026-11-23"."""
+
+import json
+import logging
+import math
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from holdover.store import counterexamples
+from holdover.store.database import Database
+
+FILE = "ledger.db"
+OTHER = "_other"
+DAYS_KEPT = 400
+MAX_CLIENTS = 1_000
+MAX_CREDENTIALS = 10_000
+MAX_PARTITIONS = 10_000
+_DAY_S = 86_400
+_VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE usage (day TEXT, provider TEXT, client TEXT, route TEXT, spent REAL NOT NULL, "
+    "calls INTEGER NOT NULL, saved REAL NOT NULL, requests INTEGER NOT NULL, "
+    "PRIMARY KEY (day, provider, client, route)) WITHOUT ROWID",
+    "CREATE TABLE balance (provider TEXT, partition TEXT, remaining REAL, used REAL, told_at REAL NOT NULL, "
+    "period_spent REAL NOT NULL, period TEXT NOT NULL, frozen_until REAL, dead INTEGER NOT NULL, "
+    "PRIMARY KEY (provider, partition)) WITHOUT ROWID",
+    "CREATE TABLE credential (provider TEXT, fingerprint TEXT, seen REAL NOT NULL, "
+    "PRIMARY KEY (provider, fingerprint)) WITHOUT ROWID",
+    "CREATE TABLE fact (provider TEXT, kind TEXT, name TEXT, value TEXT NOT NULL, "
+    "PRIMARY KEY (provider, kind, name)) WITHOUT ROWID",
+    "CREATE TABLE own (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
+)
+_ADD = (
+    "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET spent = spent + excluded.spent, "
+    "calls = calls + excluded.calls, saved = saved + excluded.saved, requests = requests + excluded.requests"
+)
+
+logger = logging.getLogger("holdover.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What to add up. `spent`: credits that `calls` upstream took. `saved`: credits that `requests` of this client
+    would have cost had it made the calls itself, of those that caused no call. `client` is a short name that reveals
+    no credential; empty for refreshes."""
+
+    provider: str
+    route: str
+    client: str = ""
+    spent: float = 0.0
+    calls: int = 0
+    saved: float = 0.0
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """The sums of one UTC day, as in Usage."""
+
+    day: str
+    provider: str
+    route: str
+    client: str
+    spent: float
+    calls: int
+    saved: float
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a credential may still spend. `remaining`, `used`: credits as last told by the provider, at `told_at`;
+    None when it told nothing; negative when it says so. `period_spent`: holdover's own count in `period` (a day or
+    month such as "2026-11"). `frozen_until`: until when calls that cost are suspended; None when they are not,
+    infinite when no end is known. `dead`: the provider says that the credential is not valid."""
+
+    remaining: float | None
+    used: float | None
+    told_at: float
+    period_spent: float = 0.0
+    period: str = ""
+    frozen_until: float | None = None
+    dead: bool = False
+
+
+class Ledger:
+    """The ledger in the store's `folder`, made if need be, readable by its owner alone. Safe from several threads and
+    processes.
+
+    Every method blocks as long as a disk does and may raise StoreError; then it did nothing. `on_trouble` is told, in
+    a sentence, when the file was damaged and begun anew."""
+
+    def __init__(self, folder: Path, on_trouble: Callable[[str], None] = logger.error) -> None:
+        self.folder = folder
+        self._database = Database(folder / FILE, _SCHEMA, _VERSION, on_trouble)
+        self._dropped_on = ""
+
+    def close(self) -> None:
+        self._database.close()
+
+    def record(self, rows: Iterable[Usage], now: float) -> None:
+        """Adds all of `rows` to the day of `now`, or none. Clients beyond MAX_CLIENTS of a provider and day count as
+        OTHER; days older than DAYS_KEPT go."""
+        day, sums = utc_day(now), _summed(rows)
+        oldest = utc_day(now - DAYS_KEPT * _DAY_S)
+
+        def add(database: sqlite3.Connection) -> None:
+            if self._dropped_on != day:
+                database.execute("DELETE FROM usage WHERE day < ?", (oldest,))
+                database.execute("INSERT OR IGNORE INTO own VALUES ('begun', ?)", (now,))
+            clients = _Clients(database, day)
+            for (provider, client, route), numbers in sums.items():
+                database.execute(_ADD, (day, provider, clients.admit(provider, client), route, *numbers))
+
+        if sums:
+            self._database.write(add)
+            self._dropped_on = day
+
+    def spend(self, provider: str, route: str, client: str, credits_: float, calls: int, now: float) -> None:
+        """Adds `credits_` that `calls` upstream took; `client` is empty for refreshes."""
+        self.record((Usage(provider, route, client, spent=credits_, calls=calls),), now)
+
+    def saved(self, provider: str, route: str, client: str, credits_: float, requests: int, now: float) -> None:
+        """Adds `credits_` that `requests` of a client would have cost and did not."""
+        self.record((Usage(provider, route, client, saved=credits_, requests=requests),), now)
+
+    def usage(self, since_day: str | None = None, provider: str | None = None) -> list[DayUsage]:
+        """By day, provider, client and route, from `since_day` on."""
+        rows = self._database.read(
+            "SELECT day, provider, route, client, spent, calls, saved, requests FROM usage "
+            "WHERE day >= ? AND (? IS NULL OR provider = ?) ORDER BY day, provider, client, route",
+            (since_day or "", provider, provider),
+        )
+        return [DayUsage(*row) for row in rows]
+
+    def begun(self) -> float | None:
+        """Since when this ledger adds up, in Unix seconds; None when nothing was recorded."""
+        rows = self._database.read("SELECT value FROM own WHERE name = 'begun'")
+        return float(rows[0][0]) if rows else None
+
+    def balance(self, provider: str, partition: str) -> Balance | None:
+        return self.balances(provider, partition).get(partition)
+
+    def balances(self, provider: str, partition: str | None = None) -> dict[str, Balance]:
+        """By partition: all of the provider's, or the one named."""
+        rows = self._database.read(
+            "SELECT partition, remaining, used, told_at, period_spent, period, frozen_until, dead FROM balance "
+            "WHERE provider = ? AND (? IS NULL OR partition = ?) ORDER BY partition",
+            (provider, partition, partition),
+        )
+        return {name: _balance(told) for name, *told in rows}
+
+    def tell(self, provider: str, partition: str, balance: Balance) -> None:
+        """Replaces what was known; figures that are not finite count as not told. Of more than MAX_PARTITIONS of a
+        provider those told of longest ago go."""
+        told = (_finite(balance.remaining), _finite(balance.used), balance.told_at)
+        own = (_finite(balance.period_spent) or 0.0, balance.period, balance.frozen_until, balance.dead)
+        values = (provider, partition, *told, *own)
+
+        def write(database: sqlite3.Connection) -> None:
+            new = not database.execute(
+                "SELECT 1 FROM balance WHERE provider = ? AND partition = ?", values[:2]
+            ).fetchone()
+            database.execute("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            if new:
+                _trim(database, "balance", "partition", "told_at", provider, MAX_PARTITIONS)
+
+        self._database.write(write)
+
+    def good(self, provider: str, fingerprint: str, now: float) -> None:
+        """The provider accepted the credential with this keyed hash. Of more than MAX_CREDENTIALS of a provider
+        those seen longest ago go."""
+
+        def see(database: sqlite3.Connection) -> None:
+            update = "UPDATE credential SET seen = ? WHERE provider = ? AND fingerprint = ?"
+            if not database.execute(update, (now, provider, fingerprint)).rowcount:
+                database.execute("INSERT INTO credential VALUES (?, ?, ?)", (provider, fingerprint, now))
+                _trim(database, "credential", "fingerprint", "seen", provider, MAX_CREDENTIALS)
+
+        self._database.write(see)
+
+    def known_at(self, provider: str, fingerprint: str) -> float | None:
+        """When the credential was last seen good."""
+        rows = self._database.read(
+            "SELECT seen FROM credential WHERE provider = ? AND fingerprint = ?", (provider, fingerprint)
+        )
+        return float(rows[0][0]) if rows else None
+
+    def forget(self, provider: str, fingerprint: str) -> None:
+        """The credential is no longer known as good."""
+        statement = "DELETE FROM credential WHERE provider = ? AND fingerprint = ?"
+        self._database.write(lambda database: database.execute(statement, (provider, fingerprint)))
+
+    def salt(self) -> bytes:
+        """32 random bytes, the same for every process as long as the file lives, for keyed hashes of credentials."""
+        select = "SELECT value FROM own WHERE name = 'salt'"
+        rows = self._database.read(select)
+        if not rows:
+            # Whichever process is first has its way.
+            insert, proposed = "INSERT OR IGNORE INTO own VALUES ('salt', ?)", os.urandom(32)
+            self._database.write(lambda database: database.execute(insert, (proposed,)))
+            rows = self._database.read(select)
+        return bytes(rows[0][0])
+
+    def learn(self, provider: str, kind: str, name: str, value: object) -> None:
+        """Replaces a fact; `value` is what JSON can hold. Names come from closed sets: facts are not trimmed."""
+        row = (provider, kind, name, json.dumps(value, allow_nan=False))
+        statement = "INSERT OR REPLACE INTO fact VALUES (?, ?, ?, ?)"
+        self._database.write(lambda database: database.execute(statement, row))
+
+    def learnt(self, provider: str, kind: str) -> dict[str, Any]:
+        """The facts of one kind, by name."""
+        rows = self._database.read(
+            "SELECT name, value FROM fact WHERE provider = ? AND kind = ? ORDER BY name", (provider, kind)
+        )
+        return {name: json.loads(value) for name, value in rows}
+
+    def keep(self, provider: str, name: str, files: Mapping[str, bytes], now: float) -> Path:
+        """Keeps a counter-example for people, in a folder of its own beside the ledger; the latest few stay."""
+        return counterexamples.keep(self.folder / "counterexamples", f"{provider}-{name}", files, now)
+
+
+class _Clients:
+    """Which clients of a day have rows of their own, asked inside one transaction."""
+
+    def __init__(self, database: sqlite3.Connection, day: str) -> None:
+        self._database = database
+        self._day = day
+        self._counts: dict[str, int] = {}
+
+    def admit(self, provider: str, client: str) -> str:
+        """The name to count under."""
+        if client in ("", OTHER):
+            return client
+        at = (self._day, provider)
+        seen = "SELECT 1 FROM usage WHERE day = ? AND provider = ? AND client = ? LIMIT 1"
+        if self._database.execute(seen, (*at, client)).fetchone():
+            return client
+        if provider not in self._counts:
+            count = (
+                "SELECT count(DISTINCT client) FROM usage WHERE day = ? AND provider = ? AND client NOT IN ('', ?)"
+            )
+            (self._counts[provider],) = self._database.execute(count, (*at, OTHER)).fetchone()
+        if self._counts[provider] >= MAX_CLIENTS:
+            return OTHER
+        self._counts[provider] += 1
+        return client
+
+
+def utc_day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _balance(told: list[Any]) -> Balance:
+    *figures, dead = told
+    return replace(Balance(*figures), dead=bool(dead))
+
+
+def _summed(rows: Iterable[Usage]) -> dict[tuple[str, str, str], list[float]]:
+    """By provider, client and route. Credits that are no finite number count as 0: they were read from an answer."""
+    sums: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        client = row.client.encode("utf-8", "replace").decode()
+        numbers = sums.setdefault((row.provider, client, row.route), [0.0, 0, 0.0, 0])
+        for place, number in enumerate((row.spent, row.calls, row.saved, row.requests)):
+            numbers[place] += _finite(number) or 0
+    return sums
+
+
+def _trim(database: sqlite3.Connection, table: str, key: str, age: str, provider: str, most: int) -> None:
+    """Deletes the oldest rows of a provider beyond `most`. Names of tables and columns are this module's own."""
+    (count,) = database.execute(f"SELECT count(*) FROM {table} WHERE provider = ?", (provider,)).fetchone()  # noqa: S608
+    if count > most:
+        oldest = f"SELECT {key} FROM {table} WHERE provider = ? ORDER BY {age} LIMIT ?"  # noqa: S608
+        delete = f"DELETE FROM {table} WHERE provider = ? AND {key} IN ({oldest})"  # noqa: S608
+        database.execute(delete, (provider, provider, count - most))

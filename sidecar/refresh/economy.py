@@ -1,0 +1,71 @@
+"""What the credits of one provider are spent on: which supersets are fetched, and how much longer windows are."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from holdover.account import Account, seconds_to_reset
+from holdover.canonical import CanonicalRequest
+from holdover.phase import Phase, max_stale, phase
+from holdover.provider_settings import RouteSettings
+from holdover.providers.profile import Knowledge
+from holdover.rules import Provider
+
+from .governor import Allocation, Need, allocate
+from .planner import Demand, Plan, plan
+from .schedule import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Economy:
+    """`plan`: which request is fetched for which. `allocation`: what the governor lets the carriers spend.
+    `stretches`: the same by the key of each request that is kept fresh. `phases`: of the carriers."""
+
+    plan: Plan
+    allocation: Allocation
+    stretches: Mapping[str, float]
+    phases: Mapping[str, Phase]
+
+
+def economize(
+    provider: Provider,
+    kept: Sequence[Kept],
+    knowledge: Knowledge,
+    refused: frozenset[tuple[str, str]],
+    account: Account,
+    now: float,
+) -> Economy:
+    """Pure. Keys whose requests cost nothing are planned too: fetching less often is of use in itself."""
+    routes = {route.name: route.settings for route in provider.routes}
+    cost = _cost_of(provider, routes)
+    demands = [Demand(item.request, cost(item.request), item.window_s) for item in kept]
+    planned = plan(demands, provider.profile, knowledge, cost, refused)
+    served = defaultdict[str, list[Kept]](list)
+    carriers: dict[str, CanonicalRequest] = {}
+    for item in kept:
+        carrier = planned.carriers.get(item.request.key, item.request)
+        carriers[carrier.key] = carrier
+        served[carrier.key].append(item)
+    needs = [_need(cost(carriers[key]), key, items, now) for key, items in served.items()]
+    settings = provider.settings.quota
+    allocation = allocate(needs, account.remaining, settings.reserve, seconds_to_reset(settings.resets, now))
+    stretches = {item.request.key: allocation.stretch(key) for key, items in served.items() for item in items}
+    return Economy(planned, allocation, stretches, {need.key: need.phase for need in needs})
+
+
+def _cost_of(provider: Provider, routes: Mapping[str, RouteSettings]) -> Callable[[CanonicalRequest], float]:
+    def cost(request: CanonicalRequest) -> float:
+        return provider.profile.cost(routes[request.route], request, None)
+
+    return cost
+
+
+_ORDER: tuple[Phase, ...] = ("in_play", "near", "unknown", "far", "empty")
+
+
+def _need(cost: float, key: str, items: Sequence[Kept], now: float) -> Need:
+    """A carrier is due as often as the most urgent request that it answers."""
+    window_s = min(item.window_s for item in items)
+    limit_s = min(max_stale(item.route, item.board, now) for item in items)
+    phases = {phase(item.board, now, item.route.pace.near_from_s) for item in items}
+    return Need(key, cost, window_s, next(p for p in _ORDER if p in phases), limit_s)

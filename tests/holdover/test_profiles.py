@@ -1,0 +1,322 @@
+"""The shipped configuration of each vendor: it loads, and says what the vendor's answers mean and cost."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from holdover.config import files, load
+from holdover.content import board_of, revision_of
+from holdover.exchange import Request, Response
+from holdover.key import Bypass, Cacheable, plan
+from holdover.provider_settings import RouteSettings
+from holdover.providers.profile import Knowledge
+from holdover.rules import Provider, Rules
+from holdover.verdict import meaning
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "config" / "providers" / "examples"
+COMPOSED = ROOT.parent / "shared" / "fixtures" / "composed"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml"))
+ENVIRON = dict.fromkeys(
+    ["API_SPORTS_KEY", "ODDS_EXAMPLE_TOKEN", "PINNACLE_AUTHORIZATION", "SPORTRADAR_KEY", "SPORTSGAMEODDS_KEY"],
+    "0123456789abcdef",
+)
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory) -> Rules:
+    """All examples, copied to where configuration is read."""
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "providers").mkdir()
+    (folder / "holdover.toml").write_text('[proxy]\nreverse = ["127.0.0.1:8080"]\n')
+    for path in EXAMPLES.glob("*.toml"):
+        shutil.copy(path, folder / "providers")
+    return load(folder, ENVIRON).rules
+
+
+@pytest.fixture(scope="module")
+def provider(rules: Rules) -> Callable[[str], Provider]:
+    """A provider by the name of its file."""
+    by_file = {path.stem: path.read_text() for path in EXAMPLES.glob("*.toml")}
+
+    def named(file: str) -> Provider:
+        return next(p for p in rules.providers if f'\nname = "{p.name}"\n' in by_file[file])
+
+    return named
+
+
+def route(provider: Provider, name: str) -> RouteSettings:
+    return next(route.settings for route in provider.routes if route.name == name)
+
+
+def says(provider: Provider, body: object, status=200, headers=()) -> str | None:
+    answer = Response(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
+    return meaning(provider.settings.errors, answer, body)
+
+
+def planned(rules: Rules, target: str, headers=(), method="GET", body=b"") -> Cacheable | Bypass:
+    host, _, path = target.partition("/")
+    done = plan(Request(method, host, f"/{path}", tuple(headers), body), rules)
+    assert done is not None
+    return done
+
+
+def keys(rules: Rules, *targets: str) -> set[str]:
+    plans = [planned(rules, target) for target in targets]
+    for each in plans:
+        assert isinstance(each, Cacheable), each
+    return {each.canonical.key for each in plans if isinstance(each, Cacheable)}
+
+
+def test_examples_are_not_loaded_where_they_are(tmp_path):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    assert not {path.name for path in files(tmp_path / "config")} & {f"{name}.toml" for name in NAMES}
+
+
+def test_every_vendor_of_the_list_has_its_file(rules):
+    assert NAMES == ["api-sports", "betfair", "generic", "pinnacle", "sportradar", "sportsgameodds"]
+    assert len(rules.providers) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_good_answer_says_nothing(provider, name):
+    vendor = provider(name)
+    assert says(vendor, {"data": [], "errors": [], "error": None, "ok": True}) is None
+    assert says(vendor, {}, 429) == "rate"
+    assert says(vendor, {}, 404) == "absent"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_credential_is_in_a_key(provider, rules, name):
+    vendor = provider(name)
+    template = vendor.routes[0].settings.path.replace("{", "").replace("}", "")
+    named = vendor.settings.credential
+    assert named is not None
+    if name != "betfair":
+        bare = planned(rules, vendor.settings.hosts[0] + template)
+        sent = planned(rules, vendor.settings.hosts[0] + template, [(named.header, "client-secret")])
+        assert isinstance(bare, Cacheable)
+        assert isinstance(sent, Cacheable)
+        assert sent.canonical == bare.canonical
+        assert "client-secret" in sent.credential.values
+
+
+# --- API-Sports
+
+
+def test_api_sports_errors_come_with_status_200(provider):
+    vendor = provider("api-sports")
+    assert says(vendor, json.loads((COMPOSED / "apisports_200_with_error.json").read_text())) == "quota"
+    assert says(vendor, {"errors": {"token": "Error/Missing application key."}, "response": []}) == "credential"
+    assert says(vendor, {"errors": {"rateLimit": "Too many requests."}, "response": []}) == "rate"
+    assert says(vendor, {"errors": {"league": "The League field is required."}, "response": []}) == "error"
+    assert says(vendor, {"errors": ["anything"], "response": []}) == "error"
+    assert says(vendor, {"errors": [], "response": [{}]}) is None
+    assert says(vendor, {"errors": {}, "response": [{}]}) is None
+
+
+# --- SportsGameOdds
+
+
+def test_sports_game_odds_costs_objects(provider, rules):
+    vendor = provider("sportsgameodds")
+    events = route(vendor, "events")
+    asked = planned(rules, "api.sportsgameodds.com/v2/events?limit=5")
+    assert isinstance(asked, Cacheable)
+    costs = [vendor.profile.cost(events, asked.canonical, body) for body in (
+        None, b'{"data":[]}', b'{"data":[{},{},{}]}', b'{"success":false}',
+    )]  # fmt: skip
+    assert costs == [1, 1, 3, 1]
+
+
+def test_sports_game_odds_spellings_share_a_key(rules):
+    base = "api.sportsgameodds.com/v2/events"
+    spellings = (f"{base}?leagueID=NBA&limit=5", f"{base}/?limit=5&leagueID=NBA&apiKey=client-secret")
+    assert len(keys(rules, *spellings)) == 1
+    assert len(keys(rules, f"{base}?limit=5", f"{base}?limit=5&cursor=abc")) == 2
+    retried = [("x-stainless-retry-count", "2"), ("x-api-key", "client-secret")]
+    again = planned(rules, spellings[0], retried)
+    assert isinstance(again, Cacheable)
+    assert {again.canonical.key} == keys(rules, spellings[1])
+
+
+# --- Sportradar
+
+
+def test_sportradar_rate_limits(provider):
+    vendor = provider("sportradar")
+    for code in ("ERR_403_DEVELOPER_OVER_QPS", "ERR_403_DEVELOPER_OVER_RATE"):
+        assert says(vendor, {}, 403, (("x-mashery-error-code", code),)) == "rate"
+    assert says(vendor, {}, 403, (("x-mashery-error-code", "ERR_403_DEVELOPER_INACTIVE"),)) == "credential"
+    assert says(vendor, {}, 403) == "credential"
+
+
+def test_the_change_log_names_events_of_the_route_that_it_refreshes(provider, rules):
+    vendor = provider("sportradar")
+    log = route(vendor, "change-log").change_log
+    assert log is not None
+    document = json.loads((COMPOSED / "sportradar_change_log.json").read_text())
+    event = document["changes"][0]["id"]
+    base = "api.sportradar.com/oddscomparison-prematch/trial/v2/en/sport_events"
+    spellings = [f"{base}/{each}/sport_event_markets.json" for each in (event, event.replace(":", "%3A"))]
+    assert {each.route.name for each in (planned(rules, s) for s in spellings) if each.route} == set(log.routes)
+    assert len(keys(rules, *spellings)) == 1
+    times = route(vendor, "change-log").volatile
+    later = {**document, "generated_at": "2026-11-23T19:01:05+00:00", "status": {"from": 1, "to": 2}}
+    assert len({revision_of(200, json.dumps(each).encode(), tuple(times)) for each in (document, later)}) == 1
+
+
+def test_sportradar_keeps_the_vendors_max_age(provider):
+    assert all(each.settings.honour_max_age for each in provider("sportradar").routes)
+
+
+# --- Pinnacle
+
+
+def test_pinnacle_errors(provider):
+    vendor = provider("pinnacle")
+    assert says(vendor, json.loads((COMPOSED / "pinnacle_429.json").read_text()), 429) == "rate"
+    assert says(vendor, {"code": "TOO_MANY_REQUESTS", "message": "m"}) == "rate"
+    assert says(vendor, {"code": "OTHER", "message": "m"}) == "error"
+    assert says(vendor, {"code": "INVALID_CREDENTIALS", "message": "m"}, 401) == "credential"
+    assert says(vendor, json.loads((COMPOSED / "pinnacle_odds_delta.json").read_text())) is None
+
+
+def test_pinnacle_spellings_share_a_key(rules):
+    base = "api.pinnacle.com/v2/odds?sportId=29"
+    spellings = [
+        "leagueIds=1,2", "leagueIds=2%2C1", "leagueIds=1&leagueIds=2", "leagueIds[]=2&leagueIds[]=1",
+        "leagueIds=2,1,1&isLive=0", "leagueIds%5B%5D=1&leagueIds=2&isLive=False&oddsFormat=American",
+        "oddsFormat=American&leagueIds=1,2&toCurrencyCode=USD",
+    ]  # fmt: skip
+    assert len(keys(rules, *(f"{base}&{spelling}" for spelling in spellings))) == 1
+    others = [
+        "leagueIds=1",
+        "eventIds=1,2",
+        "leagueIds=1,2&since=5",
+        "leagueIds=1,2&isLive=1",
+        "leagueIds=1,2&oddsFormat=Decimal",
+    ]
+    assert len(keys(rules, f"{base}&{spellings[0]}", *(f"{base}&{other}" for other in others))) == 6
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/line?sportId=29", "/v2/line/parlay", "/v2/bets/straight", "/v1/odds/special?sportId=29"]
+)
+def test_what_pinnacle_is_asked_before_a_bet_passes_through(rules, path):
+    done = planned(rules, f"api.pinnacle.com{path}")
+    assert isinstance(done, Bypass)
+    assert done.reason == "no route matches"
+
+
+def test_pinnacle_is_never_asked_twice_in_two_minutes(provider):
+    for each in provider("pinnacle").routes:
+        assert each.settings.min_interval_s >= 120
+        assert each.settings.window_s >= each.settings.min_interval_s
+    assert provider("pinnacle").settings.limits.retries == 0
+
+
+def test_a_delta_without_a_change_is_no_new_revision(provider, rules):
+    profile, volatile = provider("pinnacle").profile, tuple(route(provider("pinnacle"), "odds-v2").volatile)
+    asked = planned(rules, "api.pinnacle.com/v2/odds?sportId=29")
+    assert isinstance(asked, Cacheable)
+    wide = profile.widened(
+        asked.canonical, Knowledge(kinds=frozenset(provider("pinnacle").settings.projection.kinds))
+    )
+    boards = [profile.absorb(wide, None, (COMPOSED / "pinnacle_odds_snapshot.json").read_bytes())]
+    for answer in (b"", b'{"sportId":29,"last":900000150}', (COMPOSED / "pinnacle_odds_delta.json").read_bytes()):
+        boards.append(profile.absorb(wide, boards[-1], answer))
+    revisions = [revision_of(200, each, volatile) for each in boards]
+    assert revisions[0] == revisions[1] == revisions[2] != revisions[3]
+
+
+# --- Betfair
+
+
+def betfair_call(rules: Rules, body: bytes, application="key-one", session="session-1") -> Cacheable | Bypass:
+    fields = [("X-Application", application), ("X-Authentication", session), ("Content-Type", "application/json")]
+    return planned(rules, "api.betfair.com/exchange/betting/json-rpc/v1", fields, "POST", body)
+
+
+def test_betfair_errors_come_with_status_200(provider):
+    vendor = provider("betfair")
+
+    def refused(code: str) -> str | None:
+        data = {"APINGException": {"errorCode": code, "errorDetails": ""}, "exceptionname": "APINGException"}
+        return says(
+            vendor, {"jsonrpc": "2.0", "error": {"code": -32099, "message": "ANGX-0003", "data": data}, "id": 1}
+        )
+
+    assert (
+        refused("INVALID_SESSION_INFORMATION") == refused("NO_SESSION") == refused("INVALID_APP_KEY") == "credential"
+    )
+    assert refused("TOO_MANY_REQUESTS") == "rate"
+    assert refused("TOO_MUCH_DATA") == refused("UNEXPECTED_ERROR") == "error"
+    assert says(vendor, {"jsonrpc": "2.0", "error": {"code": -32601, "message": "DSC-0021"}, "id": 1}) == "error"
+    assert says(vendor, json.loads((COMPOSED / "betfair_listMarketBook_res.json").read_text())) is None
+
+
+def test_betfair_application_keys_have_answers_of_their_own(rules):
+    body = (COMPOSED / "betfair_listMarketBook_req.json").read_bytes()
+    plans = [betfair_call(rules, body, *who) for who in (("one", "a"), ("one", "b"), ("two", "a"))]
+    found = [each.canonical for each in plans if isinstance(each, Cacheable)]
+    assert len(found) == 3
+    assert found[0] == found[1] != found[2]
+    assert [each.echo for each in plans if isinstance(each, Cacheable)] == ["41"] * 3
+
+
+@pytest.mark.parametrize(
+    "host", ["identitysso.betfair.com", "identitysso-cert.betfair.com", "stream-api.betfair.com"]
+)
+def test_betfair_logins_are_never_opened(rules, host):
+    assert rules.provider_of(host) is None
+
+
+def test_what_is_an_accounts_own_passes_through(rules):
+    body = (COMPOSED / "betfair_listMarketBook_req.json").read_bytes().replace(b"listMarketBook", b"placeOrders")
+    assert isinstance(betfair_call(rules, body), Bypass)
+    assert isinstance(planned(rules, "api.betfair.com/exchange/betting/rest/v1.0/listMarketBook/"), Bypass)
+
+
+# --- the made-up provider, worked example
+
+
+def example(**changes) -> dict:
+    event = {"event": "e1", "starts_at": "2026-11-23T22:00:00Z", "prices": [1.5, 2.8]}
+    return {"as_of_ts_ms": 1795460405123, "ok": True, "error": None, "data": [event], **changes}
+
+
+def test_the_example_knows_refusals_by_what_they_say(provider):
+    vendor = provider("generic")
+    assert says(vendor, example()) is None
+    meanings = {"NO_TOKENS": "quota", "BAD_TOKEN": "credential", "SLOW_DOWN": "rate", "ELSE": "error"}
+    assert {code: says(vendor, example(ok=False, error={"code": code})) for code in meanings} == meanings
+
+
+def test_the_example_folds_spellings(rules):
+    base = "odds.example/api/odds"
+    assert (
+        len(keys(rules, f"{base}?league=x&market=b,a", f"{base}/?market=a%2Cb&league=x&_=99&token=client-secret"))
+        == 1
+    )
+    assert len(keys(rules, f"{base}?league=x", f"{base}?{urlencode({'league': 'x', 'market': 'winner'})}")) == 1
+    assert len(keys(rules, f"{base}?league=x", f"{base}?league=y", f"{base}?league=x&market=total")) == 3
+    assert isinstance(planned(rules, f"{base}?league=x&format=us"), Bypass)
+
+
+def test_the_example_knows_age_start_and_cost(provider, rules):
+    vendor = provider("generic")
+    odds = route(vendor, "odds")
+    body = json.dumps(example()).encode()
+    facts = board_of(body, starts=odds.starts, updated_at=odds.updated_at, items=odds.items)
+    assert facts.events == 1
+    assert facts.newest == 1795460405.123
+    assert facts.starts == (1795471200.0,)
+    asked = planned(rules, "odds.example/api/odds?league=x")
+    assert isinstance(asked, Cacheable)
+    many = json.dumps(example(data=[{}] * 30)).encode()
+    assert [vendor.profile.cost(odds, asked.canonical, each) for each in (None, body, many)] == [1, 1, 3]
