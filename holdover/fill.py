@@ -160,9 +160,10 @@ class Filler:
             return Fetched(previous, None)
         for wide in self.projections.covering(canonical, now):
             stored = await self.stored(wide.key)
-            if stored is not None and wanted.newer_than <= stored.requested_at <= now:
-                if (entry := await self._derived(wanted, stored, previous)) is not None:
-                    return Fetched(entry, None)
+            if stored is None or not wanted.newer_than <= stored.requested_at <= now:
+                continue
+            if (entry := await self._derived(wanted, stored, previous)) is not None:
+                return Fetched(entry, None)
         if (carrier := self.projections.carrier(canonical, now)).key != canonical.key:
             projected = await self._project(wanted, carrier, previous)
             if projected is not None:

@@ -53,7 +53,9 @@ class Projections:
         self._carriers[provider] = carriers
 
     def learn(self, provider: Provider, entry: Entry) -> None:
-        """Takes from an answer of the provider's own what it tells about others."""
+        """Takes from an answer of the provider's own what it tells about others, where that is asked for."""
+        if not (provider.settings.projection.learn_regions or "outrights" in provider.settings.projection.kinds):
+            return
         known = self.learnt.get(provider.name, Knowledge())
         self.learnt[provider.name] = provider.profile.learnt(entry.request, entry.identity, known)
 

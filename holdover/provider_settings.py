@@ -247,6 +247,11 @@ class RouteSettings(Table):
         in_play_s, limit = pace.in_play_s or self.window_s, pace.max_stale_in_play_s
         if limit is not None and limit < in_play_s:
             raise ValueError("pace.max_stale_in_play_s is below the window in play")
+        windows = (self.window_s, pace.in_play_s, pace.near_s, pace.far_s, pace.empty_s)
+        if any(window is not None and window < pace.cadence_s for window in windows):
+            raise ValueError("pace.cadence_s is above a window; the provider would be asked less often than promised")
+        if pace.phase_lock and not (pace.cadence_s and self.updated):
+            raise ValueError("pace.phase_lock needs cadence_s and `updated`, from which the rhythm is learnt")
         if pace != PaceSettings() and self.starts is None and pace.empty_s is None:
             raise ValueError("pace needs `starts`: without it nothing is known to be near or in play")
         return self

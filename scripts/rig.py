@@ -5,7 +5,6 @@ Everything listens on free loopback ports and lives in a folder that the caller 
 import json
 import math
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -219,8 +218,9 @@ class House:
         text = source.read_text()
         changes = {"hosts": f'["{HOST}"]', "origin": f'"{self.settings["origin"]}"', "env": '"RIG_CREDENTIAL"'}
         for key, value in {**changes, **replaced}.items():
-            line = re.compile(rf"^{key} = .*$", re.MULTILINE)
-            text, count = line.subn(f"{key} = {value}".replace("\", "\\"), text)
+            lines = text.split("\n")
+            count = sum(line.startswith(f"{key} = ") for line in lines)
+            text = "\n".join(f"{key} = {value}" if x.startswith(f"{key} = ") else x for x in lines)
             if not count:
                 raise ValueError(f"{source.name} has no {key!r}")
         for old in (self.config / "providers").glob("*.toml"):

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from holdover.account import seconds_to_reset
 from holdover.config import Config
 from holdover.provider_settings import QuotaSettings
 from holdover.rules import Provider
 from holdover.store.ledger import Balance, DayUsage, Ledger, utc_day
-
-from .refresh.governor import seconds_to_reset
 
 TOP = 10
 LEAST_SPAN_S = 600.0

@@ -16,7 +16,7 @@ type Part = Raw | Sequence[Part] | Mapping[str, Part]
 """A JSON value to be written: text as it came, or put together anew."""
 
 _WHOLE_SECONDS = re.compile(rb'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"')
-_INTEGER = re.compile(rb"-?[0-9]{1,9}")
+_INTEGER = re.compile(rb"-?[0-9]{1,15}")
 _CENT = Decimal("0.01")
 
 

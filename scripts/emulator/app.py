@@ -10,12 +10,13 @@ from email.utils import formatdate
 from aiohttp import hdrs, web
 
 from . import faults
+from .admission import Admission, check_credits, retry_after, too_frequent
 from .answers import Answer, Memo, historical
 from .board import Board
 from .clock import Clock
 from .control import Draw, Fault, Settings
 from .errors import RefusedError
-from .ledger import Account, Ledger
+from .ledger import Ledger
 from .query import Query, Target, endpoint, parse, target
 from .replies import JSON, encoded, refused
 from .schedule import World
@@ -42,13 +43,13 @@ class Emulator:
         self.settings = settings
         self.now = clock
         self.timeline = Timeline(world, history_ticks)
-        self.ledger = Ledger(monthly)
         self.stats = Stats()
         self.silent_until = 0.0
-        self._credentials = credentials
         self._memo = Memo(world)
         self._draw = Draw()
         self._rng = random.Random(world.seed)
+        self.ledger = Ledger(monthly)
+        self._admission = Admission(credentials, self.ledger, clock, self._rng)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Every path below /v4."""
@@ -91,32 +92,14 @@ class Emulator:
                 await self._delay()
                 return faults.maintenance()
             case "frequency":
-                return refused(self._too_frequent(), self._retry_after())
-        return await self._spoilt(request, await self._answer(request, asked), fault)
-
-    async def _spoilt(self, request: web.Request, whole: web.Response, fault: Fault) -> web.StreamResponse:
-        """The faults that befall an answer on its way; it is billed."""
-        match fault.kind:
-            case "truncate":
-                return await faults.truncated(request, whole)
-            case "stall":
-                return await faults.stalled(request, whole)
-            case "drip":
-                return await faults.dripped(request, whole, fault.seconds)
-            case "cut":
-                return await faults.cut(request, whole)
-            case "wrong_length":
-                return await faults.mismeasured(request, whole)
-            case "truncate_gzip":
-                return faults.half_packed(whole)
-            case _:
-                return faults.garbled(whole)
+                return refused(too_frequent(), retry_after(self.settings, self.date()))
+        return await faults.spoilt(request, await self._answer(request, asked), fault)
 
     async def _answer(self, request: web.Request, asked: Target) -> web.Response:
         try:
             response = await self._billed(request, asked)
         except RefusedError as refusal:
-            response = refused(refusal, self._retry_after() if refusal.status == 429 else None)
+            response = refused(refusal, retry_after(self.settings, self.date()) if refusal.status == 429 else None)
         response.headers.update(self.settings.extra_headers)
         if self.settings.framing == "chunked" and response.status == 200:
             response.enable_chunked_encoding()
@@ -128,12 +111,12 @@ class Emulator:
         The delay comes first, then the board is read: a later answer never shows an older board than one
         that was already sent.
         """
-        account = self._account(asked.key)
+        account = self._admission.account(asked.key, self.settings)
         await self._delay()
         accepted = request.headers.get(hdrs.ACCEPT_ENCODING, "")
         try:
             query = query_of(request.path, asked)
-            self._check_credits(account, query)
+            check_credits(account, query, self.settings)
             await self._transfer(query, accepted)
             now = self.now()
             board = self.timeline.at(now)
@@ -154,40 +137,6 @@ class Emulator:
         if query.endpoint.kind == "historical_odds":
             return historical(self.timeline, query, omit)
         return self._memo.answer(board, query, omit)
-
-    def _account(self, key: str) -> Account:
-        """The account of a key that may ask now."""
-        if not key:
-            raise RefusedError(401, "MISSING_KEY", "API key is missing")
-        if self._credentials and key not in self._credentials:
-            raise RefusedError(401, "INVALID_KEY", "API key is not valid")
-        self.ledger.turn(self.now())
-        account = self.ledger.account(key)
-        if account.deactivated:
-            raise RefusedError(401, "DEACTIVATED_KEY", "API key has been deactivated")
-        spurious = self.settings.spurious_share and self._rng.random() < self.settings.spurious_share
-        if not account.admit(self.now.real(), self.settings.rate) or spurious:
-            raise self._too_frequent()
-        return account
-
-    def _check_credits(self, account: Account, query: Query) -> None:
-        if query.highest_cost and account.remaining(self.settings.quota) <= 0:
-            raise RefusedError(401, "OUT_OF_USAGE_CREDITS", "Usage quota has been reached")
-        if query.endpoint.kind == "historical_odds" and not account.historical:
-            code = "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN"
-            raise RefusedError(401, code, "Historical odds are only available on paid usage plans")
-
-    def _too_frequent(self) -> RefusedError:
-        return RefusedError(429, "EXCEEDED_FREQ_LIMIT", "Requests are too frequent")
-
-    def _retry_after(self) -> dict[str, str]:
-        seconds = self.settings.retry_after_s
-        match self.settings.retry_after:
-            case "seconds":
-                return {"Retry-After": str(seconds)}
-            case "date":
-                return {"Retry-After": formatdate(self.date() + seconds, usegmt=True)}
-        return {}
 
     def date(self) -> float:
         """The provider's own idea of the time, as its Date header shows it."""

@@ -8,6 +8,8 @@ import struct
 
 from aiohttp import hdrs, web
 
+from .control import Fault
+
 GARBAGE = b'[{"id":"\xff\xfe", unfinished'
 MAINTENANCE = (
     b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n"
@@ -31,6 +33,25 @@ def reset(request: web.Request) -> web.Response:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         transport.abort()
     return web.Response(status=500)
+
+
+async def spoilt(request: web.Request, whole: web.Response, fault: Fault) -> web.StreamResponse:
+    """The faults that befall an answer on its way; it is billed."""
+    match fault.kind:
+        case "truncate":
+            return await truncated(request, whole)
+        case "stall":
+            return await stalled(request, whole)
+        case "drip":
+            return await dripped(request, whole, fault.seconds)
+        case "cut":
+            return await cut(request, whole)
+        case "wrong_length":
+            return await mismeasured(request, whole)
+        case "truncate_gzip":
+            return half_packed(whole)
+        case _:
+            return garbled(whole)
 
 
 async def begun(

@@ -25,6 +25,7 @@ class Economy:
     allocation: Allocation
     stretches: Mapping[str, float]
     phases: Mapping[str, Phase]
+    basis: object
 
 
 def economize(
@@ -34,12 +35,19 @@ def economize(
     refused: frozenset[tuple[str, str]],
     account: Account,
     now: float,
+    before: Economy | None = None,
 ) -> Economy:
-    """Pure. Keys whose requests cost nothing are planned too: fetching less often is of use in itself."""
+    """Pure. `before`: what was found last; planning takes a fifth of a second for a thousand keys and is not done
+    again while nothing changed that it depends on. Keys whose requests cost nothing are planned too: fetching less
+    often is of use in itself."""
     routes = {route.name: route.settings for route in provider.routes}
     cost = _cost_of(provider, routes)
     demands = [Demand(item.request, cost(item.request), item.window_s) for item in kept]
-    planned = plan(demands, provider.profile, knowledge, cost, refused)
+    basis = frozenset((demand.request.key, demand.window_s) for demand in demands), knowledge, refused
+    if before is not None and before.basis == basis:
+        planned = before.plan
+    else:
+        planned = plan(demands, provider.profile, knowledge, cost, refused)
     served = defaultdict[str, list[Kept]](list)
     carriers: dict[str, CanonicalRequest] = {}
     for item in kept:
@@ -50,7 +58,7 @@ def economize(
     settings = provider.settings.quota
     allocation = allocate(needs, account.remaining, settings.reserve, seconds_to_reset(settings.resets, now))
     stretches = {item.request.key: allocation.stretch(key) for key, items in served.items() for item in items}
-    return Economy(planned, allocation, stretches, {need.key: need.phase for need in needs})
+    return Economy(planned, allocation, stretches, {need.key: need.phase for need in needs}, basis)
 
 
 def _cost_of(provider: Provider, routes: Mapping[str, RouteSettings]) -> Callable[[CanonicalRequest], float]:
@@ -60,12 +68,14 @@ def _cost_of(provider: Provider, routes: Mapping[str, RouteSettings]) -> Callabl
     return cost
 
 
+_HEADROOM = 0.8
+"""A refresh needs time; at the very limit nothing may be served any more."""
 _ORDER: tuple[Phase, ...] = ("in_play", "near", "unknown", "far", "empty")
 
 
 def _need(cost: float, key: str, items: Sequence[Kept], now: float) -> Need:
     """A carrier is due as often as the most urgent request that it answers."""
     window_s = min(item.window_s for item in items)
-    limit_s = min(max_stale(item.route, item.board, now) for item in items)
+    limit_s = _HEADROOM * min(max_stale(item.route, item.board, now) for item in items)
     phases = {phase(item.board, now, item.route.pace.near_from_s) for item in items}
     return Need(key, cost, window_s, next(p for p in _ORDER if p in phases), limit_s)

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from holdover.phase import Phase
 
@@ -80,18 +78,6 @@ def allocate(
         spare = max(0.0, spare + least - sum(need.full / given[need.key] for need in tier))
         stretches |= given
     return _allocation(needs, stretches, seconds_left, affordable=True)
-
-
-def seconds_to_reset(resets: Literal["never", "daily", "monthly"], now: float) -> float | None:
-    """Until midnight UTC, or until the first of the next month; None when the quota is never filled again."""
-    if resets == "never":
-        return None
-    midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if resets == "daily":
-        return (midnight + timedelta(days=1)).timestamp() - now
-    # 32 days after the first of a month is always in the next.
-    following = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return following.timestamp() - now
 
 
 def _rate(left: float, seconds_left: float | None) -> float:

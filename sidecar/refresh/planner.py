@@ -118,7 +118,7 @@ class _Planner:
         """What to fetch for demands that may be merged."""
         if len(group) == 1:
             return [self._widened(group[0])]
-        carriers = self._covered(_unified(map(self._widened, group)))
+        carriers = self._covered([self._widened(demand) for demand in group])
         for order in (_by_query, _by_rate):
             if len(carriers) > LARGEST_GROUP:
                 parts = batched(sorted(carriers, key=order), LARGEST_GROUP)

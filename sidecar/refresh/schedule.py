@@ -155,7 +155,7 @@ class Schedule:
             if not item.idle(now)
         ]
 
-    def group(self, first: Due) -> list[Due]:
+    def group(self, first: Due, now: float) -> list[Due]:
         """`first` with all others of its group of routes, due or not: the most urgent sets the pace of all, or else
         a new board would stand beside an old one. A retry goes alone."""
         item = self._items.get(first.request.key)
@@ -163,7 +163,7 @@ class Schedule:
             return [first]
         together = [first]
         for other in self._items.values():
-            if other.route.group == item.route.group and not other.running:
+            if other.route.group == item.route.group and not other.running and not other.idle(now):
                 other.running = True
                 together.append(Due(other.request, first.at))
         return together

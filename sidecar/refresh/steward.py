@@ -48,6 +48,7 @@ class Steward:
         self._metrics = metrics
         self._clock = clock
         self._probed_at: dict[str, float] = {}
+        self._economies: dict[str, Economy] = {}
         self._written: dict[str, Knowledge] = {}
         self._remember_at = 0.0
         self._compared: dict[tuple[str, str], float] = defaultdict(float)
@@ -56,6 +57,7 @@ class Steward:
         """Takes over a changed configuration."""
         self._rules = rules
         self._probed_at.clear()
+        self._economies.clear()
 
     async def run(self) -> None:
         """For ever."""
@@ -79,8 +81,9 @@ class Steward:
         if kept := self._refresher.kept(provider.name):
             projections = self._filler.projections
             knowledge, refused = projections.knowledge(provider), projections.refused(now)
-            work = partial(economize, provider, kept, knowledge, refused, account, now)
-            economy = await asyncio.to_thread(work)
+            before = self._economies.get(provider.name)
+            work = partial(economize, provider, kept, knowledge, refused, account, now, before)
+            self._economies[provider.name] = economy = await asyncio.to_thread(work)
             projections.plan(provider.name, economy.plan.carriers)
             self._refresher.stretch(provider.name, economy.stretches)
             self._show(provider, economy)

@@ -143,7 +143,7 @@ class Refresher:
             if due is None:
                 await self._until_due(name, schedule)
                 continue
-            self._start(provider, schedule.group(due))
+            self._start(provider, schedule.group(due, self._clock()))
             # Lets the fetch take its token before the limits are asked again.
             await asyncio.sleep(0)
 

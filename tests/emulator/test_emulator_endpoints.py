@@ -154,7 +154,7 @@ def rough(url: str) -> bytes:
     return compose(ROUGH, ROUGH_BOARD, query(url)).body
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     markets=st.sampled_from(subsets(FEATURED)),
     regions=st.sampled_from(subsets(REGIONS)),
@@ -240,7 +240,7 @@ def test_a_board_reaches_the_sizes_of_the_real_one(large: Server) -> None:
 
 
 def test_a_board_grows_to_5_mb() -> None:
-    world = World(1, START, events=40, extra_books=230)
+    world = World(1, START, events=20, extra_books=550)
     board = Timeline(world).at(START)
     assert len(compose(world, board, query(f"{EPL}/odds?{WIDE}")).body) > 5_000_000
 

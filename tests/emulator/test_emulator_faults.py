@@ -17,6 +17,20 @@ EPL = "/v4/sports/soccer_epl"
 US = f"{EPL}/odds?regions=us&apiKey=k"
 
 
+def place(address: str) -> tuple[str, int]:
+    host, _, port = address.partition(":")
+    return host, int(port)
+
+
+def broken(connection: http.client.HTTPConnection) -> bool:
+    try:
+        connection.request("GET", US)
+        connection.getresponse()
+    except ConnectionError:
+        return True
+    return False
+
+
 def used(server: Server) -> str:
     server.control(fault=None)
     return server.get("/v4/sports?apiKey=k").headers["x-requests-used"]
@@ -71,7 +85,7 @@ def test_a_truncated_gzip_body_has_its_own_length(server: Server) -> None:
 
 def test_a_wrong_length_is_shorter_than_the_body(server: Server) -> None:
     server.control(fault={"kind": "wrong_length"})
-    with socket.create_connection(server.address.split(":"), timeout=5) as raw:
+    with socket.create_connection(place(server.address), timeout=5) as raw:
         raw.sendall(f"GET {US} HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
         received = b""
         while piece := raw.recv(65536):
@@ -141,7 +155,7 @@ def test_sending_takes_as_long_as_the_body_is_large(server: Server) -> None:
 
 def refused(address: str) -> bool:
     try:
-        socket.create_connection(address.split(":"), timeout=5).close()
+        socket.create_connection(place(address), timeout=5).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -161,9 +175,7 @@ def test_a_blackout_refuses_connections_and_ends(starting: Callable[..., Server]
     kept.getresponse().read()
     assert server.order("/_blackout", for_s=1.5).json == {"mode": "refuse", "for_s": 1.5}
     until(lambda: refused(server.address))
-    with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
-        kept.request("GET", US)
-        kept.getresponse()
+    assert broken(kept)
     until(lambda: not refused(server.address))
     assert server.get(US).status == 200
 
@@ -201,7 +213,7 @@ def test_stats_count_endpoints_and_faults(server: Server) -> None:
 
 def test_idle_connections_are_closed(starting: Callable[..., Server]) -> None:
     server = starting(*QUICK, "--idle-close-s", "0.2")
-    with socket.create_connection(server.address.split(":"), timeout=20) as raw:
+    with socket.create_connection(place(server.address), timeout=20) as raw:
         raw.sendall(f"GET /v4/sports?apiKey=k HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
         while raw.recv(65536):
             pass

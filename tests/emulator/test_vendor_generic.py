@@ -79,9 +79,14 @@ def test_a_published_board_stands_until_the_next_publication(vendor):
     second = ask(vendor.url + PATH, TOKEN).json
     vendor.control(advance_s=1000)
     third = ask(vendor.url + PATH, TOKEN).json
+    before = vendor.truth()["north"]
+    vendor.control(advance_s=1000)
+    vendor.control(move=40)
+    fourth = ask(vendor.url + PATH, TOKEN).json
     vendor.control(publish_s=0.0, freeze=False)
     assert first["as_of_ts_ms"] % 1_000_000 == 0
     assert third["as_of_ts_ms"] == first["as_of_ts_ms"] + 1_000_000
     assert first == second
     assert third["data"] != first["data"]
-    assert third["data"] == vendor.truth()["north"]
+    assert third["data"] == fourth["data"] == before
+    assert vendor.truth()["north"] != before

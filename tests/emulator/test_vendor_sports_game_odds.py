@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 
 import pytest
 
@@ -103,6 +104,25 @@ def test_retry_counts_are_counted(vendor):
     for count in ("0", "1", "1"):
         ask(f"{vendor.url}/v2/sports", {**key(), "X-Stainless-Retry-Count": count})
     assert vendor.stats()["retry_counts"] == {"0": 1, "1": 2}
+
+
+def test_prices_are_american_as_text_and_a_move_is_dated(vendor):
+    def quotes() -> dict[tuple[str, ...], tuple[str, str]]:
+        return {
+            (event, name, book): (quoted["odds"], quoted["lastUpdatedAt"])
+            for event, document in vendor.truth().items()
+            for name, odd in document["odds"].items()
+            for book, quoted in odd["byBookmaker"].items()
+        }
+
+    before = quotes()
+    vendor.control(advance_s=10)
+    vendor.control(move=1)
+    after = quotes()
+    assert all(re.fullmatch(r"[+-][1-9]\d\d+", odds) for odds, _ in after.values())
+    [moved] = [place for place in after if after[place] != before[place]]
+    assert after[moved][0] != before[moved][0]
+    assert after[moved][1] > before[moved][1]
 
 
 @real_client

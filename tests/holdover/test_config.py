@@ -24,6 +24,7 @@ window_s = 5
 max_stale_s = 60
 """
 ENVIRON = {"VENDOR_KEY": "secret-value"}
+DIGEST = "0123456789abcdef" * 4
 
 
 @pytest.fixture
@@ -107,11 +108,65 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
         ('"https://api.vendor.test"', '"https://user:pw@api.vendor.test"', [
             "vendor.toml:3: origin: an origin is http:// or https:// with a host and, if needed, a port, and nothing more"
         ]),
-        ("[credential]", '[credential]\nfile = "x"', ["vendor.toml:5: credential: give exactly one of env and file"]),
+        ("[credential]", '[credential]\nfile = "x"', ["vendor.toml:5: credential: give exactly one of env, file and borrow"]),
         ("max_stale_s = 60", 'max_stale_s = 60\nunknown = "keep"', [
             "vendor.toml:14: routes[0].unknown: must be 'key', 'drop' or 'bypass'"
         ]),
-        ("max_stale_s = 60", 'max_stale_s = 60\nmethods = ["POST"]', ["vendor.toml:14: routes[0].methods[0]: must be 'GET'"]),
+        ("max_stale_s = 60", 'max_stale_s = 60\nmethods = ["POST"]', [
+            "vendor.toml:1: route 'odds': profile 'generic' knows no POST bodies"
+        ]),
+        # credentials, clients, plans
+        ('env = "VENDOR_KEY"', "borrow = false", [
+            "vendor.toml:1: give exactly one of env, file and borrow of [credential] with clients = 'known'"
+        ]),
+        ('env = "VENDOR_KEY"', 'env = "VENDOR_KEY"\nborrow = true', [
+            "vendor.toml:5: credential: give exactly one of env, file and borrow"
+        ]),
+        ('query = "apiKey"', "", ["vendor.toml:5: credential: give exactly one of query and header"]),
+        ('query = "apiKey"', 'query = "apiKey"\nclass_from = "X-App"', [
+            "vendor.toml:5: credential: class_from needs borrow: holdover has a credential for one class alone"
+        ]),
+        ("[credential]", 'clients = "own"\n[credential]', [
+            "vendor.toml:1: leave out env, file and borrow of [credential] with clients = 'own'"
+        ]),
+        ('[credential]\nenv = "VENDOR_KEY"\nquery = "apiKey"', 'clients = "own"', [
+            "vendor.toml:1: clients = 'own' needs a [credential] that says where clients send theirs"
+        ]),
+        ("[credential]", 'clients = "anybody"\n[credential]', [
+            "vendor.toml:5: clients: must be 'known', 'open' or 'own'"
+        ]),
+        ("[credential]", 'known = ["AB"]\n[credential]', [
+            "vendor.toml:5: known[0]: has a character or form that is not allowed here (pattern ^[0-9a-f]{64}$)"
+        ]),
+        ("[[routes]]", f'[classes.gold]\ncredentials = ["{DIGEST}"]\n[[routes]]', [
+            "vendor.toml:9: classes.gold: give exactly one of env and file"
+        ]),
+        ("[[routes]]", f'[classes.gold]\ncredentials = ["{DIGEST}"]\nenv = "GOLD_KEY"\n[[routes]]', [
+            "vendor.toml:11: classes.gold.env: the credential is missing, shorter than 8 characters or not plain text;"
+            " export GOLD_KEY=... before starting holdover"
+        ]),
+        # pace, errors, change log
+        ("max_stale_s = 60", "max_stale_s = 60\n[routes.pace]\ncadence_s = 5", [
+            "vendor.toml:9: routes[0]: pace needs `starts`: without it nothing is known to be near or in play"
+        ]),
+        ("max_stale_s = 60", 'max_stale_s = 60\nstarts = "at"\n[routes.pace]\nfar_s = 61', [
+            "vendor.toml:9: routes[0]: pace.far_s is above max_stale_s; an answer would be too old before its refresh"
+        ]),
+        ("max_stale_s = 60", 'max_stale_s = 60\nstarts = "at"\n[routes.pace]\nmax_stale_in_play_s = 4', [
+            "vendor.toml:9: routes[0]: pace.max_stale_in_play_s is below the window in play"
+        ]),
+        ("max_stale_s = 60", 'max_stale_s = 60\n[[errors]]\nmeans = "spent"', [
+            "vendor.toml:15: errors[0].means: must be 'quota', 'credential', 'rate', 'absent' or 'error'"
+        ]),
+        ("max_stale_s = 60", 'max_stale_s = 60\n[[errors]]\nmeans = "quota"\npointer = "code"', [
+            "vendor.toml:16: errors[0].pointer: has a character or form that is not allowed here (pattern ^(/[^/]*)*$)"
+        ]),
+        ("max_stale_s = 60", 'max_stale_s = 60\nchange_log = { ids = "/ids", routes = ["scores"] }', [
+            "vendor.toml:1: change_log of 'odds' names no route: 'scores'"
+        ]),
+        ("max_stale_s = 60", 'max_stale_s = 60\nmethods = ["PUT"]', [
+            "vendor.toml:14: routes[0].methods[0]: must be 'GET' or 'POST'"
+        ]),
         ("max_stale_s = 60", 'max_stale_s = 60\ndefaults = { a = 1 }', [
             "vendor.toml:14: routes[0].defaults.a: must be a valid string"
         ]),
@@ -228,7 +283,35 @@ def test_a_credential_in_a_file(folder):
     ]
     (folder.parent / "key").write_text("from-file\n")
     (provider,) = load(folder, {}).rules.providers
-    assert provider.secret == Secret("from-file")
+    assert provider.secrets == (("", Secret("from-file")),)
+
+
+def test_every_plan_has_a_credential_of_its_own(folder):
+    path = folder / "providers" / "vendor.toml"
+    (folder.parent / "silver").write_text("silver-value\n")
+    path.write_text(
+        f'{VENDOR}\n[classes.gold]\ncredentials = ["{DIGEST}"]\nenv = "GOLD_KEY"\n'
+        f'[classes.silver]\ncredentials = ["{DIGEST[::-1]}"]\nfile = "../silver"\n'
+    )
+    config = load(folder, {**ENVIRON, "GOLD_KEY": "gold-value"})
+    (provider,) = config.rules.providers
+    assert dict(provider.secrets) == {
+        "": Secret("secret-value"),
+        "gold": Secret("gold-value"),
+        "silver": Secret("silver-value"),
+    }
+    assert not any(value in repr(config) for value in ("secret-value", "gold-value", "silver-value"))
+
+
+@pytest.mark.parametrize("how", ["borrow = true", 'clients = "own"'])
+def test_a_provider_that_is_called_with_clients_credentials_needs_none(folder, how):
+    path = folder / "providers" / "vendor.toml"
+    text = VENDOR.replace('env = "VENDOR_KEY"\n', f"{how}\n" if "borrow" in how else "")
+    path.write_text(text if "borrow" in how else text.replace("[credential]", f"{how}\n[credential]"))
+    (provider,) = load(folder, {}).rules.providers
+    assert provider.secrets == ()
+    assert provider.own() is None
+    assert provider.credentials == {"apikey"}
 
 
 def test_no_configuration_here(tmp_path):
@@ -277,7 +360,7 @@ def test_a_good_configuration(folder):
     assert config.ca_folder == folder.parent / "var" / "ca"
     assert config.ca_file is None
     (provider,) = config.rules.providers
-    assert provider.secret == Secret("secret-value")
+    assert provider.secrets == (("", Secret("secret-value")),)
     assert "secret-value" not in repr(config)
 
 

@@ -4,18 +4,21 @@ import json
 import socket
 import time
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from holdover.account import Account
 from holdover.canonical import CanonicalRequest
-from holdover.fetch import Fetcher
+from holdover.credential import NOBODY, Credential
+from holdover.fetch import Call, Fetcher
 from holdover.intake import Failed, Fetched, Refused
 from holdover.metrics import Metrics
 from holdover.rules import Secret
+from holdover.tally import Tally
 
 # Every character that a URL encodes in one way or another.
 SECRET = "k/9+z=7 ~q"
@@ -52,6 +55,19 @@ class Vendor:
         async with asyncio.timeout(20):
             while len(self.asked) < count:
                 await asyncio.sleep(0.005)
+
+
+@dataclass
+class Asker:
+    """A fetcher, and the account and credential that its calls are made with."""
+
+    fetcher: Fetcher
+    account: Account
+    credential: Credential
+    tally: Tally
+
+    def ready(self) -> bool:
+        return self.fetcher.ready(self.account)
 
 
 def reply(body=b"[]", status=200, **fields):
@@ -111,27 +127,37 @@ def metrics():
 
 @pytest.fixture
 async def fetcher_of(vendor, metrics, provider_of):
-    """Makes a fetcher with the provider's settings changed; `limits` go on top of quick ones."""
-    made = []
+    """Makes an asker with the provider's settings changed; `limits` go on top of quick ones."""
+    made: list[Asker] = []
 
     def build(limits=None, **changes):
         changes = {"origin": vendor.origin, "limits": {**QUICK, **(limits or {})}, **changes}
-        provider = replace(provider_of(**changes), secret=Secret(SECRET))
-        made.append(Fetcher(provider, metrics, user_agent="holdover-test"))
+        provider = replace(provider_of(**changes), secrets=(("", Secret(SECRET)),))
+        account, tally = Account(provider.settings.quota, provider.settings.limits), Tally()
+        fetcher = Fetcher(provider, metrics, tally, user_agent="holdover-test")
+        made.append(Asker(fetcher, account, provider.own() or NOBODY, tally))
         return made[-1]
 
     metrics = metrics.upstream
     yield build
-    for fetcher in made:
-        await fetcher.close()
+    for asker in made:
+        await asker.fetcher.close()
 
 
 def request_for(sport="epl", query=(("regions", "us"),), headers=()):
     return CanonicalRequest("vendor", "odds", f"/v4/sports/{sport}/odds", query, headers)
 
 
-async def fetch(fetcher, canonical=None, previous=None, trigger="client"):
-    return await fetcher.fetch(fetcher.provider.routes[0], canonical or request_for(), previous, trigger)
+async def fetch(asker, canonical=None, previous=None, trigger="client", **changes):
+    call = Call(
+        asker.fetcher.provider.routes[0],
+        canonical or request_for(),
+        previous,
+        trigger,
+        asker.credential,
+        asker.account,
+    )
+    return await asker.fetcher.fetch(replace(call, **changes))
 
 
 def value(metrics, name, **labels):

@@ -282,7 +282,7 @@ def test_a_store_that_does_not_answer_costs_no_hit(tier, stores, metrics, entry_
     hot.load(old.key)
     new = stores[1].put(entry_of(at=1010.0), NOW)
 
-    def fail(*_):
+    def fail(*_, **__):
         raise StoreError("busy")
 
     with suppress(StoreError):

@@ -8,8 +8,8 @@ from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError
 from holdover.content import revision_of
 from holdover.entry import Entry
-from holdover.exchange import Headers, Response
-from holdover.intake import Fetched, Question, Refused, judge, told_age, told_date
+from holdover.exchange import Headers, Response, date_of
+from holdover.intake import Fetched, Question, Refused, judge, told_age
 
 ODDS = CanonicalRequest("vendor", "odds", "/v4/sports/epl/odds")
 LIMIT = 1 << 20
@@ -24,11 +24,14 @@ def response(body=b"[1]", *fields, status=200, json=True, length=True):
 
 
 @pytest.fixture
-def judged(route_of):
-    """What becomes of a response to a request of 1000.0 that took a quarter of a second."""
+def judged(route_of, provider_of):
+    """What becomes of a response to a request of 1000.0 that took a quarter of a second; `errors` are the
+    provider's, other keywords the route's."""
 
-    def build(answer, previous=None, **route):
-        return judge(Question(route_of(**route), ODDS, previous, 1000.0), answer, 0.25, LIMIT)
+    def build(answer, previous=None, errors=(), **route):
+        provider = provider_of(route_of(**route), errors=list(errors))
+        question = Question(provider, provider.routes[0].settings, ODDS, previous, 1000.0)
+        return judge(question, answer, 0.25, LIMIT)
 
     return build
 
@@ -64,15 +67,20 @@ def test_what_is_stored(judged, case):
 
 REFUSED = {
     "301": (response(status=301), "status 301", False),
-    "404": (response(status=404), "status 404", False),
-    "422": (response(status=422), "status 422", False),
+    "400": (response(status=400), "status 400", False),
+    "an absence that must not be stored": (
+        response(b"[1]", ("Cache-Control", "no-store"), status=404),
+        "there is no such thing",
+        False,
+    ),
+    "201": (response(status=201), "status 201", False),
     "204": (response(b"", status=204), "status 204", False),
     "206": (response(status=206), "status 206", False),
     "304 to nothing": (response(b"", status=304), "status 304", False),
     "401": (response(status=401), "status 401", True),
     "403": (response(status=403), "status 403", True),
     "408": (response(status=408), "status 408", True),
-    "429": (response(status=429), "status 429", True),
+    "429": (response(status=429), "asked too often", True),
     "500": (response(status=500), "status 500", True),
     "599": (response(status=599), "status 599", True),
     "no-store": (response(b"[1]", ("Cache-Control", "No-Store")), "Cache-Control: no-store", False),
@@ -91,7 +99,61 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_stored(judged, case):
     answer, reason, trouble = REFUSED[case]
-    assert judged(answer) == Refused(answer, reason, trouble)
+    means = {429: "rate", 404: "absent"}.get(answer.status)
+    assert judged(answer) == Refused(answer, reason, trouble, means)
+
+
+@pytest.mark.parametrize("status", [404, 410, 422])
+def test_an_absence_is_kept_for_a_while(judged, status):
+    answer = response(gzip.compress(b"[1]"), ("Content-Encoding", "gzip"), status=status)
+    result = judged(answer, negative_s=5)
+    assert isinstance(result, Fetched)
+    assert result.effect == "changed"
+    assert (result.entry.status, result.entry.identity, result.entry.cost) == (status, b"[1]", 0.0)
+    assert (result.entry.requested_at, result.entry.received_at) == (1000.0, 1000.25)
+    assert result.entry.revision == revision_of(status, b"[1]")
+    refused = judged(answer, negative_s=0)
+    assert refused == Refused(answer, "there is no such thing", trouble=False, means="absent")
+
+
+def test_an_absence_needs_to_be_no_json(judged):
+    """Nobody's JSON parser is fed by it: it is served with its own status and type."""
+    result = judged(response(b"<html>", ("Content-Type", "text/html"), status=404, json=False))
+    assert isinstance(result, Fetched)
+    assert result.entry.identity == b"<html>"
+
+
+NOT_SAID, NOT_TRUE = "not said to be JSON", "not the JSON that it is said to be"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "expected"),
+    [
+        ("application/json", b"[]", None),
+        ("Application/JSON ; charset=utf-8", b'{"a": 1}', None),
+        ("application/problem+json", b"{}", None),
+        (None, b"[]", NOT_SAID),
+        ("", b"[]", NOT_SAID),
+        ("text/html", b"[]", NOT_SAID),
+        ("text/html; x=application/json", b"[]", NOT_SAID),
+        ("application/jsonp", b"[]", NOT_SAID),
+        ("application/json", b"", NOT_TRUE),
+        ("application/json", b"<html>maintenance</html>", NOT_TRUE),
+        ("application/json", b'[{"a": 1}', NOT_TRUE),
+        ("application/json", b"\xff\xfe\xfd", NOT_TRUE),
+        ("application/json", b"[" * 100_000, NOT_TRUE),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_route_that_promises_json_stores_nothing_else(judged, content_type, body, expected):
+    fields = () if content_type is None else (("Content-Type", content_type),)
+    answer = response(body, *fields, json=False)
+    result = judged(answer)
+    if expected is None:
+        assert isinstance(result, Fetched)
+    else:
+        assert result == Refused(answer, expected, trouble=True)
+    assert isinstance(judged(answer, content="any"), Fetched)
 
 
 def test_header_fields_that_are_not_kept(judged):
@@ -177,9 +239,95 @@ def test_the_age_that_is_told(value, age):
 
 @pytest.mark.parametrize("value", ["", "today", "Thu, 99 Jan 2026 00:00:00 GMT", "Thu, 01 Jan 99999 00:00:00 GMT"])
 def test_a_date_that_is_none(value):
-    assert told_date(Response(200, (("Date", value),))) is None
+    assert date_of((("Date", value),)) is None
 
 
 def test_the_date_that_is_told():
-    assert told_date(Response(200, (("date", formatdate(1_767_225_600, usegmt=True)),))) == 1_767_225_600
-    assert told_date(Response(200)) is None
+    assert date_of((("date", formatdate(1_767_225_600, usegmt=True)),)) == 1_767_225_600
+    assert date_of(()) is None
+
+
+BY_BODY = [
+    {"means": "quota", "pointer": "/code", "values": ["SPENT"]},
+    {"means": "credential", "pointer": "/code", "values": ["BAD"]},
+    {"means": "absent", "pointer": "/code", "values": ["NONE"]},
+    {"means": "error", "status": [200], "pointer": "/errors"},
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "trouble", "means"),
+    [
+        (401, b'{"code": "SPENT"}', "the quota is used up", True, "quota"),
+        (401, b'{"code": "BAD"}', "the credential is not accepted", True, "credential"),
+        (200, b'{"code": "SPENT"}', "the quota is used up", True, "quota"),
+        (200, b'{"errors": {"token": "x"}}', "the provider tells of an error", True, "error"),
+        (429, b'{"code": "SPENT"}', "the quota is used up", True, "quota"),
+        (401, b'{"code": "OTHER"}', "status 401", True, None),
+        (401, b"no JSON", "status 401", True, None),
+    ],
+)
+def test_what_the_body_says_goes_before_the_status(judged, status, body, reason, trouble, means):
+    for answer in (response(body, status=status), response(gzip.compress(body), ZIPPED, status=status)):
+        assert judged(answer, errors=BY_BODY) == Refused(answer, reason, trouble, means)
+
+
+ZIPPED = ("Content-Encoding", "gzip")
+
+
+def test_an_error_inside_a_200_is_not_stored_and_an_empty_list_of_errors_is_none(judged):
+    assert isinstance(judged(response(b'{"errors": []}'), errors=BY_BODY), Fetched)
+    assert isinstance(judged(response(b'{"errors": {"a": 1}}'), errors=BY_BODY), Refused)
+
+
+def test_an_absence_inside_a_200_is_kept_as_one(judged):
+    result = judged(response(b'{"code": "NONE"}'), errors=BY_BODY)
+    assert isinstance(result, Fetched)
+    assert result.entry.identity == b'{"code": "NONE"}'
+
+
+def test_newer_timestamps_alone_are_no_change_but_are_what_clients_get(judged):
+    told = {"updated": ["last_update"], "starts": "commence_time", "items": ""}
+    bodies = [
+        b'[{"commence_time": "2026-01-01T00:00:00Z", "last_update": "2025-12-31T23:59:%02dZ", "price": %d}]' % pair
+        for pair in ((10, 2), (50, 2), (50, 3))
+    ]
+    first = judged(response(bodies[0]), **told)
+    assert isinstance(first, Fetched)
+    second = judged(response(bodies[1]), first.entry, **told)
+    assert isinstance(second, Fetched)
+    assert (second.effect, second.entry.revision) == ("unchanged", first.entry.revision)
+    assert second.entry.identity == bodies[1]
+    assert gzip.decompress(second.entry.gzip) == bodies[1]
+    assert (second.entry.board.events, second.entry.board.newest) == (1, 1_767_225_590.0)
+    assert second.entry.board.starts == (1_767_225_600.0,)
+    third = judged(response(bodies[2]), second.entry, **told)
+    assert isinstance(third, Fetched)
+    assert third.effect == "changed"
+
+
+def test_what_the_call_would_have_cost_stands_in_the_entry(judged):
+    result = judged(response(b"[1, 2, 3]"), cost=2, cost_per_item=1.5)
+    assert isinstance(result, Fetched)
+    assert result.entry.cost == 4.5
+    again = judged(response(b"[1, 2, 3]"), result.entry, cost=2)
+    assert isinstance(again, Fetched)
+    assert (again.effect, again.entry.cost) == ("unchanged", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "honoured", "floor"),
+    [
+        ("max-age=30", True, 30.0),
+        ('public, MAX-AGE="30"', True, 30.0),
+        ("max-age=30", False, 0.0),
+        ("max-age=99999999", True, 86_400.0),
+        ("max-age=-1", True, 0.0),
+        ("s-maxage=5", True, 0.0),
+        ("", True, 0.0),
+    ],
+)
+def test_the_least_time_that_a_provider_wants(judged, told, honoured, floor):
+    result = judged(response(b"[1]", ("Cache-Control", told)), honour_max_age=honoured)
+    assert isinstance(result, Fetched)
+    assert result.entry.floor_s == floor

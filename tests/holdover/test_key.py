@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdover.canonical import CanonicalRequest
+from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request
 from holdover.key import Bypass, Cacheable, plan
 from holdover.rules import CREDENTIAL_LIKE, Rules
@@ -20,12 +21,12 @@ CREDENTIAL = {"env": "X", "query": "apiKey", "also": ["api_key", "X-Client-Key"]
 
 @pytest.fixture(scope="module")
 def planned(route_of, provider_of):
-    """The plan for a GET of a target; `fields`, `method` and `has_body` are the request's, others the route's."""
+    """The plan for a GET of a target; `fields`, `method` and `body` are the request's, others the route's."""
 
-    def build(target, *, fields=(), method="GET", has_body=False, credential=CREDENTIAL, **changes):
+    def build(target, *, fields=(), method="GET", body=b"", credential=CREDENTIAL, **changes):
         route = route_of(**{"lists": LISTS, "defaults": DEFAULTS, **changes})
         rules = Rules([provider_of(route, credential=credential)])
-        return plan(Request(method, HOST, target, tuple(fields), has_body), rules)
+        return plan(Request(method, HOST, target, tuple(fields), body), rules)
 
     return build
 
@@ -74,7 +75,7 @@ def test_the_key_is_stable_across_versions(canonical):
     )
 
 
-KEY = "47d96b5835794be14420020574971449"
+KEY = "4dd1b59a02db5940737a19d29a716f66"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_a_space_has_two_spellings(canonical):
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=6)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=4).map(tuple)
-REQUESTS = st.builds(CanonicalRequest, TEXT, TEXT, TEXT, PAIRS, PAIRS)
+REQUESTS = st.builds(CanonicalRequest, TEXT, TEXT, TEXT, PAIRS, PAIRS, TEXT, TEXT)
 
 
 @given(REQUESTS, REQUESTS)
@@ -131,10 +132,18 @@ def test_moving_a_boundary_moves_the_key(letters, data):
             CanonicalRequest("", "", "", ((a, b),)),
             CanonicalRequest("", "", "", (("", a), (b, ""))),
             CanonicalRequest("", "", "", ((a, ""),), ((b, ""),)),
+            CanonicalRequest("", a, "", partition=b),
+            CanonicalRequest("", "", b, partition=a),
+            CanonicalRequest("", "", a, body=b),
+            CanonicalRequest("", "", "", ((b, ""),), body=a),
         )
         return [request.key for request in requests]
 
     assert all(mine != theirs for mine, theirs in zip(keys(*one), keys(*other), strict=True))
+
+
+def test_a_tenant_does_not_pass_for_a_body():
+    assert CanonicalRequest("", "", "", body="a").key != CanonicalRequest("", "", "", partition="a").key
 
 
 def test_a_parameter_does_not_pass_for_a_header():
@@ -195,6 +204,36 @@ def test_an_undeclared_credential_goes_past_the_cache(planned, name, unknown):
     found = planned(f"{PATH}?{name}={SECRET}", unknown=unknown)
     assert isinstance(found, Bypass)
     assert SECRET not in found.reason
+
+
+def test_what_the_client_sent_of_its_own_is_kept_beside_the_key_alone(planned):
+    found = planned(f"{PATH}?apiKey={SECRET}&regions=us&API_KEY=2", fields=[("X-client-KEY", "h"), ("Accept", "*/*")])
+    assert isinstance(found, Cacheable)
+    assert found.credential == Credential((("apiKey", SECRET), ("API_KEY", "2")), (("X-client-KEY", "h"),))
+    assert SECRET not in repr(found)
+    nobody = planned(f"{PATH}?regions=us")
+    assert isinstance(nobody, Cacheable)
+    assert nobody.credential == NOBODY
+    assert nobody.canonical == found.canonical
+
+
+def test_repeated_parameters_of_a_list_are_that_list(canonical):
+    changes = {"repeated": ["eventIds"], "lists": []}
+    spellings = ["eventIds=2,1", "eventIds=1&eventIds=2", "eventIds[]=1&eventIds%5B%5D=2", "eventIds=2&eventIds=2,1"]
+    found = {canonical(f"{PATH}?{query}", **changes) for query in spellings}
+    assert {one.query[1] for one in found} == {("eventIds", "1,2")}
+    assert len(found) == 1
+    assert canonical(f"{PATH}?eventIds=1&eventIds=3", **changes) not in found
+    assert len({canonical(f"{PATH}?x=1&x=2").key, canonical(f"{PATH}?x=1,2").key, canonical(f"{PATH}?x[]=1").key}) == 3
+
+
+def test_the_spellings_of_a_truth_value_are_one_where_the_route_says_so(canonical):
+    changes = {"booleans": ["links"]}
+    for spellings in (("true", "True", "TRUE"), ("false", "False", "FALSE")):
+        assert len({canonical(f"{PATH}?links={one}", **changes).key for one in spellings}) == 1
+        assert len({canonical(f"{PATH}?links={one}").key for one in spellings}) == 3
+    distinct = {canonical(f"{PATH}?links={one}", **changes).key for one in ("true", "false", "1", "tRUE", "", "0")}
+    assert len(distinct) == 6
 
 
 def test_a_credential_like_parameter_that_the_route_declares_is_an_ordinary_one(canonical):

@@ -230,9 +230,9 @@ def test_several_processes_lose_no_sum(folder, ledger):
         thread.start()
     for thread in threads:
         thread.join()
-    assert [process.wait() for process in processes] == [0, 0, 0]
     for process in processes:
-        process.stdout.close()
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0, 0]
     rows = {row.client: (row.spent, row.calls, row.saved, row.requests) for row in ledger.usage()}
     assert rows == {"": (20, 20, 0, 0), "c0": (600, 600, 1200, 1800), "c1": (300, 300, 600, 900)}
 
@@ -242,6 +242,7 @@ def test_a_writer_killed_in_the_middle_of_writes_loses_nothing_that_it_was_told_
     told = {}
     for number in range(5):
         victim = run(folder, WRITE_FOR_EVER, f"v{number}")
+        assert victim.stdout is not None
         while int(victim.stdout.readline()) < 10 + number:
             pass
         victim.send_signal(signal.SIGKILL)

@@ -59,7 +59,7 @@ def test_the_series_of_every_provider_are_there_before_the_first_event(metrics):
         states = {sample.labels["state"]: sample.value for sample in found["holdover_upstream_circuit_state"].samples
                   if sample.labels["upstream"] == vendor}  # fmt: skip
         assert states == {state: float(state == "closed") for state in CIRCUIT_STATES}
-    for dependency in ("sidecar", "store"):
+    for dependency in ("sidecar", "store", "ledger"):
         assert metrics.registry.get_sample_value("holdover_degraded", {"dependency": dependency}) == 0
 
 
@@ -74,7 +74,19 @@ def test_the_exposition_stays_within_its_budget_when_everything_has_happened(met
                 client.answered(vendor, route, outcome, status, 0.1, 10)
             for trigger, code in (("client", "4xx"), ("client", "error"), ("refresh", "5xx"), ("refresh", "error")):
                 upstream.requests.labels(vendor, route, trigger, code).inc()
-        client.compared(vendor, 1, 0.1, 0.2)
+        client.compared(vendor, 0.1, 0.2)
+        client.served(vendor, 1.0, 1.0, 1.0)
+        for route in (f"route-{n}" for n in range(ROUTES)):
+            client.credits_saved.labels(vendor, route).inc()
+            for trigger in ("client", "refresh", "forward"):
+                upstream.spent.labels(vendor, route, trigger).inc()
+            for result in ("made", "refused"):
+                metrics.projection.made.labels(vendor, route, result).inc()
+        upstream.show_balance(vendor, 94.0, 6.0)
+        upstream.show_account(vendor, dead=False, frozen=True)
+        metrics.projection.affordable.labels(vendor).set(1)
+        for phase in ("in_play", "near", "far", "empty"):
+            metrics.projection.stretch.labels(vendor, phase).set(1)
         for trigger in ("client", "refresh", "retry"):
             upstream.duration.labels(vendor, trigger).observe(0.1)
         metrics.refresh.lag.labels(vendor).observe(0.1)
@@ -99,11 +111,43 @@ def test_no_series_depends_on_what_a_request_names(metrics):
 def test_time_saved_and_time_added_are_counted_apart():
     metrics = Metrics()
     for actual, counterfactual in ((0.25, 1.0), (1.0, 0.5), (0.5, 0.5)):
-        metrics.client.compared("v", 1.0, actual, counterfactual)
+        metrics.client.compared("v", actual, counterfactual)
     value = metrics.registry.get_sample_value
     assert value("holdover_client_latency_saved_seconds_total", {"upstream": "v"}) == 0.75
     assert value("holdover_client_latency_added_seconds_total", {"upstream": "v"}) == 0.5
     assert value("holdover_client_counterfactual_duration_seconds_count", {"upstream": "v"}) == 3
+
+
+def test_an_age_that_nobody_tells_is_not_counted():
+    metrics = Metrics()
+    metrics.client.served("v", 1.0, None, None)
+    metrics.client.served("v", 2.0, 3.0, 5.0)
+    value = metrics.registry.get_sample_value
+    for basis, count, total in (("fetch", 2, 3.0), ("header", 1, 3.0), ("payload", 1, 5.0)):
+        labels = {"upstream": "v", "basis": basis}
+        assert value("holdover_served_age_seconds_count", labels) == count
+        assert value("holdover_served_age_seconds_sum", labels) == total
+
+
+def test_a_balance_that_nobody_told_has_no_series():
+    metrics = Metrics()
+    metrics.upstream.show_balance("v", None, 3.0)
+    value = metrics.registry.get_sample_value
+    assert value("holdover_upstream_quota_remaining", {"upstream": "v"}) is None
+    assert value("holdover_upstream_quota_used", {"upstream": "v"}) == 3.0
+    metrics.upstream.show_balance("v", -7.0, None)
+    assert value("holdover_upstream_quota_remaining", {"upstream": "v"}) == -7.0
+    assert value("holdover_upstream_quota_used", {"upstream": "v"}) == 3.0
+
+
+@pytest.mark.parametrize(("dead", "frozen"), [(True, False), (False, True)])
+def test_the_account_is_shown_as_it_is(dead, frozen):
+    metrics = Metrics()
+    metrics.upstream.show_account("v", dead=not dead, frozen=not frozen)
+    metrics.upstream.show_account("v", dead=dead, frozen=frozen)
+    value = metrics.registry.get_sample_value
+    assert value("holdover_upstream_credential_dead", {"upstream": "v"}) == dead
+    assert value("holdover_upstream_quota_frozen", {"upstream": "v"}) == frozen
 
 
 def test_one_answer_is_counted_once_in_each_family():

@@ -8,11 +8,12 @@ from holdover.policy import (
     Fresh,
     Stale,
     age,
-    content_refusal,
     decide,
     from_the_future,
+    limits,
     provider_trouble,
     refusal,
+    said_json,
     supersedes,
 )
 
@@ -109,59 +110,48 @@ LENGTH = ("Content-Length", "2")
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "override", "expected"),
+    ("headers", "override", "expected"),
     [
-        (200, [LENGTH], [], None),
-        (200, [("Transfer-Encoding", "chunked")], [], None),
-        (200, [("transfer-encoding", "gzip, Chunked")], [], None),
-        (200, [], [], "its end is not marked"),
-        (200, [("Transfer-Encoding", "gzip")], [], "its end is not marked"),
-        *((status, [LENGTH], [], f"status {status}") for status in (201, 204, 206, 301, 304, 401, 404, 429, 500)),
-        (200, [LENGTH, ("Cache-Control", "no-store")], [], "Cache-Control: no-store"),
-        (200, [LENGTH, ("cache-control", "max-age=5, No-Store")], [], "Cache-Control: no-store"),
-        (200, [LENGTH, ("Cache-Control", "a"), ("Cache-Control", "private")], [], "Cache-Control: private"),
-        (200, [LENGTH, ("Cache-Control", 'private="Set-Cookie"')], [], "Cache-Control: private"),
-        (200, [LENGTH, ("Cache-Control", "no-store")], ["no-store"], None),
-        (200, [LENGTH, ("Cache-Control", "private, no-store")], ["no-store"], "Cache-Control: private"),
-        (200, [LENGTH, ("Cache-Control", "private, no-store")], ["no-store", "private"], None),
-        (200, [LENGTH, ("Cache-Control", "no-cache, max-age=0, must-revalidate")], [], None),
-        (200, [LENGTH, ("Cache-Control", 'x="no-store"')], [], None),
-        (200, [LENGTH, ("Vary", "*")], [], "Vary: *"),
-        (200, [LENGTH, ("Vary", "Accept, *")], ["no-store", "private"], "Vary: *"),
-        (200, [LENGTH, ("Vary", "Origin")], [], None),
-        (200, [LENGTH, ("Content-Range", "bytes 0-1/2")], [], "partial content"),
+        ([LENGTH], [], None),
+        ([("Transfer-Encoding", "chunked")], [], None),
+        ([("transfer-encoding", "gzip, Chunked")], [], None),
+        ([], [], "its end is not marked"),
+        ([("Transfer-Encoding", "gzip")], [], "its end is not marked"),
+        ([LENGTH, ("Cache-Control", "no-store")], [], "Cache-Control: no-store"),
+        ([LENGTH, ("cache-control", "max-age=5, No-Store")], [], "Cache-Control: no-store"),
+        ([LENGTH, ("Cache-Control", "a"), ("Cache-Control", "private")], [], "Cache-Control: private"),
+        ([LENGTH, ("Cache-Control", 'private="Set-Cookie"')], [], "Cache-Control: private"),
+        ([LENGTH, ("Cache-Control", "no-store")], ["no-store"], None),
+        ([LENGTH, ("Cache-Control", "private, no-store")], ["no-store"], "Cache-Control: private"),
+        ([LENGTH, ("Cache-Control", "private, no-store")], ["no-store", "private"], None),
+        ([LENGTH, ("Cache-Control", "no-cache, max-age=0, must-revalidate")], [], None),
+        ([LENGTH, ("Cache-Control", 'x="no-store"')], [], None),
+        ([LENGTH, ("Vary", "*")], [], "Vary: *"),
+        ([LENGTH, ("Vary", "Accept, *")], ["no-store", "private"], "Vary: *"),
+        ([LENGTH, ("Vary", "Origin")], [], None),
+        ([LENGTH, ("Content-Range", "bytes 0-1/2")], [], "partial content"),
     ],
 )  # fmt: skip
-def test_what_must_not_be_stored(route_of, status, headers, override, expected):
-    response = Response(status, tuple(headers), b"[]")
-    assert refusal(route_of(override=override), response) == expected
-
-
-NOT_SAID, NOT_TRUE = "not said to be JSON", "not the JSON that it is said to be"
+def test_what_must_not_be_stored(route_of, headers, override, expected):
+    for status in (200, 404):
+        response = Response(status, tuple(headers), b"[]")
+        assert refusal(route_of(override=override), response) == expected
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "expected"),
+    ("content_type", "expected"),
     [
-        ("application/json", b"[]", None),
-        ("Application/JSON ; charset=utf-8", b'{"a": 1}', None),
-        ("application/problem+json", b"{}", None),
-        (None, b"[]", NOT_SAID),
-        ("", b"[]", NOT_SAID),
-        ("text/html", b"[]", NOT_SAID),
-        ("text/html; x=application/json", b"[]", NOT_SAID),
-        ("application/jsonp", b"[]", NOT_SAID),
-        ("application/json", b"", NOT_TRUE),
-        ("application/json", b"<html>maintenance</html>", NOT_TRUE),
-        ("application/json", b'[{"a": 1}', NOT_TRUE),
-        ("application/json", b"\xff\xfe\xfd", NOT_TRUE),
-        ("application/json", b"[" * 100_000, NOT_TRUE),
+        ("application/json", True),
+        ("Application/JSON ; charset=utf-8", True),
+        ("application/problem+json", True),
+        (None, False),
+        ("", False),
+        ("text/html; x=application/json", False),
+        ("application/jsonp", False),
     ],
-    ids=lambda value: repr(value)[:30],
 )
-def test_a_route_that_promises_json_stores_nothing_else(route_of, content_type, body, expected):
-    assert content_refusal(route_of(), content_type, body) == expected
-    assert content_refusal(route_of(content="any"), content_type, body) is None
+def test_what_is_said_to_be_json(content_type, expected):
+    assert said_json(content_type) is expected
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdover.account import seconds_to_reset
 from holdover.phase import Phase
-from sidecar.refresh.governor import DAY_S, Allocation, Need, allocate, seconds_to_reset
+from sidecar.refresh.governor import DAY_S, Allocation, Need, allocate
 
 unit = settings(max_examples=300, deadline=None)
 
@@ -67,7 +68,7 @@ def test_too_little_for_the_limits_is_not_affordable():
     assert found.per_day == pytest.approx(least)
 
 
-@pytest.mark.parametrize("remaining", [-5, 0, 99])
+@pytest.mark.parametrize("remaining", [-5, 0, 99, 100])
 @pytest.mark.parametrize("left", [DAY, None])
 def test_nothing_above_the_reserve_is_not_affordable(remaining, left):
     found = allocate(ALL, remaining, 100, left)
@@ -90,6 +91,7 @@ def test_what_costs_nothing_is_never_stretched():
     free = Need("free", 0, 60, "empty", 6000)
     assert allocate([free, LIVE], -1, 0, DAY).stretch("free") == 1
     assert allocate([], -1, 0, DAY) == Allocation({}, False, 0, 0)
+    assert not allocate([free], -1, 0, None).affordable
 
 
 def test_a_limit_below_the_window_does_not_shorten_it():

@@ -214,6 +214,11 @@ def test_the_offset_is_learnt_from_the_newest_and_moves_at_once_only_to_later():
     assert phase_offset(route(), Board(newest=NOW + 20), 60, None) is None
 
 
+def test_the_beat_of_a_provider_is_its_cadence_not_the_window():
+    locked = route(phase_lock=True, far_s=150)
+    assert due(locked, FAR, NOW + 90, NOW + 90, phase_offset_s=21.5) == NOW + 201.5
+
+
 @pytest.mark.parametrize("far_s", [60, 120, 150, 600])
 @pytest.mark.parametrize("shift", [0.0, 13.0, 59.0])
 def test_locked_refreshes_come_just_after_the_provider_has_published(far_s, shift):
