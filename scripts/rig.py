@@ -5,6 +5,7 @@ Everything listens on free loopback ports and lives in a folder that the caller 
 import json
 import math
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -26,11 +27,18 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now; held open together, so that none is given twice."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that are free now; held open together, so that none is given twice. Below those that the kernel gives to
+    outgoing connections and to port 0, or one of these could take a port before its house listens on it."""
+    sockets: list[socket.socket] = []
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
+        while len(sockets) < count:
+            one = socket.socket()
+            try:
+                one.bind(("127.0.0.1", random.randrange(20_000, 32_000)))  # noqa: S311
+            except OSError:
+                one.close()
+                continue
+            sockets.append(one)
         return [one.getsockname()[1] for one in sockets]
     finally:
         for one in sockets:

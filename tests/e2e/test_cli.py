@@ -44,7 +44,10 @@ def test_check_of_a_good_configuration(written: House, tmp_path: Path):
     elsewhere = House(tmp_path / "elsewhere", {}, {})
     done = elsewhere.run("check", str(written.config))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{written.config}: good (1 providers, 2 routes)\n"
+    first, provider, *routes = done.stdout.splitlines()
+    assert first == f"{written.config}: good (1 provider, 2 routes)"
+    assert provider == "  odds: profile generic, clients open, projections none"
+    assert len(routes) == 2
 
 
 def test_check_tells_every_problem_with_file_and_line(written: House):
