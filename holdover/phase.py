@@ -36,9 +36,13 @@ def promise(route: RouteSettings, board: Board | None, now: float) -> float:
 
 def max_stale(route: RouteSettings, board: Board | None, now: float) -> float:
     """The greatest age at which the answer is still given now, in seconds."""
-    limit = route.pace.max_stale_in_play_s
-    if limit is not None and phase(board, now, route.pace.near_from_s) == "in_play":
-        return limit
+    pace = route.pace
+    match phase(board, now, pace.near_from_s):
+        case "in_play" if pace.max_stale_in_play_s is not None:
+            return pace.max_stale_in_play_s
+        case "empty" if pace.empty_s is not None:
+            # No price can be wrong on an empty board.
+            return max(route.max_stale_s, 2 * pace.empty_s)
     return route.max_stale_s
 
 

@@ -241,7 +241,7 @@ class RouteSettings(Table):
         if self.max_stale_s < self.window_s:
             raise ValueError("max_stale_s is below window_s; an answer would be too old before its refresh is due")
         pace = self.pace
-        for name in ("near_s", "far_s", "empty_s"):
+        for name in ("near_s", "far_s"):
             if (window := getattr(pace, name)) is not None and window > self.max_stale_s:
                 raise ValueError(f"pace.{name} is above max_stale_s; an answer would be too old before its refresh")
         in_play_s, limit = pace.in_play_s or self.window_s, pace.max_stale_in_play_s

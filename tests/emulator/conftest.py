@@ -48,7 +48,7 @@ class Server:
         return self.send("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     def send(self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Reply:
-        connection = http.client.HTTPConnection(self.address, timeout=5)
+        connection = http.client.HTTPConnection(self.address, timeout=30)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in (headers or {}).items():

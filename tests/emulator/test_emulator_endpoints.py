@@ -8,17 +8,17 @@ from itertools import chain, combinations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.emulator.answers import Answer, compose, historical
-from scripts.emulator.board import Board
+from scripts.emulator.board import Board, open_event
 from scripts.emulator.books import EVERY_BOOK, MOST_EXTRA
 from scripts.emulator.catalog import BOOKS, FEATURED, REGIONS, SPORTS
 from scripts.emulator.errors import RefusedError
 from scripts.emulator.query import Query, endpoint, parse, target
 from scripts.emulator.render import iso
-from scripts.emulator.schedule import World
+from scripts.emulator.schedule import World, listed
 from scripts.emulator.timeline import SNAPSHOT_S, Timeline
 
 from .conftest import START, Server, start, stop
@@ -154,7 +154,7 @@ def rough(url: str) -> bytes:
     return compose(ROUGH, ROUGH_BOARD, query(url)).body
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     markets=st.sampled_from(subsets(FEATURED)),
     regions=st.sampled_from(subsets(REGIONS)),
@@ -241,7 +241,8 @@ def test_a_board_reaches_the_sizes_of_the_real_one(large: Server) -> None:
 
 def test_a_board_grows_to_5_mb() -> None:
     world = World(1, START, events=20, extra_books=550)
-    board = Timeline(world).at(START)
+    events = tuple(open_event(world, event) for event in listed(world, SPORTS["soccer_epl"], START))
+    board = Board(0, START, {"soccer_epl": events})
     assert len(compose(world, board, query(f"{EPL}/odds?{WIDE}")).body) > 5_000_000
 
 

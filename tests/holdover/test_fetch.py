@@ -393,12 +393,20 @@ async def test_what_is_tried_again(vendor, fetcher_of, metrics, step):
     assert calls(metrics, "retry", "2xx") == 1
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 404, 429, 500, 501])
+@pytest.mark.parametrize("status", [301, 400, 401, 429, 500, 501])
 async def test_what_is_not_tried_again(vendor, fetcher_of, status):
     vendor.says(reply(status=status))
     result = await fetch(fetcher_of({"retries": 2}))
     assert isinstance(result, Refused)
     assert result.response.status == status
+    assert len(vendor.asked) == 1
+
+
+async def test_an_absence_is_not_tried_again(vendor, fetcher_of):
+    vendor.says(reply(status=404))
+    result = await fetch(fetcher_of({"retries": 2}))
+    assert isinstance(result, Fetched)
+    assert result.entry.status == 404
     assert len(vendor.asked) == 1
 
 
@@ -602,10 +610,12 @@ async def test_own_credential_does_not_hide_in_another_coding(vendor, fetcher_of
 
 @pytest.mark.parametrize("form", [ENCODED.lower(), "k/9%2Bz%3D7%20~q", SECRET.replace("/", r"\/")])
 async def test_own_credential_in_other_spellings(vendor, fetcher_of, form):
-    vendor.says(reply(f'{{"m":"/?apiKey={form}"}}'.encode(), 404))
-    result = await fetch(fetcher_of(credential={"env": "KEY", "query": "apiKey"}))
-    assert isinstance(result, Refused)
-    assert form.encode() not in result.response.body
+    vendor.says(*(reply(f'{{"m":"/?apiKey={form}"}}'.encode(), status) for status in (400, 404)))
+    fetcher = fetcher_of(credential={"env": "KEY", "query": "apiKey"})
+    refused, absent = await fetch(fetcher), await fetch(fetcher)
+    assert isinstance(refused, Refused)
+    assert isinstance(absent, Fetched)
+    assert form.encode() not in refused.response.body + absent.entry.identity + gzip.decompress(absent.entry.gzip)
 
 
 async def test_the_longer_of_two_pauses_holds(vendor, fetcher_of):

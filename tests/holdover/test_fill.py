@@ -64,12 +64,12 @@ def rules_of(vendor, provider_of):
 
 
 @pytest.fixture
-async def filler_of(rules_of, store, metrics):
+async def filler_of(rules_of, store, open_ledger, metrics):
     """Makes a filler, as another process would have it when asked again."""
     made = []
 
     def build(over=store, rules=None):
-        made.append(Filler(rules or rules_of(), over, metrics, user_agent="holdover-test"))
+        made.append(Filler(rules or rules_of(), over, open_ledger(), metrics, user_agent="holdover-test"))
         return made[-1]
 
     yield build

@@ -62,7 +62,8 @@ class Sidecar:
         return web.Response(body=encode_filled(self.change(filled)))
 
     async def demand(self, request):
-        self.reports.append([decode_request(item).key for item in await request.json()])
+        report = await request.json()
+        self.reports.append([decode_request(item).key for item in report["asked"]])
         return web.json_response(self.declined)
 
 
@@ -113,12 +114,12 @@ def config_of(vendor, provider_of, tmp_path):
 
 
 @pytest.fixture
-async def stand_in_of(config_of, store, metrics, clock):
+async def stand_in_of(config_of, store, open_ledger, metrics, clock):
     """Makes a stand-in that has no sidecar, unless a test brings one."""
     made = []
 
     def build(**changes):
-        made.append(StandIn(config_of(**changes), store, metrics, clock=clock))
+        made.append(StandIn(config_of(**changes), store, open_ledger(), metrics, clock=clock))
         return made[-1]
 
     yield build
@@ -132,9 +133,9 @@ async def stand_in(stand_in_of):
 
 
 @pytest.fixture
-async def sidecar(config_of, open_store, tmp_path, clock):
+async def sidecar(config_of, open_store, open_ledger, tmp_path, clock):
     """A sidecar on the socket, with a store handle of its own."""
-    filler = Filler(config_of().rules, open_store(), Metrics(), user_agent="sidecar", clock=clock)
+    filler = Filler(config_of().rules, open_store(), open_ledger(), Metrics(), user_agent="sidecar", clock=clock)
     sidecar = Sidecar(filler)
     app = web.Application()
     app.add_routes([web.post("/fetch", sidecar.fetch), web.post("/demand", sidecar.demand)])
@@ -302,8 +303,8 @@ async def test_nobody_waits_longer_than_wait_s_and_the_fetch_goes_on(vendor, sta
     assert len(vendor.asked) == 2
 
 
-async def test_what_another_process_stored_is_a_hit(vendor, stand_in, config_of, open_store):
-    other = Filler(config_of().rules, open_store(), Metrics(), user_agent="other")
+async def test_what_another_process_stored_is_a_hit(vendor, stand_in, config_of, open_store, open_ledger):
+    other = Filler(config_of().rules, open_store(), open_ledger(), Metrics(), user_agent="other")
     planned = stand_in.plan(request())
     assert isinstance(planned, Cacheable)
     await other.fill(planned.canonical, 0.0, "refresh")

@@ -301,6 +301,7 @@ BASE = {"regions": "us", "markets": "h2h"}
         ({}, {"commenceTimeFrom": TIMES[3], "commenceTimeTo": TIMES[1]}, None),
         ({"markets": "h2h,totals"}, {"markets": "h2h, totals"}, None),
         ({"markets": "h2h,totals"}, {"markets": "h2h,"}, None),
+        ({}, {"eventIds": "a, b"}, None),
         ({}, {"dateFormat": "UNIX"}, None),
         ({"oddsFormat": "american"}, {"oddsFormat": "hongkong"}, None),
     ],
@@ -363,6 +364,32 @@ def test_upcoming_is_not_filtered():
 )
 def test_what_has_no_union(one, other):
     assert API.union(request(**one), request(**other), EVERYTHING) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "union"),
+    [
+        ({"markets": "h2h"}, {"markets": "totals"}, {"markets": "h2h,totals"}),
+        ({"markets": ""}, {"markets": "totals"}, {"markets": "h2h,totals"}),
+        ({"regions": "us"}, {"regions": "uk,eu"}, {"regions": "eu,uk,us"}),
+        ({"bookmakers": "b"}, {"bookmakers": "a"}, {"bookmakers": "a,b"}),
+        ({"eventIds": "a"}, {"eventIds": "b"}, {"eventIds": "a,b"}),
+        ({"eventIds": "a"}, {}, {}),
+        (
+            {"commenceTimeFrom": TIMES[1], "commenceTimeTo": TIMES[2]},
+            {"commenceTimeFrom": TIMES[3], "commenceTimeTo": TIMES[4]},
+            {"commenceTimeFrom": TIMES[1], "commenceTimeTo": TIMES[4]},
+        ),
+        ({"commenceTimeFrom": TIMES[1]}, {"commenceTimeTo": TIMES[2]}, {}),
+        ({"dateFormat": "unix"}, {}, {}),
+        ({"dateFormat": "unix"}, {"dateFormat": "unix", "eventIds": "a"}, {"dateFormat": "unix"}),
+        ({"oddsFormat": "american"}, {}, {"oddsFormat": "american"}),
+    ],
+)
+def test_a_union_is_the_least_that_holds_both(one, other, union):
+    base = {"regions": "us", "markets": "h2h"}
+    found = API.union(request(**{**base, **one}), request(**{**base, **other}), EVERYTHING)
+    assert found == request(**{**base, **union})
 
 
 def test_a_union_may_be_one_of_the_two():

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdover.canonical import CanonicalRequest
+from holdover.content import Board
 from holdover.provider_settings import RouteSettings
-from sidecar.refresh.schedule import LAST_RETRY_S, Schedule, boundary_after
+from sidecar.refresh.schedule import LAST_RETRY_S, Brought, Schedule, boundary_after
 
 
 def route(name: str = "odds", window_s: float = 10, idle_after_s: float = 60) -> RouteSettings:
@@ -25,6 +26,11 @@ def due(schedule: Schedule, now: float) -> list[tuple[CanonicalRequest, float]]:
     while (one := schedule.pop(now)) is not None:
         found.append((one.request, one.at))
     return found
+
+
+def brought(asked_at: float) -> Brought:
+    """What a refresh that was asked for at `asked_at` brought: nothing new, on a board that tells nothing."""
+    return Brought(asked_at, Board(), changed=False)
 
 
 def run(
@@ -46,7 +52,7 @@ def run(
             schedule.demand(request(), route(window_s=window_s), now, now)
         for ends, key, since in [item for item in running if item[0] <= now]:
             running.remove((ends, key, since))
-            schedule.finished(key, since, ends, ok=True)
+            schedule.finished(key, ends, brought(since))
         for one, at in due(schedule, now):
             started.append((one, at, now))
             running.append((now + took, one.key, now))
@@ -98,7 +104,7 @@ def test_an_idle_key_is_forgotten_and_may_come_again():
     schedule = Schedule(5)
     started = run(schedule, 1000, 1030)
     assert [at for _, at, _ in started] == [1010, 1020, 1030]
-    schedule.finished(request().key, 1030, 1030.1, ok=True)
+    schedule.finished(request().key, 1030.1, brought(1030))
     # 1030 was the last time that somebody asked; 60 s later nobody is supposed to care.
     started = run(schedule, 1030.25, 1200, ask=False)
     assert [at for _, at, _ in started] == [1040, 1050, 1060, 1070, 1080, 1090]
@@ -139,7 +145,7 @@ def test_after_a_slow_fetch_the_next_starts_at_once_for_the_boundary_that_passed
 
 def test_finished_of_an_unknown_key_is_nothing():
     schedule = Schedule(5)
-    schedule.finished("0" * 32, 1000, 1001, ok=True)
+    schedule.finished("0" * 32, 1001, brought(1000))
     assert (len(schedule), schedule.next_at()) == (0, None)
 
 
@@ -156,7 +162,7 @@ def failures(schedule: Schedule, window_s: float, took: float, count: int) -> li
     now = next_at(schedule)
     for _ in range(count):
         assert len(due(schedule, now)) == 1
-        schedule.finished(request().key, now, now + took, ok=False)
+        schedule.finished(request().key, now + took, None)
         pauses.append(next_at(schedule) - now - took)
         now = max(now + took, next_at(schedule))
     return pauses
@@ -180,11 +186,11 @@ def test_a_success_ends_the_back_off():
     failures(schedule, 3600, 0.0, 6)
     now = next_at(schedule)
     due(schedule, now)
-    schedule.finished(request().key, now, now, ok=True)
+    schedule.finished(request().key, now, brought(now))
     now = next_at(schedule)
     assert now % 3600 == 0
     due(schedule, now)
-    schedule.finished(request().key, now, now, ok=False)
+    schedule.finished(request().key, now, None)
     assert schedule.next_at() == now + 1
 
 
@@ -209,7 +215,7 @@ def test_moved_keeps_the_demand_and_its_boundaries():
     schedule = Schedule(5)
     for number in range(3):
         schedule.demand(request(number), route(), 1003, 1003)
-    moved = schedule.moved({"odds": route()})
+    moved = schedule.moved({"odds": route()}, MOVED)
     assert len(moved) == 3
     assert due(moved, 1009.9) == []
     assert {at for _, at in due(moved, 1010)} == {1010}
@@ -219,9 +225,9 @@ def test_moved_keeps_the_demand_and_its_boundaries():
 def test_moved_takes_over_the_new_window(window_s, boundary):
     schedule = Schedule(5)
     schedule.demand(request(), route(), 1003, 1003)
-    moved = schedule.moved({"odds": route(window_s=window_s)})
+    moved = schedule.moved({"odds": route(window_s=window_s)}, MOVED)
     assert due(moved, boundary)
-    moved.finished(request().key, boundary, boundary, ok=True)
+    moved.finished(request().key, boundary, brought(boundary))
     assert moved.next_at() == boundary_after(boundary, window_s)
 
 
@@ -229,7 +235,7 @@ def test_moved_leaves_out_routes_that_are_gone_and_honours_the_new_idle_time():
     schedule = Schedule(5)
     schedule.demand(request(1), route(), 1003, 1003)
     schedule.demand(request(2, "gone"), route("gone"), 1003, 1003)
-    moved = schedule.moved({"odds": route(idle_after_s=5)})
+    moved = schedule.moved({"odds": route(idle_after_s=5)}, MOVED)
     assert len(moved) == 1
     assert due(moved, 1010) == []
     assert len(moved) == 0
@@ -239,23 +245,23 @@ def test_moved_does_not_start_again_what_is_running():
     schedule = Schedule(5)
     schedule.demand(request(), route(), 1003, 1003)
     assert len(due(schedule, 1010)) == 1
-    moved = schedule.moved({"odds": route()})
+    moved = schedule.moved({"odds": route()}, MOVED)
     assert due(moved, 1010.5) == []
-    moved.finished(request().key, 1010, 1011, ok=True)
+    moved.finished(request().key, 1011, brought(1010))
     assert due(moved, 1020) == [(request(), 1020)]
 
 
 def test_moved_keeps_the_back_off():
     schedule = Schedule(5)
     failures(schedule, 3600, 0.0, 6)
-    moved = schedule.moved({"odds": route(window_s=3600, idle_after_s=600_000)})
+    moved = schedule.moved({"odds": route(window_s=3600, idle_after_s=600_000)}, MOVED)
     assert moved.next_at() == schedule.next_at()
 
 
 def test_a_clock_that_steps_back_does_not_stop_the_refreshes():
     schedule = Schedule(5)
     assert run(schedule, 100_000, 100_030)
-    schedule.finished(request().key, 100_030, 100_030, ok=True)
+    schedule.finished(request().key, 100_030, brought(100_030))
     assert len(run(schedule, 50_000, 50_100)) >= 9
 
 
@@ -283,7 +289,7 @@ def test_no_key_is_started_more_often_than_once_per_window(steps):
         for key, (since, until) in list(running.items()):
             if until <= now:
                 del running[key]
-                schedule.finished(key, since, until, ok=True)
+                schedule.finished(key, until, brought(since))
         schedule.demand(request(number), route(), now, now)
         assert len(schedule) <= 4
         for one, at in due(schedule, now):
