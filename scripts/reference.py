@@ -24,7 +24,13 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`config/providers/*.toml`, `[credential]`", provider_settings.CredentialSettings),
     ("`config/providers/*.toml`, `[limits]`", provider_settings.LimitSettings),
     ("`config/providers/*.toml`, `[quota]`", provider_settings.QuotaSettings),
+    ("`config/providers/*.toml`, `[[errors]]`", provider_settings.ErrorSettings),
+    ("`config/providers/*.toml`, `[classes.NAME]`", provider_settings.ClassSettings),
+    ("`config/providers/*.toml`, `[projection]`", provider_settings.ProjectionSettings),
+    ("`config/providers/*.toml`, `[shadow]`", provider_settings.ShadowSettings),
     ("`config/providers/*.toml`, `[[routes]]`", provider_settings.RouteSettings),
+    ("`config/providers/*.toml`, `[routes.pace]`", provider_settings.PaceSettings),
+    ("`config/providers/*.toml`, `[routes.change_log]`", provider_settings.ChangeLogSettings),
 )
 
 

@@ -103,8 +103,8 @@ def test_old_days_go(ledger):
 def test_clients_beyond_the_most_count_together(ledger, open_ledger, monkeypatch):
     monkeypatch.setattr(module, "MAX_CLIENTS", 3)
     ledger.record([Usage("vendor", "odds", f"c{n}", 1.0, 1) for n in range(2)], NOW)
-    ledger.record([Usage("vendor", "odds", ""), Usage("vendor", "odds", OTHER)], NOW)
-    more = [Usage("vendor", route, f"c{n}", 1.0, 1) for n in range(2, 6) for route in ("odds", "scores")]
+    more = [Usage("vendor", "odds", ""), Usage("vendor", "odds", OTHER)]
+    more += [Usage("vendor", route, f"c{n}", 1.0, 1) for n in range(2, 6) for route in ("odds", "scores")]
     open_ledger().record([*more, Usage("second", "odds", "c9", 1.0, 1)], NOW)
     ledger.record([Usage("vendor", "scores", "c1", 1.0, 1), Usage("vendor", "odds", "c9", 1.0, 1)], NOW)
     ledger.record([Usage("vendor", "odds", "c9", 1.0, 1)], NOW + DAY_S)
@@ -151,8 +151,9 @@ def test_a_balance_is_as_it_was_told(ledger, open_ledger, balance):
 
 
 def test_figures_of_a_balance_that_are_no_numbers_were_not_told(ledger):
-    ledger.tell("vendor", "", Balance(float("nan"), float("inf"), NOW, float("nan")))
-    assert ledger.balance("vendor", "") == Balance(None, None, NOW)
+    for odd, other in ((float("nan"), float("inf")), (float("-inf"), float("nan"))):
+        ledger.tell("vendor", "", Balance(odd, other, NOW, odd))
+        assert ledger.balance("vendor", "") == Balance(None, None, NOW)
 
 
 def test_the_oldest_balances_go(ledger, monkeypatch):
@@ -212,6 +213,26 @@ def test_every_process_gets_the_same_salt(folder, open_ledger):
     salt = bytes.fromhex(salts.pop())
     assert len(salt) == 32
     assert open_ledger().salt() == salt
+
+
+def test_two_that_make_the_salt_at_the_same_time_agree(folder, open_ledger):
+    ledgers = [open_ledger() for _ in range(3)]
+    waiting = [threading.Event() for _ in ledgers]
+    for ledger, event in zip(ledgers, waiting, strict=True):
+        connection = ledger._database._connection
+        connection.set_trace_callback(lambda sql, event=event: sql.startswith("BEGIN") and event.set())
+    salts: list[bytes] = []
+    threads = [threading.Thread(target=lambda ledger=ledger: salts.append(ledger.salt())) for ledger in ledgers]
+    with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        for thread in threads:
+            thread.start()
+        assert all(event.wait(30) for event in waiting), "all found none and wait to write theirs"
+        holder.execute("ROLLBACK")
+    for thread in threads:
+        thread.join()
+    assert len(salts) == 3
+    assert len(set(salts)) == 1
 
 
 def test_two_installations_have_different_salts(tmp_path):
@@ -283,6 +304,19 @@ def test_a_lock_that_another_process_holds_is_a_sentence_and_then_nothing_was_re
         holder.execute("ROLLBACK")
     impatient.spend("vendor", "odds", "", 1.0, 1, NOW)
     assert spent(ledger) == 2
+
+
+def test_what_fails_half_way_leaves_nothing_and_no_lock(ledger, open_ledger):
+    def fail(database: sqlite3.Connection) -> None:
+        database.execute("INSERT INTO fact VALUES ('vendor', 'regions', 'us', '1')")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ledger._database.write(fail)
+    other = open_ledger()
+    other.good("vendor", "f", NOW)
+    assert ledger.known_at("vendor", "f") == NOW
+    assert ledger.learnt("vendor", "regions") == {}
 
 
 def test_only_the_owner_can_read_it(folder):

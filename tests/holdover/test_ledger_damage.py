@@ -224,6 +224,15 @@ def test_processes_killed_while_they_mend_leave_a_ledger_that_works(folder):
             assert ledger.known_at("vendor", "g") == 2.0
 
 
+def test_a_file_cut_off_under_an_idle_process_is_replaced_at_once(folder):
+    with closing(Ledger(folder)) as idle, closing(Ledger(folder)) as ledger:
+        fill(ledger)
+        settle(folder)
+        truncate(folder)
+        ledger.good("vendor", "f", NOW)
+        assert idle.known_at("vendor", "f") == NOW
+
+
 def test_a_wrong_statement_of_ours_is_no_damage(folder):
     with closing(Ledger(folder)) as ledger:
         fill(ledger)

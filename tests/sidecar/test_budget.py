@@ -244,7 +244,7 @@ def test_the_forecast_says_when_it_is_over(told, ledger, remaining, quota, sente
     assert lines(told(**quota)[1])["forecast"] == sentence
 
 
-def test_a_balance_from_before_the_reset_or_one_of_several_forecasts_no_end(told, ledger):
+def test_a_balance_from_before_the_reset_forecasts_no_end(told, ledger):
     ledger.spend("vendor", "odds", "", 150.0, 1, NOW - 1.5 * DAY_S)
     ledger.tell("vendor", "", Balance(10.0, None, NOW - 30 * DAY_S))
     assert told(**MONTHLY)[0]["forecast"]["lasts_s"] is None
@@ -255,6 +255,15 @@ def test_one_of_several_balances_forecasts_no_end(told, ledger):
     for partition in ("", "gold"):
         ledger.tell("vendor", partition, Balance(10.0, None, NOW))
     assert told(**MONTHLY)[0]["forecast"]["lasts_s"] is None
+
+
+def test_yesterday_counts_for_the_forecast_of_a_daily_quota_and_not_for_its_period(told, ledger):
+    ledger.spend("vendor", "odds", "", 100.0, 1, NOW - 1.5 * DAY_S)
+    ledger.spend("vendor", "odds", "", 50.0, 1, NOW)
+    facts, _ = told(resets='"daily"')
+    assert facts["forecast"]["per_day"] == pytest.approx(100)
+    assert facts["period"]["spent"] == facts["today"]["spent"] == 50
+    assert facts["seconds_to_reset"] == DAY_S / 2
 
 
 def test_a_young_ledger_is_not_taken_for_a_thrifty_one(config_of, ledger):
