@@ -221,3 +221,16 @@ def test_bursts_raise_the_number_of_moves() -> None:
     calm, rough = (Timeline(World(6, START, events=2, incidents=incidents)) for incidents in (False, True))
     counts = [sum(len(one.at(START + second).changes) for second in range(600)) for one in (calm, rough)]
     assert counts[1] > counts[0] * 1.15
+
+
+def test_what_is_placed_or_called_off_is_true_at_once_and_for_good() -> None:
+    timeline = Timeline(World(2, START, tick_s=600, events=4))
+    placed = timeline.place("soccer_epl", START, 1000, 60)
+    gone = timeline.newest.sports["soccer_epl"][3].event
+    assert placed.id in timeline.history.prices("soccer_epl", 0)
+    timeline.remove(START, frozenset({gone.id}))
+    assert gone.id not in timeline.history.prices("soccer_epl", 0)
+    later = timeline.at(START + 2 * 3600)
+    present = {found.event.id for found in later.sports["soccer_epl"]}
+    assert present.isdisjoint({gone.id, placed.id})
+    assert len(present) == 3

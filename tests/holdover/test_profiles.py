@@ -105,6 +105,44 @@ def test_no_credential_is_in_a_key(provider, rules, name):
         assert "client-secret" in sent.credential.values
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("api-sports", [("x-rapidapi-key", "client-secret")]),
+        ("sportsgameodds", "apiKey=client-secret"),
+        ("sportradar", "api_key=client-secret"),
+        ("generic", "token=client-secret"),
+    ],
+)
+def test_other_places_of_a_credential_are_known(provider, rules, name, other):
+    vendor = provider(name)
+    target = vendor.settings.hosts[0] + vendor.routes[0].settings.path.replace("{", "").replace("}", "")
+    query, fields = (other, ()) if isinstance(other, str) else ("", other)
+    sent = planned(rules, f"{target}?{query}", fields)
+    assert isinstance(sent, Cacheable)
+    assert "client-secret" in sent.credential.values
+    assert {sent.canonical.key} == keys(rules, target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "api.pinnacle.com/v2/odds?sportId=29&x=1",
+        "api.pinnacle.com/v1/odds?sportId=29&x=1",
+        "api.pinnacle.com/v1/fixtures?sportId=29&x=1",
+        "api.pinnacle.com/v2/sports?x=1",
+        "api.pinnacle.com/v2/leagues?sportId=29&x=1",
+        "api.betfair.com/exchange/betting/json-rpc/v1?x=1",
+    ],
+)
+def test_parameters_that_nobody_documented_pass_through(rules, target):
+    calls = "betfair" in target
+    body = (COMPOSED / "betfair_listMarketBook_req.json").read_bytes() if calls else b""
+    done = planned(rules, target, (), "POST" if calls else "GET", body)
+    assert isinstance(done, Bypass)
+    assert done.reason == "parameter x is not known to the route"
+
+
 # --- API-Sports
 
 
@@ -131,6 +169,11 @@ def test_sports_game_odds_costs_objects(provider, rules):
         None, b'{"data":[]}', b'{"data":[{},{},{}]}', b'{"success":false}',
     )]  # fmt: skip
     assert costs == [1, 1, 3, 1]
+
+
+def test_sports_game_odds_refuses_by_status(provider):
+    vendor = provider("sportsgameodds")
+    assert [says(vendor, {"success": False}, status) for status in (401, 429)] == ["credential", "rate"]
 
 
 def test_sports_game_odds_spellings_share_a_key(rules):
@@ -172,6 +215,17 @@ def test_the_change_log_names_events_of_the_route_that_it_refreshes(provider, ru
 
 def test_sportradar_keeps_the_vendors_max_age(provider):
     assert all(each.settings.honour_max_age for each in provider("sportradar").routes)
+
+
+def test_sportradar_tells_when_a_feed_was_made(provider):
+    markets = route(provider("sportradar"), "event-markets")
+    feed = {"generated_at": "2026-11-23T19:00:05+00:00", "sport_event": {"start_time": "2026-11-23T22:00:00+00:00"}}
+    facts = board_of(json.dumps(feed).encode(), starts=markets.starts, updated_at=markets.updated_at)
+    assert facts.newest == 1795460405.0
+    assert facts.starts == (1795471200.0,)
+    for each in provider("sportradar").routes:
+        bodies = [json.dumps({**feed, "generated_at": f"2026-11-23T19:0{n}:05+00:00"}).encode() for n in (1, 2)]
+        assert len({revision_of(200, body, tuple(each.settings.volatile)) for body in bodies}) == 1
 
 
 # --- Pinnacle

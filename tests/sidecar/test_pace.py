@@ -27,6 +27,7 @@ def route(*, window_s: float = 60, min_interval_s: float = 0, **pace: Any) -> Ro
             "window_s": window_s,
             "max_stale_s": 86_400,
             "starts": "commence_time",
+            "updated": ["last_update"],
             "min_interval_s": min_interval_s,
             "pace": {**PACE, **pace},
         }
@@ -104,7 +105,8 @@ def test_without_a_cadence_the_window_is_the_promise():
 
 def test_the_window_is_never_below_what_a_call_must_wait():
     assert window(route(cadence_s=50, min_interval_s=200), FAR, NOW, 1.0) == 240
-    assert window(route(cadence_s=90), LIVE, NOW, 0.0) == 90
+    with pytest.raises(ValueError, match="cadence_s is above a window"):
+        route(cadence_s=90)
 
 
 def test_locked_windows_are_whole_cadences():
@@ -121,7 +123,14 @@ boards = st.one_of(
 )
 routes = st.builds(
     lambda c, i, n, f, near, lock: route(
-        cadence_s=c, in_play_s=c + i, near_s=c + n, far_s=c + f, near_from_s=near, phase_lock=lock, window_s=c + i
+        cadence_s=c,
+        in_play_s=c + i,
+        near_s=c + n,
+        far_s=c + f,
+        empty_s=c + f,
+        near_from_s=near,
+        phase_lock=lock and c > 0,
+        window_s=c + i,
     ),
     st.one_of(st.just(0.0), seconds),
     seconds,
