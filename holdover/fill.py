@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from holdover import learning
 from holdover.account import Account
 from holdover.books import Books
 from holdover.canonical import CanonicalRequest
@@ -98,6 +99,16 @@ class Filler:
             await fetcher.close()
         await self.books.keep(self._clock())
         self._disk.shutdown()
+
+    async def recall(self) -> None:
+        """Takes over from the ledger what was learnt about the providers, by this process or another."""
+        for provider in self._rules.providers:
+            try:
+                known = await self.on_disk(partial(learning.read, self.books.ledger, provider.name))
+            except StoreError as error:
+                logger.warning("%s", error)
+                return
+            self.projections.learnt[provider.name] = known
 
     def fetcher(self, provider: str) -> Fetcher | None:
         """The fetcher of a configured provider, made when first needed; None also when its `ca_file` went away."""

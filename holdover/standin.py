@@ -30,6 +30,7 @@ from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 
 REPORT_INTERVAL_S = 1.0
+RECALL_S = 10.0
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
 _MAX_COMPARED = 100
@@ -154,10 +155,14 @@ class StandIn:
         return self._settle(cacheable, wants, filled, led, started, forwarded, ready)
 
     async def follow_store(self) -> None:
-        """For ever: follows a store that was replaced, and shows how full the tiers are."""
-        metrics = self._metrics
+        """For ever: follows a store that was replaced, takes over what the sidecar learnt, and shows how full the
+        tiers are."""
+        metrics, recall_at = self._metrics, 0.0
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
+            if self._clock() >= recall_at:
+                recall_at = self._clock() + RECALL_S
+                await self._filler.recall()
             try:
                 self._store.follow()
                 self._hot.follow()

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -218,28 +219,52 @@ class House:
         text = PROVIDER.format(**{**PROVIDER_DEFAULTS, **self.settings})
         (self.config / "providers" / "odds.toml").write_text(text)
 
-    def write_profile(self, name: str, **replaced: str) -> None:
+    def write_profile(
+        self,
+        name: str,
+        *,
+        top: str = "",
+        tables: str = "",
+        routes: Mapping[str, Mapping[str, str | None]] | None = None,
+        **replaced: str,
+    ) -> None:
         """The shipped profile `name` as provider file, with top-level or any other `key = value` lines replaced: keys
-        as in the file, values as TOML text. Credentials come from the rig's environment."""
+        as in the file, values as TOML text; `routes` by their names, where a key may be new and None removes one.
+        `top` stands before the first table, `tables` after the last. Credentials come from the rig's environment."""
         shipped = ROOT / "config" / "providers"
         source = next(p for p in (shipped / f"{name}.toml", shipped / "examples" / f"{name}.toml") if p.exists())
         text = source.read_text()
-        changes = {"hosts": f'["{HOST}"]', "origin": f'"{self.settings["origin"]}"', "env": '"RIG_CREDENTIAL"'}
+        changes = {"hosts": f'["{HOST}"]', "origin": f'"{self.settings["origin"]}"'}
+        if "\nenv = " in text:
+            changes["env"] = '"RIG_CREDENTIAL"'
         for key, value in {**changes, **replaced}.items():
-            lines = text.split("\n")
-            count = sum(line.startswith(f"{key} = ") for line in lines)
-            text = "\n".join(f"{key} = {value}" if x.startswith(f"{key} = ") else x for x in lines)
+            text, count = re.subn(rf"^{key} = .*$", lambda _, k=key, v=value: f"{k} = {v}", text, flags=re.MULTILINE)
             if not count:
                 raise ValueError(f"{source.name} has no {key!r}")
+        head, *sections = text.split("\n[[routes]]\n")
+        for route, lines in (routes or {}).items():
+            index = next(i for i, section in enumerate(sections) if section.startswith(f'name = "{route}"\n'))
+            sections[index] = _with_lines(sections[index], lines)
+        head = re.sub(r"^\[", lambda _: f"{top}\n\n[", head, count=1, flags=re.MULTILINE)
         for old in (self.config / "providers").glob("*.toml"):
             old.unlink()
-        (self.config / "providers" / f"{name}.toml").write_text(text)
+        written = "\n[[routes]]\n".join([head, *sections])
+        (self.config / "providers" / f"{name}.toml").write_text(f"{written}\n{tables}\n")
 
     def metrics(self, role: str) -> dict[str, float]:
         """Samples by name with labels, as in the exposition."""
         with DIRECT.open(f"{self.url(role)}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines if not x.startswith("#"))}
+
+
+def _with_lines(section: str, lines: Mapping[str, str | None]) -> str:
+    """A route's own table with these `key = value` lines instead of those of the same keys."""
+    name, _, rest = section.partition("\n")
+    for key in lines:
+        rest = re.sub(rf"^{key} = .*\n", "", rest, count=1, flags=re.MULTILINE)
+    added = [f"{key} = {value}" for key, value in lines.items() if value is not None]
+    return "\n".join([name, *added, rest])
 
 
 def write_house(folder: Path, origin: str, top: str = "", **settings: object) -> House:

@@ -64,6 +64,9 @@ class Record:
     def at_most(self, what: str, limit: float, value: float) -> None:
         self._musts.append(Must(f"{self._scenario}: {what}, at most", limit, value, value <= limit))
 
+    def at_least(self, what: str, limit: float, value: float) -> None:
+        self._musts.append(Must(f"{self._scenario}: {what}, at least", limit, value, value >= limit))
+
     def exactly(self, what: str, limit: float, value: float) -> None:
         self._musts.append(Must(f"{self._scenario}: {what}, exactly", limit, value, value == limit))
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from holdover import learning
 from holdover.exchange import Request
 from holdover.fill import Filler
 from holdover.key import Cacheable, plan
@@ -109,7 +110,7 @@ class Steward:
         known = self._filler.projections.learnt.get(provider.name, Knowledge())
         if known != self._written.get(provider.name):
             self._written[provider.name] = known
-            await self._filler.on_disk(partial(_write_knowledge, self._ledger, provider.name, known))
+            await self._filler.on_disk(partial(learning.write, self._ledger, provider.name, known))
         if now >= self._remember_at:
             self._remember_at = now + REMEMBER_S
             allocation = economy.allocation
@@ -118,15 +119,11 @@ class Steward:
             await self._filler.on_disk(state)
 
     async def _recall(self) -> None:
-        for provider in self._rules.providers:
-            try:
-                known = await self._filler.on_disk(partial(_read_knowledge, self._ledger, provider.name))
-            except StoreError as error:
-                logger.warning("%s", error)
-                continue
-            self._filler.projections.learnt[provider.name] = self._written[provider.name] = known
+        await self._filler.recall()
+        self._written = dict(self._filler.projections.learnt)
+        for name, known in self._written.items():
             for kind in known.switched_off:
-                self._metrics.projection.off.labels(provider.name, kind).set(1)
+                self._metrics.projection.off.labels(name, kind).set(1)
 
     async def _compare(self, provider: Provider) -> None:
         """One of those that wait, if the day's credits for comparing allow it."""
@@ -202,20 +199,3 @@ def _count(
         if state == "verified":
             verified.add(kind)
     return frozenset(verified)
-
-
-def _write_knowledge(ledger: Ledger, provider: str, known: Knowledge) -> None:
-    for region, books in known.regions.items():
-        ledger.learn(provider, "region", region, sorted(books))
-    for sport, has in known.outrights.items():
-        ledger.learn(provider, "outrights", sport, has)
-
-
-def _read_knowledge(ledger: Ledger, provider: str) -> Knowledge:
-    records = ledger.learnt(provider, "projection")
-    return Knowledge(
-        regions={region: frozenset(books) for region, books in ledger.learnt(provider, "region").items()},
-        outrights=ledger.learnt(provider, "outrights"),
-        switched_off=frozenset(kind for kind, record in records.items() if record.get("state") == "off"),
-        verified=frozenset(kind for kind, record in records.items() if record.get("state") == "verified"),
-    )

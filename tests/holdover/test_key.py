@@ -224,7 +224,9 @@ def test_repeated_parameters_of_a_list_are_that_list(canonical):
     assert {one.query[1] for one in found} == {("eventIds", "1,2")}
     assert len(found) == 1
     assert canonical(f"{PATH}?eventIds=1&eventIds=3", **changes) not in found
-    assert len({canonical(f"{PATH}?x=1&x=2").key, canonical(f"{PATH}?x=1,2").key, canonical(f"{PATH}?x[]=1").key}) == 3
+    assert (
+        len({canonical(f"{PATH}?x=1&x=2").key, canonical(f"{PATH}?x=1,2").key, canonical(f"{PATH}?x[]=1").key}) == 3
+    )
 
 
 def test_the_spellings_of_a_truth_value_are_one_where_the_route_says_so(canonical):

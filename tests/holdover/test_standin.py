@@ -8,6 +8,7 @@ from aiohttp import web
 
 from holdover.answer import Wants
 from holdover.config import Config
+from holdover.content import revision_of
 from holdover.exchange import Request
 from holdover.fill import Filled, Filler
 from holdover.intake import Fetched
@@ -118,8 +119,8 @@ async def stand_in_of(config_of, store, open_ledger, metrics, clock):
     """Makes a stand-in that has no sidecar, unless a test brings one."""
     made = []
 
-    def build(**changes):
-        made.append(StandIn(config_of(**changes), store, open_ledger(), metrics, clock=clock))
+    def build(routes=(), **changes):
+        made.append(StandIn(config_of(*routes, **changes), store, open_ledger(), metrics, clock=clock))
         return made[-1]
 
     yield build
@@ -185,6 +186,11 @@ def outcomes(metrics):
     return {(s.labels["outcome"], s.labels["code"]): s.value for s in samples}
 
 
+def tag(body):
+    """The ETag of what is stored as `body`."""
+    return f'W/"{revision_of(200, body)}"'
+
+
 def value(metrics, name, **labels):
     return metrics.registry.get_sample_value(f"holdover_{name}", labels) or 0.0
 
@@ -193,23 +199,27 @@ async def test_a_miss_is_paid_and_a_hit_is_not(vendor, stand_in, metrics):
     status, paid, body = await get(stand_in)
     assert (status, body) == (200, b"[1]")
     assert paid["cache-status"] == "holdover; fwd=uri-miss; stored"
-    assert (paid["x-requests-last"], paid["etag"]) == ("6", 'W/"1"')
+    assert (paid["x-requests-last"], paid["etag"]) == ("6", tag(b"[1]"))
     assert "age" not in paid
     status, free, body = await get(stand_in)
     assert (status, body) == (200, b"[1]")
     assert free["cache-status"].startswith("holdover; hit; ttl=")
-    assert (free["x-requests-last"], free["etag"], free["age"].isdigit()) == ("0", 'W/"1"', True)
+    assert (free["x-requests-last"], free["etag"], free["age"].isdigit()) == ("0", tag(b"[1]"), True)
     assert len(vendor.asked) == 1
     assert outcomes(metrics) == {("fetched", "2xx"): 1, ("fresh", "2xx"): 1}
-    assert value(metrics, "served_age_seconds_count", upstream="vendor") == 2
+    ages = [
+        value(metrics, "served_age_seconds_count", upstream="vendor", basis=b) for b in ("fetch", "header", "payload")
+    ]
+    assert ages == [2, 2, 0]
     assert value(metrics, "client_counterfactual_duration_seconds_count", upstream="vendor") == 2
     assert value(metrics, "client_response_bytes_total", upstream="vendor", outcome="fresh") == 3
 
 
 async def test_what_the_client_asks_for_shapes_a_hit(stand_in):
     await get(stand_in)
-    status, fields, body = await get(stand_in, ("If-None-Match", 'W/"1"'))
-    assert (status, body, fields["etag"]) == (304, b"", 'W/"1"')
+    status, fields, body = await get(stand_in, ("If-None-Match", tag(b"[1]")))
+    assert (status, body, fields["etag"]) == (304, b"", tag(b"[1]"))
+    assert (await get(stand_in, ("If-None-Match", '"1"')))[0] == 200, "the provider's own tag is not passed on"
     status, fields, body = await get(stand_in, method="HEAD")
     assert (status, body, fields["content-length"]) == (200, b"", "3")
     status, fields, body = await get(stand_in, ("Accept-Encoding", "gzip"))
@@ -241,14 +251,16 @@ async def test_without_a_sidecar_nobody_gets_an_answer_past_its_window(vendor, s
     assert fields["cache-status"] == "holdover; fwd=stale; stored"
 
 
-@pytest.mark.parametrize("status", [401, 429, 500])
-async def test_when_the_provider_fails_a_good_answer_stays_until_its_limit(vendor, stand_in, clock, metrics, status):
+@pytest.mark.parametrize(("status", "reason"), [(401, "status 401"), (429, "asked too often"), (500, "status 500")])
+async def test_when_the_provider_fails_a_good_answer_stays_until_its_limit(
+    vendor, stand_in, clock, metrics, status, reason
+):
     await get(stand_in)
     vendor.status = status
     clock.ahead = 50
     got, fields, body = await get(stand_in)
     assert (got, body, fields["x-requests-last"]) == (200, b"[1]", "0")
-    assert fields["cache-status"] == f'holdover; fwd=stale; fwd-status={status}; detail="status {status}"'
+    assert fields["cache-status"] == f'holdover; fwd=stale; fwd-status={status}; detail="{reason}"'
     assert 50 <= int(fields["age"]) <= 60
     clock.ahead = 61
     got, fields, body = await get(stand_in)
@@ -259,12 +271,34 @@ async def test_when_the_provider_fails_a_good_answer_stays_until_its_limit(vendo
 
 async def test_a_refusal_that_is_about_the_content_is_passed_on_at_once(vendor, stand_in, clock, metrics):
     await get(stand_in)
-    vendor.status = 404
+    vendor.status = 400
     clock.ahead = 20
     got, fields, body = await get(stand_in)
-    assert (got, body, fields["x-requests-last"]) == (404, b"[2]", "6")
-    assert fields["cache-status"] == 'holdover; fwd=stale; fwd-status=404; detail="status 404"'
+    assert (got, body, fields["x-requests-last"]) == (400, b"[2]", "6")
+    assert fields["cache-status"] == 'holdover; fwd=stale; fwd-status=400; detail="status 400"'
     assert outcomes(metrics) == {("fetched", "2xx"): 1, ("fetched", "4xx"): 1}
+
+
+@pytest.mark.parametrize("status", [404, 422])
+async def test_an_absence_takes_the_place_of_the_answer_and_is_kept_briefly(
+    vendor, stand_in_of, route_of, clock, metrics, status
+):
+    stand_in = stand_in_of(routes=[route_of(negative_s=30)])
+    await get(stand_in)
+    vendor.status = status
+    clock.ahead = 20
+    got, fields, body = await get(stand_in)
+    assert (got, body, fields["x-requests-last"]) == (status, b"[2]", "6")
+    assert fields["cache-status"] == "holdover; fwd=stale; stored"
+    got, fields, body = await get(stand_in)
+    assert (got, body, fields["x-requests-last"]) == (status, b"[2]", "0")
+    assert fields["cache-status"].startswith("holdover; hit; ttl=")
+    assert len(vendor.asked) == 2
+    clock.ahead = 31
+    assert (await get(stand_in))[2] == b"[3]"
+    vendor.status = 500
+    assert (await get(stand_in))[0] == 500, "an absence is no answer to fall back on"
+    assert outcomes(metrics)["fresh", "4xx"] == 1
 
 
 async def test_no_provider_at_all(stand_in_of, metrics):
@@ -326,7 +360,7 @@ async def test_a_key_that_the_sidecar_keeps_fresh_is_served_past_its_window(vend
     _, fields, body = await get(linked)
     assert body == b"[1]"
     assert fields["cache-status"].startswith("holdover; hit; ttl=-")
-    assert fields["cache-status"].endswith("; detail=revalidating")
+    assert fields["cache-status"].endswith('; detail="revalidating"')
     assert fields["x-requests-last"] == "0"
     assert outcomes(metrics) == {("fetched", "2xx"): 1, ("stale", "2xx"): 1}
     clock.ahead = 61

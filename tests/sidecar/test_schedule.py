@@ -9,6 +9,8 @@ from holdover.content import Board
 from holdover.provider_settings import RouteSettings
 from sidecar.refresh.schedule import LAST_RETRY_S, Brought, Schedule, boundary_after
 
+MOVED = 1003.0
+
 
 def route(name: str = "odds", window_s: float = 10, idle_after_s: float = 60) -> RouteSettings:
     return RouteSettings.model_validate(
@@ -136,11 +138,12 @@ def test_a_slow_fetch_skips_the_boundaries_that_pass_meanwhile():
     assert all(later - earlier >= 50 for (*_, earlier), (*_, later) in pairwise(started))
 
 
-def test_after_a_slow_fetch_the_next_starts_at_once_for_the_boundary_that_passed_last():
+def test_after_a_slow_fetch_the_next_starts_at_once_for_the_boundary_that_passed_first():
     started = run(Schedule(5), 1000, 1260, took=53, step=0.5)
     assert len(started) >= 4
-    for *_, due_at, now in started[1:]:
-        assert due_at == now // 10 * 10
+    for (*_, earlier), (*_, due_at, now) in pairwise(started):
+        assert due_at == boundary_after(earlier, 10)
+        assert now == earlier + 53
 
 
 def test_finished_of_an_unknown_key_is_nothing():
