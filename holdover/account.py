@@ -2,6 +2,7 @@
 
 Times are Unix seconds: they outlive the process. Pure but for the state it holds."""
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -34,12 +35,15 @@ class Account:
     def __post_init__(self) -> None:
         self.rate = Rate(self.limits.rate_per_s, self.limits.burst)
 
-    @property
-    def remaining(self) -> float | None:
-        """Credits left: as told, or by own count where a limit is configured; None when nobody knows."""
-        if self.balance.remaining is not None or self.quota.limit is None:
-            return self.balance.remaining
-        return self.quota.limit - self.balance.period_spent
+    def remaining(self, now: float) -> float | None:
+        """Credits left: as told, or by what is told or counted as used where a limit is configured; None when nobody
+        knows."""
+        balance, limit = self.balance, self.quota.limit
+        if balance.remaining is not None or limit is None:
+            return balance.remaining
+        if balance.used is not None:
+            return limit - balance.used
+        return limit - (balance.period_spent if balance.period == _period(self.quota.resets, now) else 0.0)
 
     def suspended(self, now: float, cost: float) -> str | None:
         """Why a call of this cost is not made now; None when it may be."""
@@ -122,6 +126,7 @@ def _period(resets: str, now: float) -> str:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        number = float(text) if text is not None else math.nan
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

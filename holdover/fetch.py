@@ -3,6 +3,7 @@
 aiohttp, not mitmproxy's own upstream path: that one takes a 103 for the final response and pools nothing."""
 
 import asyncio
+import math
 import random
 import ssl
 import time
@@ -225,7 +226,7 @@ class Fetcher:
         """What the header of every answer tells, whatever its body: quota, clock, and whether to pause."""
         name = self.provider.name
         account.told(response.headers, received_at)
-        self._metrics.show_balance(name, account.remaining, account.balance.used)
+        self._metrics.show_balance(name, account.remaining(received_at), account.balance.used)
         if (date := date_of(response.headers)) is not None:
             # Date has whole seconds: half of one is the best guess at the rest.
             seen = date + 0.5 - received_at
@@ -256,7 +257,7 @@ class Fetcher:
         told = header(response.headers, field) if (field := self.provider.settings.quota.last) else None
         cost = result.entry.cost if isinstance(result, Fetched) else 0.0
         with suppress(ValueError):
-            cost = float(told) if told is not None else cost
+            cost = float(told) if told is not None and math.isfinite(float(told)) else cost
         account.spent(cost, now)
         self._tally.spent(self.provider.name, call.route.name, call.client, cost)
         self._metrics.spent.labels(self.provider.name, call.route.name, call.trigger).inc(max(0.0, cost))

@@ -184,10 +184,9 @@ class Filler:
     async def _project(
         self, wanted: _Wanted, carrier: CanonicalRequest, previous: Entry | None
     ) -> FetchResult | None:
-        """The answer made from a wider one; None when it must be asked for after all."""
-        filled = await self.fill(
-            carrier, wanted.newer_than, wanted.trigger, credential=wanted.credential, client=wanted.client
-        )
+        """The answer made from a wider one; None when it must be asked for after all. The wider one is nobody's cost
+        in particular: the asking client would not have asked for it."""
+        filled = await self.fill(carrier, wanted.newer_than, wanted.trigger, credential=wanted.credential)
         match filled.result:
             # What is absent or refused of the wide request may be there of the narrow one.
             case Fetched(wide, effect) if wide.status == 200:

@@ -314,7 +314,7 @@ class StandIn:
         if ready is None:
             return
         entry = ready.entry
-        if outcome != "fetched":
+        if outcome != "fetched" or entry.projected:
             client.credits_saved.labels(upstream, cacheable.route.name).inc(entry.cost)
             self._filler.books.tally.saved(upstream, cacheable.route.name, wants.client, entry.cost)
         dated, looked = ready.dated_at, entry.board.typical

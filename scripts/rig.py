@@ -35,7 +35,7 @@ def free_ports(count: int) -> list[int]:
         while len(sockets) < count:
             one = socket.socket()
             try:
-                one.bind(("127.0.0.1", random.randrange(20_000, 32_000)))  # noqa: S311
+                one.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
             except OSError:
                 one.close()
                 continue
@@ -238,7 +238,8 @@ class House:
         if "\nenv = " in text:
             changes["env"] = '"RIG_CREDENTIAL"'
         for key, value in {**changes, **replaced}.items():
-            text, count = re.subn(rf"^{key} = .*$", lambda _, k=key, v=value: f"{k} = {v}", text, flags=re.MULTILINE)
+            line = f"{key} = {value}".replace("\\", "\\\\")
+            text, count = re.subn(rf"^{key} = .*$", line, text, flags=re.MULTILINE)
             if not count:
                 raise ValueError(f"{source.name} has no {key!r}")
         head, *sections = text.split("\n[[routes]]\n")

@@ -49,9 +49,9 @@ def scenes() -> tuple[Scene, ...]:
     """Boards with events in play, suspended markets and bookmakers that are late."""
     made = []
     for seed, omit in ((1, False), (2, True), (3, False)):
-        world = World(seed, START, 1.0, 5, 10.0, 20.0, 0, "realistic", "lively", incidents=True)
+        world = World(seed, START, 30.0, 5, 10.0, 1.0, 0, "realistic", "lively", incidents=True)
         timeline = Timeline(world)
-        made += [Scene(world, timeline.at(START + seconds), omit) for seconds in (0, 90, 400)]
+        made += [Scene(world, timeline.at(START + seconds), omit) for seconds in (0, 60, 210)]
     return tuple(made)
 
 

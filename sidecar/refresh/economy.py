@@ -56,7 +56,7 @@ def economize(
         served[carrier.key].append(item)
     needs = [_need(cost(carriers[key]), key, items, now) for key, items in served.items()]
     settings = provider.settings.quota
-    allocation = allocate(needs, account.remaining, settings.reserve, seconds_to_reset(settings.resets, now))
+    allocation = allocate(needs, account.remaining(now), settings.reserve, seconds_to_reset(settings.resets, now))
     stretches = {item.request.key: allocation.stretch(key) for key, items in served.items() for item in items}
     return Economy(planned, allocation, stretches, {need.key: need.phase for need in needs}, basis)
 

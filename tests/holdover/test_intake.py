@@ -10,6 +10,7 @@ from holdover.content import revision_of
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, date_of
 from holdover.intake import Fetched, Question, Refused, judge, told_age
+from holdover.verdict import Meaning
 
 ODDS = CanonicalRequest("vendor", "odds", "/v4/sports/epl/odds")
 LIMIT = 1 << 20
@@ -99,7 +100,8 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_stored(judged, case):
     answer, reason, trouble = REFUSED[case]
-    means = {429: "rate", 404: "absent"}.get(answer.status)
+    told: dict[int, Meaning] = {429: "rate", 404: "absent"}
+    means = told.get(answer.status)
     assert judged(answer) == Refused(answer, reason, trouble, means)
 
 

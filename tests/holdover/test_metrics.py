@@ -63,6 +63,21 @@ def test_the_series_of_every_provider_are_there_before_the_first_event(metrics):
         assert metrics.registry.get_sample_value("holdover_degraded", {"dependency": dependency}) == 0
 
 
+def credits_move(metrics: Metrics, vendor: str) -> None:
+    """All that a day can bring of credits and projections."""
+    for route in (f"route-{n}" for n in range(ROUTES)):
+        metrics.client.credits_saved.labels(vendor, route).inc()
+        for trigger in ("client", "refresh", "forward"):
+            metrics.upstream.spent.labels(vendor, route, trigger).inc()
+        for result in ("made", "refused"):
+            metrics.projection.made.labels(vendor, route, result).inc()
+    metrics.upstream.show_balance(vendor, 94.0, 6.0)
+    metrics.upstream.show_account(vendor, dead=False, frozen=True)
+    metrics.projection.affordable.labels(vendor).set(1)
+    for phase in ("in_play", "near", "far", "empty"):
+        metrics.projection.stretch.labels(vendor, phase).set(1)
+
+
 def test_the_exposition_stays_within_its_budget_when_everything_has_happened(metrics):
     """Every line costs about 20 microseconds at each scrape. All that a day can bring: every outcome, trigger and
     effect for every provider, refusals and failures on every route."""
@@ -76,17 +91,7 @@ def test_the_exposition_stays_within_its_budget_when_everything_has_happened(met
                 upstream.requests.labels(vendor, route, trigger, code).inc()
         client.compared(vendor, 0.1, 0.2)
         client.served(vendor, 1.0, 1.0, 1.0)
-        for route in (f"route-{n}" for n in range(ROUTES)):
-            client.credits_saved.labels(vendor, route).inc()
-            for trigger in ("client", "refresh", "forward"):
-                upstream.spent.labels(vendor, route, trigger).inc()
-            for result in ("made", "refused"):
-                metrics.projection.made.labels(vendor, route, result).inc()
-        upstream.show_balance(vendor, 94.0, 6.0)
-        upstream.show_account(vendor, dead=False, frozen=True)
-        metrics.projection.affordable.labels(vendor).set(1)
-        for phase in ("in_play", "near", "far", "empty"):
-            metrics.projection.stretch.labels(vendor, phase).set(1)
+        credits_move(metrics, vendor)
         for trigger in ("client", "refresh", "retry"):
             upstream.duration.labels(vendor, trigger).observe(0.1)
         metrics.refresh.lag.labels(vendor).observe(0.1)

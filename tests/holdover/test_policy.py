@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdover.content import Board
 from holdover.exchange import Response
 from holdover.policy import (
     Expired,
@@ -61,6 +64,53 @@ def test_nothing_past_its_window_is_served_past_its_limit(route_of, entry_of, el
             assert age(entry, ASKED + elapsed) <= LIMIT
         case Expired(usable):
             assert not usable or age(entry, ASKED + elapsed) <= LIMIT
+
+
+PACE = {"in_play_s": 5, "near_s": 8, "far_s": 40, "empty_s": 50, "near_from_s": 600, "max_stale_in_play_s": 12}
+
+
+@pytest.mark.parametrize(
+    ("board", "floor_s", "status", "expected"),
+    [
+        (Board(), 0, 200, (10, 60)),
+        (Board(3, (900.0, 5000.0)), 0, 200, (5, 12)),
+        (Board(3, (1100.0,)), 0, 200, (8, 60)),
+        (Board(3, (9000.0,)), 0, 200, (40, 60)),
+        (Board(3, (1100.0,)), 30, 200, (30, 60)),
+        (Board(3, (9000.0,)), 30, 200, (40, 60)),
+        (Board(3, (900.0,)), 30, 404, (7, 7)),
+        (Board(), 0, 422, (7, 7)),
+    ],
+)
+def test_window_and_limit_go_by_what_the_answer_holds(route_of, entry_of, board, floor_s, status, expected):
+    route = route_of(starts="at", items="", negative_s=7, pace=PACE)
+    entry = replace(entry_of(at=ASKED), board=board, floor_s=floor_s, status=status)
+    assert limits(route, entry, ASKED) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (ASKED + 4, Fresh(3)),
+        (ASKED + 7, Stale(0)),
+        (ASKED + 11.5, Stale(-4.5)),
+        # What is in play is not served for as long as what is not.
+        (ASKED + 12.5, Expired(usable=False)),
+    ],
+)
+def test_an_event_that_begins_ends_the_window(route_of, entry_of, now, expected):
+    entry = replace(entry_of(at=ASKED), board=Board(2, (ASKED - 50, ASKED + 7)))
+    route = route_of(starts="at", pace={**PACE, "in_play_s": 9})
+    assert decide(route, entry, now, refreshing=True) == expected
+    later = replace(entry, board=Board(2, (ASKED + 7, ASKED + 5000)))
+    assert decide(route, later, ASKED + 7.5, refreshing=False) == Expired(usable=True)
+
+
+@pytest.mark.parametrize(("elapsed", "expected"), [(6.5, Fresh(0.5)), (7.5, Expired(usable=False))])
+def test_an_absence_is_never_served_past_its_window(route_of, entry_of, elapsed, expected):
+    entry = replace(entry_of(at=ASKED), status=404)
+    for refreshing in (False, True):
+        assert decide(route_of(negative_s=7), entry, ASKED + elapsed, refreshing=refreshing) == expected
 
 
 @pytest.mark.parametrize(("now", "expected"), [(1000.0, 5.0), (1007.25, 12.25), (900.0, 5.0)])
