@@ -20,10 +20,11 @@ _UNKNOWN = Balance(None, None, 0.0)
 @dataclass(slots=True)
 class Account:
     """One credential at one provider. `balance` is what is remembered over restarts; `pause_until` is the provider's
-    Retry-After; `last_refusal` is its own answer to the call after which no more were made."""
+    Retry-After; `shared`: calls are made with several clients' credentials, of which one may be bad; `last_refusal` is its own answer to the call after which no more were made."""
 
     quota: QuotaSettings
     limits: LimitSettings
+    shared: bool = False
     balance: Balance = _UNKNOWN
     pause_until: float = 0.0
     paused_with: Response | None = None
@@ -86,7 +87,7 @@ class Account:
         if means == "quota":
             self.last_refusal = response
             self.freeze(now)
-        elif means == "credential":
+        elif means == "credential" and not self.shared:
             self.last_refusal = response
             self.check_at = now + DEAD_CHECK_S
             self._now_is(replace(self.balance, dead=True))

@@ -46,7 +46,8 @@ class Books:
             # Somebody else may have made it while the ledger was read.
             if name not in self._accounts:
                 self._make_room()
-                account = Account(provider.settings.quota, provider.settings.limits)
+                lent = provider.own(partition) is None and provider.settings.clients != "own"
+                account = Account(provider.settings.quota, provider.settings.limits, shared=lent)
                 account.balance = balance or account.balance
                 self._accounts[name] = account
         return self._accounts[name]
@@ -61,6 +62,11 @@ class Books:
         """The provider gave an answer; refreshes may use a client's credential from now on."""
         if provider.own(partition) is None:
             self._borrowed[provider.name, partition] = credential
+
+    def refused(self, provider: Provider, partition: str, credential: Credential) -> None:
+        """The provider does not accept it, or no longer."""
+        if self._borrowed.get((provider.name, partition)) == credential:
+            del self._borrowed[provider.name, partition]
 
     async def keep(self, now: float) -> None:
         """Writes what changed into the ledger. Nothing is lost while that fails: sums go on."""

@@ -214,14 +214,15 @@ class Filler:
         credential = self.books.credential(provider, canonical.partition, wanted.credential)
         if fetcher is None or credential is None:
             return Failed("there is no credential to call the provider with")
-        if (left := self._called_at.get(canonical.key, 0.0) + route.settings.min_interval_s - now) > 0:
+        spaced = _spaced(route, canonical)
+        if (left := self._called_at.get(spaced, 0.0) + route.settings.min_interval_s - now) > 0:
             if previous is not None and decide(route.settings, previous, now, refreshing=True) != Expired(
                 usable=False
             ):
                 return Fetched(previous, None)
             return Failed("the provider was asked too recently", retry_after=left)
         if route.settings.min_interval_s:
-            self._called_at[canonical.key] = now
+            self._called_at[spaced] = now
         account = await self.books.account(provider, canonical.partition)
         result = await fetcher.fetch(
             Call(route, canonical, previous, wanted.trigger, credential, account, wanted.client)
@@ -230,6 +231,8 @@ class Filler:
             self.books.accepted(provider, canonical.partition, credential)
             self.projections.note(result.entry)
             return Fetched(await self._put(result.entry), result.effect)
+        if isinstance(result, Refused) and result.means == "credential":
+            self.books.refused(provider, canonical.partition, credential)
         return result
 
     def route(self, canonical: CanonicalRequest) -> RouteSettings | None:
@@ -308,6 +311,15 @@ class Filler:
             await asyncio.sleep(fetcher.longest)
         finally:
             await fetcher.close()
+
+
+def _spaced(route: Route, canonical: CanonicalRequest) -> str:
+    """What shares one least time between calls."""
+    if not route.settings.interval_by:
+        return canonical.key
+    query = dict(canonical.query)
+    values = [query.get(name, "") for name in route.settings.interval_by]
+    return repr((canonical.provider, canonical.partition, canonical.path, values))
 
 
 def _too_old(route: Route, entry: Entry, now: float) -> bool:

@@ -96,6 +96,12 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
         return Refused(response, f"status {response.status}", trouble=provider_trouble(response.status))
     if refused is not None:
         return Refused(response, refused, trouble=False)
+    asked = question.provider.profile.ask(question.canonical, previous.identity if previous else None)
+    if asked is not question.canonical:
+        # A part of what is stored; the profile knows what it may look like.
+        return _stored(
+            question, response, seconds, identity, _freshened(previous.headers, fields) if previous else fields
+        )
     if route.content == "json" and not said_json(header(response.headers, "content-type")):
         return Refused(response, "not said to be JSON", trouble=True)
     if route.content == "json" and not is_json(identity):
@@ -103,11 +109,16 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     return _stored(question, response, seconds, identity, fields)
 
 
-def _stored(question: Question, response: Response, seconds: float, identity: bytes, fields: Headers) -> Fetched:
+def _stored(
+    question: Question, response: Response, seconds: float, identity: bytes, fields: Headers
+) -> Fetched | Refused:
     """A good answer, after the profile has merged what it merges."""
     previous, route, profile = question.previous, question.route, question.provider.profile
     cost = profile.cost(route, question.canonical, identity)
-    merged = profile.absorb(question.canonical, previous.identity if previous else None, identity)
+    try:
+        merged = profile.absorb(question.canonical, previous.identity if previous else None, identity)
+    except ValueError:
+        return Refused(response, "not what can be merged into the board", trouble=True)
     revision = revision_of(response.status, merged, volatile(route))
     effect: Effect = "unchanged" if previous is not None and previous.revision == revision else "changed"
     if effect == "unchanged" and previous is not None and previous.identity == merged:

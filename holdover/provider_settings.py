@@ -198,6 +198,10 @@ class RouteSettings(Table):
         description="Least time between two calls for one key, whoever asks, in seconds; a client who asks sooner "
         "gets what the last one brought.",
     )
+    interval_by: list[str] = Field(
+        default=[],
+        description="Parameters whose values alone tell calls apart for `min_interval_s`, beside the path.",
+    )
     negative_s: Seconds = Field(
         default=10.0,
         description="How long a 404 or 422 is kept, in seconds.",

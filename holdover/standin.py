@@ -127,7 +127,7 @@ class StandIn:
                 return None
         self._asked(cacheable, ready, now)
         self._maybe_compare(cacheable, ready)
-        answer = self._echoing(cacheable, ready).answer(wants, now, status)
+        answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
         self._count(cacheable, outcome, wants, answer, started, ready, now)
         return answer
 
@@ -207,14 +207,14 @@ class StandIn:
             await asyncio.to_thread(self._admission.refused, provider, credential)
         return Filled(result, led=True)
 
-    def _echoing(self, cacheable: Cacheable, ready: Ready) -> Ready:
+    def _echoing(self, cacheable: Cacheable, ready: Ready, wants: Wants) -> Ready:
         """The answer with what the client wants echoed in it."""
         if not cacheable.echo:
             return ready
         identity = cacheable.provider.profile.echoed(ready.entry.identity, cacheable.echo)
         if identity == ready.entry.identity:
             return ready
-        entry = replace(ready.entry, identity=identity, gzip=compressed(identity))
+        entry = replace(ready.entry, identity=identity, gzip=compressed(identity) if wants.gzip else b"")
         return Ready(entry, cacheable.provider.settings.quota)
 
     def _maybe_compare(self, cacheable: Cacheable, ready: Ready) -> None:
@@ -257,15 +257,17 @@ class StandIn:
                     self._asked(cacheable, ready, now)
                 if not led and entry.projected:
                     status = f"hit{_told(ready, now)}" if ready is not None else status
-                fresh = self._echoing(cacheable, Ready(entry, cacheable.provider.settings.quota))
+                fresh = self._echoing(cacheable, Ready(entry, cacheable.provider.settings.quota), wants)
                 if led or ready is None:
                     stored = "" if forwarded == "bypass" else "; stored"
                     answer = paid_answer(fresh.entry, wants, f"{status}{stored}")
                 else:
-                    answer = self._echoing(cacheable, ready).answer(wants, now, status)
+                    answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
                 self._count(cacheable, outcome, wants, answer, started, ready or fresh, now)
                 return answer
-            case Refused(response, reason, trouble):
+            case Refused(response, reason, trouble, means):
+                if means == "credential" and cacheable.provider.own(cacheable.canonical.partition) is None:
+                    self._admission.refused(cacheable.provider, cacheable.credential)
                 status = f"{status}; fwd-status={response.status}; {detail(reason)}"
                 answer = verbatim(response, status, wants)
             case Failed(reason, timed_out, retry_after):
@@ -277,7 +279,7 @@ class StandIn:
             decision = self._decide(cacheable, ready, now)
             if not isinstance(decision, Expired) or decision.usable:
                 self._asked(cacheable, ready, now)
-                answer = self._echoing(cacheable, ready).answer(wants, now, status)
+                answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
                 self._count(cacheable, "stale", wants, answer, started, ready, now)
                 return answer
         self._count(cacheable, "failed" if trouble else outcome, wants, answer, started, None, now)

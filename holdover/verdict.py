@@ -2,7 +2,7 @@
 401 from one vendor and inside a 200 from another."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from holdover.content import select
 from holdover.exchange import Response, header
@@ -10,6 +10,7 @@ from holdover.provider_settings import ErrorSettings
 
 type Meaning = Literal["quota", "credential", "rate", "absent", "error"]
 
+MEANINGS: tuple[Meaning, ...] = get_args(Meaning.__value__)
 _ABSENT = frozenset((404, 410, 422))
 
 
@@ -25,6 +26,11 @@ def meaning(rules: Sequence[ErrorSettings], response: Response, document: object
         case status if status in _ABSENT:
             return "absent"
     return None
+
+
+def meaning_of(name: object) -> Meaning | None:
+    """The meaning of that name; None for any other value."""
+    return next((known for known in MEANINGS if known == name), None)
 
 
 def reads_bodies(rules: Sequence[ErrorSettings], status: int) -> bool:

@@ -9,6 +9,7 @@ from holdover.entry import decode, encode, request_from
 from holdover.exchange import Headers, Response, as_headers
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.verdict import meaning_of
 
 
 class WireError(Exception):
@@ -36,8 +37,8 @@ def encode_filled(filled: Filled) -> bytes:
     match filled.result:
         case Fetched(entry, effect):
             facts, body = {"kind": "fetched", "effect": effect}, encode(entry)
-        case Refused(response, reason, trouble):
-            facts = {"kind": "refused", "reason": reason, "trouble": trouble}
+        case Refused(response, reason, trouble, means):
+            facts = {"kind": "refused", "reason": reason, "trouble": trouble, "means": means}
             facts |= {"status": response.status, "headers": response.headers}
             body = response.body
         case Failed(reason, timed_out, retry_after):
@@ -68,7 +69,8 @@ def _result(facts: dict[str, object], body: bytes) -> FetchResult:
         case {"kind": "refused", "reason": str(reason), "trouble": bool(trouble)}:
             match facts:
                 case {"status": int(status), "headers": list(headers)}:
-                    return Refused(Response(status, _pairs(headers), body), reason, trouble)
+                    means = meaning_of(facts.get("means"))
+                    return Refused(Response(status, _pairs(headers), body), reason, trouble, means)
         case {
             "kind": "failed",
             "reason": str(reason),

@@ -76,6 +76,10 @@ class Pinnacle(Profile):
         leagues, events = _ids(asked.get("leagueIds")), _ids(asked.get("eventIds"))
         return told(document, Selection(leagues, events, live, int(asked.get("since", -1))))
 
+    def lasting(self, canonical: CanonicalRequest) -> bool:
+        """A cursor is asked with once or twice."""
+        return "since" not in dict(canonical.query)
+
     def ask(self, canonical: CanonicalRequest, previous: bytes | None) -> CanonicalRequest:
         """For a board: what changed since the stored one, or a snapshot."""
         if _MARK not in canonical.query:

@@ -70,6 +70,10 @@ class Profile:
         """The answer to `narrow` from the parsed answer to `wide`, for which `kinds` found a way; None when this
         content turns out not to allow it."""
 
+    def lasting(self, canonical: CanonicalRequest) -> bool:  # noqa: ARG002
+        """Whether clients will ask the very same again; what a clock or a cursor is part of is made when asked for."""
+        return True
+
     def learnt(self, canonical: CanonicalRequest, body: bytes, known: Knowledge) -> Knowledge:  # noqa: ARG002
         """What is known after the provider's own answer to this request."""
         return known

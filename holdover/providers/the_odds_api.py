@@ -94,6 +94,10 @@ class TheOddsApi(Profile):
         found: dict[str, bool] = dict(needed(whole, part, sport, knowledge))
         return frozenset(found) if all(found.values()) and found.keys() <= usable(sport, knowledge) else None
 
+    def lasting(self, canonical: CanonicalRequest) -> bool:
+        """Clients make time windows from their clock."""
+        return not any(name in TIMES for name, _ in canonical.query)
+
     def learnt(self, canonical: CanonicalRequest, body: bytes, known: Knowledge) -> Knowledge:
         """Which sports have outrights, and the bookmakers of a region from answers for it alone: gathered over all of
         them, because one without odds that day is missing."""

@@ -57,11 +57,18 @@ class Refresher:
     def demand(self, request: CanonicalRequest) -> bool:
         """A client asked for this key just now. False when it will not be kept fresh."""
         now = self._clock()
+        provider = self._rules.provider(request.provider)
+        if provider is not None and not provider.profile.lasting(request):
+            carrier = self._filler.projections.carrier(request, now)
+            if carrier.key != request.key:
+                self._add(carrier, now, now)
+                return False
         return self._add(request, now, now)
 
     def carry_on(self, entry: Entry) -> None:
         """Takes up a key from before the last stop, if it was in demand then: it was fetched because of that."""
-        if entry.status == 200:
+        provider = self._rules.provider(entry.request.provider)
+        if entry.status == 200 and provider is not None and provider.profile.lasting(entry.request):
             self._add(entry.request, entry.requested_at, entry.requested_at, entry.board)
             self._filler.projections.note(entry)
 

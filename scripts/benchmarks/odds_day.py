@@ -1,0 +1,227 @@
+"""A virtual day in one process: the real schedule, planner, governor, judgement and projections, turned by hand.
+
+What is not real: the clock, the network (each call takes `latency_s`) and the processes."""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from holdover.account import Account
+from holdover.canonical import CanonicalRequest
+from holdover.entry import Entry
+from holdover.intake import Fetched, Question, judge
+from holdover.key import Cacheable
+from holdover.phase import Phase
+from holdover.policy import Expired, age, decide
+from holdover.projection import Projections
+from holdover.rules import Rules
+from scripts.emulator.schedule import World
+from scripts.emulator.timeline import Timeline
+from sidecar.refresh.economy import Economy, economize
+from sidecar.refresh.schedule import Brought, Schedule
+
+from .odds_shapes import HOUR, LIVE, SPORTS, price
+from .odds_vendor import as_response, planned, told
+
+START = 1_795_046_400.0
+STEWARD_S = 10.0
+_LIMIT = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class DaySize:
+    """`events` on each board; the world moves every `tick_s`."""
+
+    hours: float = 24.0
+    clients: int = 12
+    every_s: float = 30.0
+    events: int = 10
+    tick_s: float = 20.0
+    latency_s: float = 0.3
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the day showed. Ages are what clients are told, in seconds, by what the sport was really doing."""
+
+    answers: int = 0
+    waited: int = 0
+    direct: int = 0
+    spent: int = 0
+    calls: int = 0
+    changed: int = 0
+    oldest: dict[Phase, float] = field(default_factory=dict)
+    late: Counter[Phase] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Call:
+    """A fetch under way, and the requests that its answer is for."""
+
+    request: CanonicalRequest
+    asked_at: float
+    waiting: dict[str, CanonicalRequest]
+
+
+class Board:
+    """The emulated provider, with a programme as the model has it."""
+
+    def __init__(self, size: DaySize) -> None:
+        self.world = World(1, int(START), size.tick_s, 0, 10.0, 1.0, 0, "realistic", "recorded")
+        self.timeline = Timeline(self.world)
+        self._begins: dict[str, list[tuple[float, float]]] = {sport: [] for sport in SPORTS}
+        for sport in SPORTS:
+            for number in range(size.events):
+                # Half of them today in the sports that are in play today; all others begin a day and a half from now.
+                today = sport in LIVE and number < size.events / 2
+                begins = 12 * HOUR if today else 36 * HOUR
+                event = self.timeline.place(sport, START, begins + 0.01 * today, int(6 * HOUR))
+                self._begins[sport].append((event.commence, event.ends))
+
+    def phase(self, sport: str, now: float, near_from_s: float) -> Phase:
+        """What the sport is really doing."""
+        ahead = [begin for begin, end in self._begins[sport] if end > now]
+        first = min(ahead, default=math.inf) - now
+        return "in_play" if first <= 0 else "near" if first <= near_from_s else "far"
+
+
+class Day:
+    """Clients ask for `targets` (each for all of its own, every `every_s`)."""
+
+    def __init__(self, size: DaySize, rules: Rules, targets: Sequence[Sequence[str]]) -> None:
+        self.counts = Counts()
+        self._size, self._rules = size, rules
+        self._board = Board(size)
+        self._schedule, self._projections = Schedule(1000), Projections(rules)
+        self._store: dict[str, Entry] = {}
+        self._calls: dict[str, Call] = {}
+        self._told_at: dict[str, float] = {}
+        self._economy: Economy | None = None
+        self._asks = [[(planned(rules, one), price(one), one.split("/")[3]) for one in own] for own in targets]
+
+    def run(self) -> Counts:
+        """To the end of the day."""
+        size = self._size
+        queue: list[tuple[float, int, str]] = []
+        for number in range(len(self._asks)):
+            heapq.heappush(queue, (START + size.every_s * number / len(self._asks), number, "poll"))
+        heapq.heappush(queue, (START, -1, "steward"))
+        while (at := self._next(queue)) < START + HOUR * size.hours:
+            if self._ended(at) or self._started(at):
+                continue
+            _, number, kind = heapq.heappop(queue)
+            if kind == "poll":
+                self._poll(number, at)
+            else:
+                self._tend(at)
+            heapq.heappush(queue, (at + (size.every_s if kind == "poll" else STEWARD_S), number, kind))
+        return self.counts
+
+    def _next(self, queue: Sequence[tuple[float, int, str]]) -> float:
+        ends = (call.asked_at + self._size.latency_s for call in self._calls.values())
+        due = self._schedule.next_at()
+        return min(queue[0][0], min(ends, default=math.inf), math.inf if due is None else due)
+
+    def _poll(self, number: int, now: float) -> None:
+        for cacheable, credits, sport in self._asks[number]:
+            self.counts.answers += 1
+            self.counts.direct += credits
+            self._demanded(cacheable, now)
+            entry = self._store.get(cacheable.canonical.key)
+            if entry is None or isinstance(
+                decide(cacheable.route.settings, entry, now, refreshing=True), Expired
+            ):
+                self.counts.waited += 1
+                self._fill(cacheable.canonical, now - cacheable.route.settings.window_s, now)
+            else:
+                self._served(cacheable, entry, sport, now)
+
+    def _served(self, cacheable: Cacheable, entry: Entry, sport: str, now: float) -> None:
+        """An event that begins, or comes near, has the new promise when a call that started then can be back."""
+        pace, latency_s = cacheable.route.settings.pace, self._size.latency_s
+        windows = {"in_play": pace.in_play_s, "near": pace.near_s, "far": pace.far_s}
+        phases = [self._board.phase(sport, at, pace.near_from_s) for at in (now, now - latency_s)]
+        allowed = latency_s + max(windows[phase] or cacheable.route.settings.window_s for phase in phases)
+        served, counts = age(entry, now), self.counts
+        counts.oldest[phases[0]] = max(served, counts.oldest.get(phases[0], 0.0))
+        counts.late[phases[0]] += served > allowed + 1e-6
+
+    def _demanded(self, cacheable: Cacheable, now: float) -> None:
+        """Told to the sidecar as often as a proxy does."""
+        route, key = cacheable.route.settings, cacheable.canonical.key
+        if now - self._told_at.get(key, 0.0) > route.idle_after_s / 4:
+            self._told_at[key] = now
+            self._schedule.demand(cacheable.canonical, route, now, now)
+
+    def _started(self, now: float) -> bool:
+        """Starts what is due."""
+        due = self._schedule.pop(now)
+        if due is None:
+            return self._schedule.next_at() == now
+        self._fill(due.request, due.at, now)
+        return True
+
+    def _fill(self, canonical: CanonicalRequest, newer_than: float, now: float) -> None:
+        """As holdover.fill does: stored, made of what is stored, or asked for with what holds it."""
+        for wide in (canonical, *self._projections.covering(canonical, now)):
+            stored = self._store.get(wide.key)
+            if stored is not None and newer_than <= stored.requested_at:
+                self._arrived(stored, canonical, now)
+                return
+        carrier = self._projections.carrier(canonical, now)
+        call = self._calls.setdefault(carrier.key, Call(carrier, now, {}))
+        call.waiting[canonical.key] = canonical
+
+    def _ended(self, now: float) -> bool:
+        """Answers the calls that are back."""
+        back = [call for call in self._calls.values() if call.asked_at + self._size.latency_s <= now]
+        for call in back:
+            del self._calls[call.request.key]
+            entry = self._fetched(call, now)
+            for canonical in call.waiting.values():
+                self._arrived(entry, canonical, now)
+        return bool(back)
+
+    def _fetched(self, call: Call, now: float) -> Entry:
+        answer = told(self._board.world, self._board.timeline.at(now), call.request.target)
+        self.counts.calls += 1
+        self.counts.spent += answer.cost
+        provider = self._rules.providers[0]
+        route = self._rules.route(provider.name, call.request.route)
+        if route is None:
+            raise ValueError("no such route")
+        previous = self._store.get(call.request.key)
+        question = Question(provider, route.settings, call.request, previous, call.asked_at)
+        result = judge(question, as_response(answer), self._size.latency_s, _LIMIT)
+        if not isinstance(result, Fetched):
+            raise TypeError(result.reason)
+        self.counts.changed += result.effect == "changed"
+        self._store[call.request.key] = result.entry
+        self._projections.note(result.entry)
+        return result.entry
+
+    def _arrived(self, wide: Entry, canonical: CanonicalRequest, now: float) -> None:
+        previous = self._store.get(canonical.key)
+        entry: Entry | None = wide
+        if wide.key != canonical.key:
+            entry = self._projections.derive(wide, canonical, previous, now)
+        if entry is None:
+            raise ValueError(f"not to be made: {canonical.target}")
+        self._store[canonical.key] = entry
+        changed = previous is None or previous.revision != entry.revision
+        brought = Brought(entry.requested_at, entry.board, changed=changed)
+        self._schedule.finished(canonical.key, now, brought)
+
+    def _tend(self, now: float) -> None:
+        """Plans, as the steward does."""
+        provider = self._rules.providers[0]
+        if not (kept := self._schedule.kept(now)):
+            return
+        knowledge, refused = self._projections.knowledge(provider), self._projections.refused(now)
+        account = Account(provider.settings.quota, provider.settings.limits)
+        self._economy = economize(provider, kept, knowledge, refused, account, now, self._economy)
+        self._projections.plan(provider.name, self._economy.plan.carriers)
+        self._schedule.stretch(self._economy.stretches, now)
+

@@ -1,0 +1,55 @@
+"""Shipped profiles in front of emulated vendors: what tests of several vendors share."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from scripts.rig import Emulator, House, fetch_json, running, write_house
+from tests.e2e.wire import calm_window, total
+
+OPEN = 'clients = "open"'
+
+
+def port_of(url: str) -> int:
+    found = urlsplit(url).port
+    assert found is not None
+    return found
+
+
+def calm(*keys: str) -> dict[str, str]:
+    """Settings of a profile under which only clients, and starts of events, cause calls."""
+    window = calm_window()
+    limits = {"max_stale_s", "max_stale_in_play_s"}
+    return {key: str(2 * window if key in limits else window) for key in ("window_s", "max_stale_s", *keys)}
+
+
+CALM_PACE = ("in_play_s", "near_s", "far_s", "empty_s", "max_stale_in_play_s")
+"""The further keys of The Odds API's profile."""
+
+
+@contextmanager
+def stood_in(
+    folder: Path, origin: str, profile: str, *, verbose: bool = False, holdover: str = "", **changes: Any
+) -> Iterator[House]:
+    """holdover with a shipped profile changed as `House.write_profile` does; `holdover` is added to holdover.toml."""
+    house = write_house(folder, origin, holdover)
+    house.write_profile(profile, **changes)
+    with running(house, *(("--verbose", "up") if verbose else ())):
+        yield house
+
+
+def shapes(provider: Emulator, part: str = "/odds") -> dict[str, int]:
+    """The requests whose shape holds `part` that reached the provider."""
+    found: Mapping[str, int] = provider.stats()["by_shape"]
+    return {shape: times for shape, times in found.items() if part in shape}
+
+
+def order(provider: Emulator, what: str, **entries: object) -> Any:
+    """An order to the emulator: `order(provider, "world", advance_s=60)`."""
+    return fetch_json(f"{provider.url}/_{what}", entries)
+
+
+def count(house: House, role: str, family: str, *labels: str) -> float:
+    return total(house.metrics(role), family, *labels)
