@@ -19,8 +19,9 @@ _UNKNOWN = Balance(None, None, 0.0)
 
 @dataclass(slots=True)
 class Account:
-    """One credential at one provider. `balance` is what is remembered over restarts; `pause_until` is the provider's
-    Retry-After; `shared`: calls are made with several clients' credentials, of which one may be bad; `last_refusal` is its own answer to the call after which no more were made."""
+    """One credential at one provider. `shared`: calls are made with several clients' credentials, of which one may be
+    bad. `balance` is what is remembered over restarts; `pause_until` is the provider's Retry-After; `last_refusal` is its
+    own answer to the call after which no more were made."""
 
     quota: QuotaSettings
     limits: LimitSettings

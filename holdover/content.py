@@ -51,7 +51,8 @@ def board_of(
     items: str | None = None,
 ) -> Board:
     """The facts of a JSON body by the members and pointers that are given; what it does not hold is not known."""
-    times = sorted(t for m in set(_members((starts,)).findall(body)) if (t := _time(m))) if starts else []
+    found = set(_members((starts,)).findall(body)) if starts else set()
+    times = sorted({t for member in found if (t := _time(member)) is not None})
     newest = typical = None
     if updated_at is not None:
         found = select(parsed(body), updated_at)

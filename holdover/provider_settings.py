@@ -200,7 +200,7 @@ class RouteSettings(Table):
     )
     interval_by: list[str] = Field(
         default=[],
-        description="Parameters whose values alone tell calls apart for `min_interval_s`, beside the path.",
+        description="Parameters that alone tell calls apart for `min_interval_s`, beside the path.",
     )
     negative_s: Seconds = Field(
         default=10.0,
