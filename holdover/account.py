@@ -20,8 +20,8 @@ _UNKNOWN = Balance(None, None, 0.0)
 @dataclass(slots=True)
 class Account:
     """One credential at one provider. `shared`: calls are made with several clients' credentials, of which one may be
-    bad. `balance` is what is remembered over restarts; `pause_until` is the provider's Retry-After; `last_refusal` is its
-    own answer to the call after which no more were made."""
+    bad. `balance` is what is remembered over restarts; `pause_until` is the provider's Retry-After; `last_refusal` is
+    its own answer to the call after which no more were made."""
 
     quota: QuotaSettings
     limits: LimitSettings

@@ -51,8 +51,9 @@ def board_of(
     items: str | None = None,
 ) -> Board:
     """The facts of a JSON body by the members and pointers that are given; what it does not hold is not known."""
-    found = set(_members((starts,)).findall(body)) if starts else set()
-    times = sorted({t for member in found if (t := _time(member)) is not None})
+    members = set(_members((starts,)).findall(body)) if starts else set()
+    # 0 stands for "not known yet" where a vendor has a number there.
+    times = sorted({t for member in members if (t := _time(member))})
     newest = typical = None
     if updated_at is not None:
         found = select(parsed(body), updated_at)

@@ -71,7 +71,7 @@ class Profile:
         content turns out not to allow it."""
 
     def lasting(self, canonical: CanonicalRequest) -> bool:  # noqa: ARG002
-        """Whether clients will ask the very same again. What a clock or a cursor is part of is made when asked for."""
+        """Whether clients will ask the very same again; not so if a clock or a cursor is part of it."""
         return True
 
     def learnt(self, canonical: CanonicalRequest, body: bytes, known: Knowledge) -> Knowledge:  # noqa: ARG002
