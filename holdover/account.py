@@ -71,7 +71,10 @@ class Account:
         more = remaining is not None and remaining > max(0.0, balance.remaining or 0.0)
         if balance.frozen_until is not None and (fell or more):
             balance = replace(balance, frozen_until=None)
-        self._now_is(replace(balance, remaining=remaining, used=used, told_at=now))
+        # What is not told anew stays, but for what was left before a reset.
+        left = remaining if remaining is not None or fell else balance.remaining
+        used = balance.used if used is None else used
+        self._now_is(replace(balance, remaining=left, used=used, told_at=now))
         if remaining is not None and remaining <= 0:
             self.freeze(now)
 
@@ -86,8 +89,8 @@ class Account:
     def refused(self, means: Meaning | None, response: Response, now: float) -> None:
         """Takes notice of what an error means for further calls."""
         if means == "quota":
-            self.last_refusal = response
             self.freeze(now)
+            self.last_refusal = response
         elif means == "credential" and not self.shared:
             self.last_refusal = response
             self.check_at = now + DEAD_CHECK_S
@@ -97,11 +100,15 @@ class Account:
         """The provider gave an answer: whatever was wrong with the credential is over."""
         if self.balance.dead:
             self._now_is(replace(self.balance, dead=False))
+        if self.balance.frozen_until is None:
+            self.last_refusal = None
 
     def freeze(self, now: float) -> None:
         """No more calls that cost until the quota is filled again."""
         if self.balance.frozen_until is None or self.balance.frozen_until <= now:
             left = seconds_to_reset(self.quota.resets, now)
+            # What the provider said to something else is not its word on this.
+            self.last_refusal = None
             self._now_is(replace(self.balance, frozen_until=now + (MAX_FREEZE_S if left is None else left)))
 
     def _now_is(self, balance: Balance) -> None:

@@ -1,7 +1,7 @@
 """What the content of an answer says, read without a vendor's knowledge: by member names and JSON pointers.
 
-Members are found in the text, not in a parsed document: within a JSON string a quote is escaped, so `"name":` is
-always a member. On a board of 400 KB that takes a third of the time of parsing it."""
+Members are found in the text, not in a parsed document: within a JSON string a quote is escaped, so `"name":` with no
+backslash before it is always a member. On a board of 400 KB that takes a third of the time of parsing it."""
 
 import hashlib
 import re
@@ -13,6 +13,7 @@ import msgspec
 
 _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_FARTHEST = 1e15
 _LATEST = 4_102_444_800.0
 """Above this (the year 2100 in seconds) a number is milliseconds."""
 
@@ -33,7 +34,7 @@ class Board:
 def _members(names: tuple[str, ...]) -> re.Pattern[bytes]:
     # \u0022 is not looked for: no serializer escapes the letters of a plain member name.
     alternatives = b"|".join(re.escape(name.encode()) for name in names)
-    return re.compile(rb'"(?:' + alternatives + rb')"\s*:\s*(?:"([^"\\]*)"|([^\s,}\]"\[{]+))')
+    return re.compile(rb'(?<!\\)"(?:' + alternatives + rb')"\s*:\s*(?:"([^"\\]*)"|([^\s,}\]"\[{]+))')
 
 
 def revision_of(status: int, identity: bytes, volatile: tuple[str, ...] = ()) -> str:
@@ -52,8 +53,7 @@ def board_of(
 ) -> Board:
     """The facts of a JSON body by the members and pointers that are given; what it does not hold is not known."""
     members = set(_members((starts,)).findall(body)) if starts else set()
-    # 0 stands for "not known yet" where a vendor has a number there.
-    times = sorted({t for member in members if (t := _time(member))})
+    times = sorted({t for member in members if (t := _time(member)) is not None})
     newest = typical = None
     if updated_at is not None:
         found = select(parsed(body), updated_at)
@@ -107,6 +107,8 @@ def moment(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
+        if not -_FARTHEST < value < _FARTHEST:
+            return None
         return value / 1000 if value > _LATEST else float(value)
     if not isinstance(value, str):
         return None

@@ -353,5 +353,5 @@ class Metrics:
             self.runtime.degraded.labels(dependency)
         for result in ("ok", "error"):
             self.runtime.config_reloads.labels("config", result)
-        for where in ("request", "refresh", "store", "background"):
+        for where in ("request", "refresh", "steward", "store", "background"):
             self.runtime.internal_errors.labels(where)

@@ -80,12 +80,14 @@ class Emulator:
 
 @contextmanager
 def emulator(**options: object) -> Iterator[Emulator]:
-    """The emulated provider; options by their command-line names, `latency_p50_ms=0` for `--latency-p50-ms 0`."""
+    """The emulated provider; options by their command-line names, `latency_p50_ms=0` for `--latency-p50-ms 0`; a list
+    repeats its option."""
     arguments = [sys.executable, "-m", "scripts.emulator"]
     for name, value in options.items():
-        arguments.append(f"--{name.replace('_', '-')}")
-        if value is not True:
-            arguments.append(str(value))
+        for each in value if isinstance(value, list) else [value]:
+            arguments.append(f"--{name.replace('_', '-')}")
+            if each is not True:
+                arguments.append(str(each))
     process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -226,19 +228,20 @@ class House:
         top: str = "",
         tables: str = "",
         routes: Mapping[str, Mapping[str, str | None]] | None = None,
-        **replaced: str,
+        **replaced: str | None,
     ) -> None:
         """The shipped profile `name` as provider file, with top-level or any other `key = value` lines replaced: keys
-        as in the file, values as TOML text; `routes` by their names, where a key may be new and None removes one.
+        as in the file, values as TOML text, None for none; `routes` by their names, where a key may also be new.
         `top` stands before the first table, `tables` after the last. Credentials come from the rig's environment."""
         shipped = ROOT / "config" / "providers"
         source = next(p for p in (shipped / f"{name}.toml", shipped / "examples" / f"{name}.toml") if p.exists())
         text = source.read_text()
-        changes = {"hosts": f'["{HOST}"]', "origin": f'"{self.settings["origin"]}"'}
+        origin = f'"{self.settings["origin"]}"'
+        changes: dict[str, str | None] = {"hosts": f'["{HOST}"]', "origin": origin}
         if "\nenv = " in text:
             changes["env"] = '"RIG_CREDENTIAL"'
         for key, value in {**changes, **replaced}.items():
-            line = f"{key} = {value}".replace("\\", "\\\\")
+            line = "" if value is None else f"{key} = {value}".replace("\\", "\\\\")
             text, count = re.subn(rf"^{key} = .*$", line, text, flags=re.MULTILINE)
             if not count:
                 raise ValueError(f"{source.name} has no {key!r}")

@@ -69,7 +69,7 @@ class Board:
     """The emulated provider, with a programme as the model has it."""
 
     def __init__(self, size: DaySize) -> None:
-        self.world = World(1, int(START), size.tick_s, 0, 10.0, 1.0, 0, "realistic", "recorded")
+        self.world = World(1, int(START), size.tick_s, 0, 60.0, 1.0, 0, "fresh", "recorded")
         self.timeline = Timeline(self.world)
         self._begins: dict[str, list[tuple[float, float]]] = {sport: [] for sport in SPORTS}
         for sport in SPORTS:
@@ -109,7 +109,7 @@ class Day:
             heapq.heappush(queue, (START + size.every_s * number / len(self._asks), number, "poll"))
         heapq.heappush(queue, (START, -1, "steward"))
         while (at := self._next(queue)) < START + HOUR * size.hours:
-            if self._ended(at) or self._started(at):
+            if self._ended(at) or self._started(at) or queue[0][0] > at:
                 continue
             _, number, kind = heapq.heappop(queue)
             if kind == "poll":
@@ -159,7 +159,7 @@ class Day:
         """Starts what is due."""
         due = self._schedule.pop(now)
         if due is None:
-            return self._schedule.next_at() == now
+            return False
         self._fill(due.request, due.at, now)
         return True
 

@@ -69,6 +69,10 @@ class Steward:
                     await self._tend(provider)
                 except StoreError as error:
                     logger.warning("%s", error)
+                except Exception:
+                    # One provider's trouble must not end the planning for all.
+                    logger.exception("the credits of %s could not be looked after", provider.name)
+                    self._metrics.runtime.internal_errors.labels("steward").inc()
             await self._filler.books.keep(self._clock())
             await asyncio.sleep(INTERVAL_S)
 

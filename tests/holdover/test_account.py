@@ -44,7 +44,6 @@ def test_a_missing_or_malformed_field_tells_nothing(fields):
     assert not one.changed
 
 
-@pytest.mark.xfail(strict=True, reason="a figure that is not told anew is forgotten")
 def test_a_figure_that_is_not_told_anew_stays_as_last_told():
     one = account()
     told(one, left=94, used=6)
@@ -162,7 +161,6 @@ def test_one_bad_credential_of_several_lent_ones_does_not_stop_the_others():
     assert one.suspended(NOW, 1.0) == UNTIL_RESET
 
 
-@pytest.mark.xfail(strict=True, reason="an old refusal is kept and passed on when the quota is used up later")
 def test_a_refusal_that_an_answer_has_overtaken_is_not_passed_on():
     one = account()
     one.refused("credential", REFUSAL, NOW)

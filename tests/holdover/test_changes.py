@@ -178,3 +178,57 @@ def test_a_change_of_another_process_is_seen(changes):
     found = changes.since(start)
     assert found.position.sequence == 200, "no number was given twice"
     assert sorted(found.keys) == sorted(key(number) for number in range(200))
+
+
+# Several keys in one announcement
+
+
+def announce_together(changes: ChangeFile, *numbers: int) -> None:
+    with changes.lock(5.0):
+        changes.announce(*map(key, numbers))
+
+
+def test_keys_that_are_announced_together_come_together(changes):
+    start = changes.position()
+    announce_together(changes, 3, 1, 2, 1)
+    found = changes.since(start)
+    assert sorted(found.keys) == [key(1), key(2), key(3)]
+    assert found.position.sequence == 4
+    announce_together(changes)
+    assert changes.position() == found.position
+
+
+@pytest.mark.parametrize("count", [SLOTS // 2 - 1, SLOTS // 2, SLOTS, SLOTS + 1, 3 * SLOTS + 7])
+def test_of_more_than_fit_everything_may_have_changed(changes, count):
+    announce(changes, 1, 2, 3)
+    start = changes.position()
+    announce_together(changes, *range(count))
+    found = changes.since(start)
+    assert found.position.sequence == start.sequence + count
+    assert (found.keys is None) == (count >= SLOTS // 2)
+    assert found.keys is None or sorted(found.keys) == [key(number) for number in range(count)]
+    assert changes.path.stat().st_size <= 24 + SLOTS * 16
+    announce(changes, 77)
+    assert changes.since(found.position).keys == (key(77),)
+
+
+def test_no_reader_sees_a_part_of_an_announcement(changes):
+    """Another process announces eight keys at a time; here any position that is seen is a whole number of those."""
+    start = changes.position()
+    program = (
+        "import sys; from pathlib import Path; from holdover.store.changes import ChangeFile\n"
+        "file = ChangeFile(Path(sys.argv[1]))\n"
+        "for n in range(500):\n    with file.lock(5.0): file.announce(*(f'{8 * n + i:032x}' for i in range(8)))"
+    )
+    seen, position = [], start
+    with subprocess.Popen([sys.executable, "-c", program, str(changes.path)]) as process:
+        while process.poll() is None or changes.position() != position:
+            found = changes.since(position)
+            assert (found.position.sequence - start.sequence) % 8 == 0
+            if found.keys:
+                seen.extend(found.keys)
+            assert found.keys is not None or found.position.sequence - position.sequence >= SLOTS // 2
+            position = found.position
+    assert process.returncode == 0
+    assert position.sequence == start.sequence + 4000
+    assert len(seen) == len(set(seen))

@@ -16,8 +16,8 @@ NAMES = ("at", "seen")
 TEXT = st.text(st.sampled_from('at"seen:\\,{}[] \n\u00e9\u2028\U0001f600'), max_size=8) | st.sampled_from(
     ['"at":', '"at": "x"', '\\"at\\":1', "at", "seen", 'x","at":"2026-01-01T00:00:00Z']
 )
-TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)).map(
-    lambda t: t.replace(microsecond=0).isoformat() + "Z"
+TIMES = st.integers(946_684_800, 2_208_988_800).map(
+    lambda at: datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 )
 NUMBERS = st.integers(0, 2**31) | st.floats(0, 2e9, allow_nan=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXT | TIMES
@@ -60,14 +60,12 @@ def plain(value: object) -> bool:
     return not isinstance(value, list | dict)
 
 
-@given(DOCUMENTS, DUMPS.filter(lambda how: how.get("ensure_ascii", True) is False) | st.just({"ensure_ascii": False}))
+@given(DOCUMENTS, DUMPS)
 def test_the_starts_are_those_that_a_walk_finds(document, how):
     found = {moment(value) for name, value in walk(document) if name == "at" and plain(value)}
     expected = sorted(time for time in found if time is not None)
-    assert list(board_of(written(document, how), starts="at").starts) == pytest.approx(expected)
-
-
-ITEM = st.fixed_dictionaries({"at": TIMES, "seen": TIMES, "name": TEXT}, optional={"note": TEXT, "more": DOCUMENTS})
+    body = written(document, {**how, "ensure_ascii": False})
+    assert list(board_of(body, starts="at").starts) == pytest.approx(expected)
 
 
 @given(st.lists(st.fixed_dictionaries({"at": TIMES, "seen": TIMES, "name": TEXT}), max_size=6), DUMPS)
@@ -240,9 +238,6 @@ def test_the_typical_look_is_not_the_newest():
     assert (board.newest, board.typical) == (NEW_YEAR + 500, NEW_YEAR + 2)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the text reading takes a quote inside a member's name for the name's beginning"
-)
 def test_a_name_that_ends_like_another_is_another():
     one, other = (json.dumps({'x"at': at}).encode() for at in (NEW_YEAR, NEW_YEAR + 1))
     assert revision_of(200, one, ("at",)) != revision_of(200, other, ("at",))
@@ -254,7 +249,6 @@ def test_one_start_in_two_spellings_is_one_start():
     assert board_of(body, starts="at").starts == (NEW_YEAR,)
 
 
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="a number too large for a float is not refused")
 def test_a_number_of_any_size_is_no_exception():
     body = b'{"made": 1' + b"0" * 400 + b"}"
     assert is_json(body)

@@ -33,7 +33,7 @@ def test_the_digest_of_several_values():
 
 def test_nobody_has_no_values():
     assert NOBODY.values == ()
-    assert NOBODY == Credential()
+    assert Credential() == NOBODY
     assert NOBODY.on("/v4/odds?x=1") == "/v4/odds?x=1"
 
 

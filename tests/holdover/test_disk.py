@@ -4,7 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -179,3 +180,117 @@ def test_a_newer_entry_takes_the_place_of_the_older_one(store, entry_of):
     assert store.put(new, 1002) == new
     assert store.get(old.key) == new
     assert store.usage().objects == 1
+
+
+# Several at once
+
+
+def test_all_that_is_put_together_is_announced_together(store, open_store, entry_of):
+    other = open_store()
+    before = other.position()
+    entries = [entry_of(f"s{number}") for number in range(50)]
+    assert store.put_all(entries, 1001) == entries
+    found = other.changes(before)
+    assert sorted(found.keys or ()) == sorted(entry.key for entry in entries)
+    assert found.position.sequence == before.sequence + 50
+    assert [other.get(entry.key) for entry in entries] == entries
+    assert store.put_all([], 1001) == []
+    assert other.position() == found.position
+
+
+def test_each_of_them_stands_or_gives_way_by_itself(store, open_store, entry_of):
+    standing = [store.put(entry_of(sport, at=1010.0), 1011) for sport in ("epl", "nba")]
+    before = store.position()
+    newer, older, new = entry_of("epl", at=1020.0), entry_of("nba", at=1005.0), entry_of("mlb", at=1005.0)
+    assert store.put_all([newer, older, new], 1021) == [newer, standing[1], new]
+    found = open_store().changes(before)
+    assert sorted(found.keys or ()) == sorted((newer.key, new.key))
+    assert [store.get(entry.key) for entry in (newer, older, new)] == [newer, standing[1], new]
+
+
+def test_when_none_is_newer_nothing_is_announced(store, entry_of):
+    standing = store.put(entry_of(at=1010.0), 1011)
+    before = store.position()
+    assert store.put_all([entry_of(at=1000.0)], 1011) == [standing]
+    assert store.position() == before
+
+
+def test_of_several_that_cannot_all_be_written_none_is(store, open_store, entry_of):
+    """A trigger stands for whatever stops a writer half way through."""
+    old = [store.put(entry_of(f"s{number}"), 1001) for number in range(5)]
+    before = store.position()
+    store._cache._sql(
+        f"CREATE TRIGGER full BEFORE UPDATE ON Cache WHEN new.key = '{old[3].key}' "
+        "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    )
+    with pytest.raises(StoreError):
+        store.put_all([entry_of(f"s{number}", at=1010.0) for number in range(5)], 1011)
+    store._cache._sql("DROP TRIGGER IF EXISTS full")
+    assert store.position() == before
+    assert [open_store().get(entry.key) for entry in old] == old
+
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from holdover.entry import decode
+from holdover.store.disk import DiskStore
+
+store, count = DiskStore(Path(sys.argv[1]), 1 << 24), int(sys.argv[2])
+one = decode(sys.stdin.buffer.read())
+print("ready", flush=True)
+for number in range(1, count):
+    at = one.requested_at + 2.0 * number
+    keys = [replace(one.request, path=f"/{n}") for n in range(8)]
+    body = b"%d" % number
+    new = replace(one, identity=body, requested_at=at, received_at=at + 0.5)
+    store.put_all([replace(new, request=key) for key in keys], at + 1)
+"""
+
+
+def test_a_reader_elsewhere_never_sees_a_part_of_what_was_put_together(store, folder, entry_of):
+    """After an announcement all of it is there: `settled` reads wait for a writer between the two."""
+    first, rounds = entry_of(body=b"0"), 150
+    entries = [replace(first, request=replace(first.request, path=f"/{number}")) for number in range(8)]
+    store.put_all(entries, 1001)
+    keys = [entry.key for entry in entries]
+    command = [sys.executable, "-c", WRITER, str(folder), str(rounds)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        writer.stdin.write(encode(first))
+        writer.stdin.close()
+        assert writer.stdout.readline() == b"ready\n"
+        seen = looks = 0
+        while seen < rounds - 1:
+            looks += 1
+            position = store.position()
+            found = [settled(store, key) for key in keys]
+            if store.position() == position:
+                assert len(set(found)) == 1, "nothing was announced meanwhile, so all are of one round"
+            assert min(found) >= seen, "what one key showed, all others show afterwards"
+            seen = max(found)
+            assert writer.poll() is None or settled(store, keys[0]) == rounds - 1
+    assert writer.returncode == 0
+    assert looks > 1
+
+
+def settled(store: DiskStore, key: str) -> int:
+    """The round that the entry under `key` is of."""
+    while True:
+        with suppress(StoreError):
+            entry = store.get(key, settled=True)
+            assert entry is not None
+            return int(entry.identity)
+
+
+def test_a_settled_read_waits_for_a_writer_but_not_without_end(store, folder, entry_of, lock_holder):
+    entry = store.put(entry_of(), 1001)
+    assert store.get(entry.key, settled=True) == entry
+    assert store.get("0" * 32, settled=True) is None
+    with lock_holder(folder / "changes"):
+        with pytest.raises(StoreError, match="locked"):
+            store.get(entry.key, settled=True)
+        assert store.get(entry.key) == entry
+    assert store.get(entry.key, settled=True) == entry
