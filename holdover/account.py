@@ -14,6 +14,8 @@ from holdover.verdict import Meaning
 
 MAX_FREEZE_S = 31 * 86_400.0
 DEAD_CHECK_S = 60.0
+LISTEN_S = 60.0
+RETRY_FROZEN_S = 300.0
 _UNKNOWN = Balance(None, None, 0.0)
 
 
@@ -31,6 +33,8 @@ class Account:
     paused_with: Response | None = None
     last_refusal: Response | None = None
     check_at: float = 0.0
+    called_at: float = -math.inf
+    frozen_at: float = -math.inf
     changed: bool = False
     rate: Rate = field(init=False)
 
@@ -52,15 +56,27 @@ class Account:
         # A dead credential is tried once a minute: being refused costs nothing, and somebody may have renewed it.
         if self.balance.dead and now < self.check_at:
             return "the credential is not accepted"
-        if self.frozen(now) and cost > 0:
+        if self.frozen(now) and cost > 0 and now < self._tried_at():
             return "the quota is used up"
         return None
+
+    def _tried_at(self) -> float:
+        """When a frozen account without a probe is tried again: clocks differ, and days begin at other hours.
+        What holdover counts itself is not tried."""
+        if self.quota.probe is not None or self.quota.limit is not None or self.frozen_at == -math.inf:
+            return math.inf
+        return self.frozen_at + RETRY_FROZEN_S
 
     def frozen(self, now: float) -> bool:
         return self.balance.frozen_until is not None and now < self.balance.frozen_until
 
-    def told(self, headers: Headers, now: float) -> None:
-        """Takes the quota from the header of an answer. A missing or malformed field tells nothing."""
+    def may_hear(self, now: float) -> bool:
+        """Whether a call may go out to hear how the provider refuses, as none did lately."""
+        return self.quota.limit is None and now >= self.called_at + LISTEN_S
+
+    def told(self, headers: Headers, now: float, asked_at: float | None = None) -> None:
+        """Takes the quota from the header of an answer to what was asked at `asked_at`. A missing or malformed field
+        tells nothing."""
         remaining = _number(header(headers, self.quota.remaining)) if self.quota.remaining else None
         used = _number(header(headers, self.quota.used)) if self.quota.used else None
         if remaining is None and used is None:
@@ -69,7 +85,9 @@ class Account:
         # No field tells of a reset: what is used falls, or there is more left than when calls were suspended.
         fell = used is not None and balance.used is not None and used < balance.used
         more = remaining is not None and remaining > max(0.0, balance.remaining or 0.0)
-        if balance.frozen_until is not None and (fell or more):
+        # An answer to what was asked before does not undo it, though it comes later.
+        later = asked_at is None or asked_at >= self.frozen_at
+        if balance.frozen_until is not None and later and (fell or more):
             balance = replace(balance, frozen_until=None)
         # What is not told anew stays, but for what was left before a reset.
         left = remaining if remaining is not None or fell else balance.remaining
@@ -90,14 +108,22 @@ class Account:
         """Takes notice of what an error means for further calls."""
         if means == "quota":
             self.freeze(now)
+            self.frozen_at = now
             self.last_refusal = response
         elif means == "credential" and not self.shared:
             self.last_refusal = response
             self.check_at = now + DEAD_CHECK_S
             self._now_is(replace(self.balance, dead=True))
 
-    def accepted(self) -> None:
-        """The provider gave an answer: whatever was wrong with the credential is over."""
+    def accepted(self, *, paid: bool = False) -> None:
+        """The provider gave an answer: whatever was wrong with the credential is over, and with the quota too if it
+        `paid` for the answer."""
+        if (
+            paid
+            and self.balance.frozen_until is not None
+            and not (self.balance.remaining is not None and self.balance.remaining <= 0)
+        ):
+            self._now_is(replace(self.balance, frozen_until=None))
         if self.balance.dead:
             self._now_is(replace(self.balance, dead=False))
         if self.balance.frozen_until is None:
@@ -109,6 +135,7 @@ class Account:
             left = seconds_to_reset(self.quota.resets, now)
             # What the provider said to something else is not its word on this.
             self.last_refusal = None
+            self.frozen_at = now
             self._now_is(replace(self.balance, frozen_until=now + (MAX_FREEZE_S if left is None else left)))
 
     def _now_is(self, balance: Balance) -> None:

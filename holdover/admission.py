@@ -1,7 +1,7 @@
 """Who may have a stored answer: clients whose credential the provider is known to accept.
 
 A proxy that answers anybody would turn one leaked address into free odds, and would hide from a client that its own
-key is dead. Nothing here keeps a credential: only keyed hashes, and those not on disk of anybody else's."""
+key is dead. Credentials are kept in memory alone; the ledger has keyed hashes."""
 
 import logging
 from dataclasses import dataclass, field
@@ -28,19 +28,28 @@ class Admission:
         """After a change of the configuration: what it lists may have changed."""
         self._good_until.clear()
 
-    def admits(self, provider: Provider, credential: Credential, now: float) -> bool:
-        """Whether this client gets stored answers."""
-        if provider.settings.clients != "known" or not provider.asks_for_credentials:
+    def remembers(self, provider: Provider, credential: Credential, now: float) -> bool:
+        """Whether this client is known to get stored answers, by what is in memory and in the configuration."""
+        lends = provider.own() is None
+        if not provider.asks_for_credentials:
+            return True
+        if lends and not credential.values:
+            return False
+        if provider.settings.clients != "known":
             return True
         until = self._good_until.get((provider.name, credential))
         if until is not None and now < until:
             return True
-        if not credential.values:
-            return False
-        if provider.recognises(credential):
+        if credential.values and provider.recognises(credential):
             self._remember(provider, credential, now)
             return True
-        return self._seen_good(provider, credential, now)
+        return False
+
+    def admits(self, provider: Provider, credential: Credential, now: float) -> bool:
+        """The same by what any process wrote into the ledger, too. Blocks for as long as a disk does."""
+        if self.remembers(provider, credential, now):
+            return True
+        return bool(credential.values) and self._seen_good(provider, credential, now)
 
     def accepted(self, provider: Provider, credential: Credential, now: float) -> None:
         """The provider gave this client an answer. Blocks for as long as a disk does."""

@@ -80,7 +80,7 @@ class Ready:
             (b"Age", b"%d" % age(entry, now)),
             (b"Cache-Status", b"holdover; " + cache_status.encode()),
         )
-        if wants.if_none_match is not None and etag_matches(wants.if_none_match, self.etag):
+        if wants.if_none_match is not None and entry.status == 200 and etag_matches(wants.if_none_match, self.etag):
             return _not_modified(self._identity + moment)
         fields, body = (self._gzip, entry.gzip) if wants.gzip else (self._identity, entry.identity)
         return Answer(entry.status, fields + moment, b"" if wants.head else body)
@@ -93,7 +93,7 @@ def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
     told = ((b"Age", b"%d" % entry.initial_age),) if entry.initial_age else ()
     moment = (*told, (b"Cache-Status", f"{NAME}; {cache_status}".encode()))
     common = _common_fields(entry, etag, None)
-    if wants.if_none_match is not None and etag_matches(wants.if_none_match, etag):
+    if wants.if_none_match is not None and entry.status == 200 and etag_matches(wants.if_none_match, etag):
         return _not_modified((*common, *moment))
     body = entry.gzip if wants.gzip else entry.identity
     coding = ((b"Content-Encoding", b"gzip"),) if wants.gzip else ()

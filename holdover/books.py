@@ -12,7 +12,7 @@ from holdover.credential import NOBODY, Credential
 from holdover.metrics import RuntimeMetrics
 from holdover.rules import Provider
 from holdover.store.base import StoreError
-from holdover.store.ledger import Balance, Ledger, Usage
+from holdover.store.ledger import Balance, Ledger
 from holdover.tally import Tally
 
 MAX_ACCOUNTS = 10_000
@@ -37,6 +37,10 @@ class Books:
         for kept in (self._accounts, self._borrowed):
             for name in [name for name in kept if name[0] == provider]:
                 kept.pop(name, None)
+
+    def release(self) -> None:
+        """Forgets the accounts that are written, to be read anew when they are needed."""
+        self._accounts = {name: account for name, account in self._accounts.items() if account.changed}
 
     async def account(self, provider: Provider, partition: str = "") -> Account:
         """What is known of the credential of a partition."""
@@ -77,22 +81,23 @@ class Books:
             return
         for _, account in changed:
             account.changed = False
-        try:
-            await self._on_disk(partial(self._write, rows, balances, now))
-        except StoreError as error:
+        recorded = not rows or await self._written(partial(self.ledger.record, rows, now))
+        if not recorded:
             self.tally.put_back(rows)
+        for name, balance in balances:
+            recorded = recorded and await self._written(partial(self.ledger.tell, *name, balance))
+        if not recorded:
             for _, account in changed:
                 account.changed = True
-            self.metrics.degraded.labels("ledger").set(1)
-            logger.warning("%s", error)
-            return
-        self.metrics.degraded.labels("ledger").set(0)
+        self.metrics.degraded.labels("ledger").set(not recorded)
 
-    def _write(self, rows: list[Usage], balances: list[tuple[tuple[str, str], Balance]], now: float) -> None:
-        if rows:
-            self.ledger.record(rows, now)
-        for (provider, partition), balance in balances:
-            self.ledger.tell(provider, partition, balance)
+    async def _written(self, call: Callable[[], None]) -> bool:
+        try:
+            await self._on_disk(call)
+        except StoreError as error:
+            logger.warning("%s", error)
+            return False
+        return True
 
     async def _remembered(self, name: tuple[str, str]) -> Balance | None:
         try:

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from holdover.account import Account
+from holdover.account import LISTEN_S, Account
 from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, without
 from holdover.credential import MIN_CREDENTIAL, Credential
@@ -142,9 +142,10 @@ class Fetcher:
         if (reason := account.suspended(now, cost)) is not None:
             if account.last_refusal is not None:
                 return Refused(account.last_refusal, reason, trouble=True)
-            # Clients get the provider's own words, not ours; a restart forgot them, and being refused costs nothing.
-            if call.trigger == "refresh":
-                return Failed(reason)
+            # Clients get the provider's own words, not ours. A restart forgot them: one call a minute may hear them
+            # again, and being refused costs nothing. By our own count there is nothing to hear.
+            if call.trigger != "client" or not account.may_hear(now):
+                return Failed(reason, retry_after=LISTEN_S)
         if (left := account.pause_until - now) > 0:
             if account.paused_with is not None:
                 kept = [(n, v) for n, v in account.paused_with.headers if n.lower() != "retry-after"]
@@ -161,6 +162,7 @@ class Fetcher:
         name, metrics = self.provider.name, self._metrics
         self._breaker.start(time.monotonic())
         requested_at, started = time.time(), time.perf_counter()
+        call.account.called_at = requested_at
         code = "error"
         result: FetchResult = Failed("cancelled")
         metrics.active.labels(name).inc()
@@ -171,7 +173,7 @@ class Fetcher:
             response = await self._without_credential(response, call.credential)
             question = Question(self.provider, call.route.settings, call.canonical, call.previous, requested_at)
             judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
-            result = await off_loop(len(response.body), judging)
+            result = await off_loop(_decoded_size(response), judging)
             self._account_for(call, response, result)
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
@@ -193,12 +195,15 @@ class Fetcher:
         previous = call.previous
         asked = self.provider.profile.ask(call.canonical, previous.identity if previous else None)
         headers = dict((*asked.headers, *call.credential.headers))
-        if previous is not None and previous.etag and asked is call.canonical:
+        # A projection carries the wide answer's validators; a 304 to them would confirm what was never sent so.
+        whole = previous is not None and not previous.projected and asked is call.canonical
+        if previous is not None and previous.etag and whole:
             headers["If-None-Match"] = previous.etag
-        if previous is not None and previous.last_modified and asked is call.canonical:
+        if previous is not None and previous.last_modified and whole:
             headers["If-Modified-Since"] = previous.last_modified
         if asked.body:
             headers["Content-Type"] = "application/json"
+        asked_at = time.time()
         url = URL(self.provider.settings.origin + call.credential.on(asked.target), encoded=True)
         async with self._session.request(
             asked.method, url, headers=headers, data=asked.body.encode() or None, allow_redirects=False
@@ -206,7 +211,7 @@ class Fetcher:
             fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
             if answer.status < 200:
                 raise UnusableBodyError("a change of protocol that was not asked for")
-            self._told(call.account, Response(answer.status, fields), time.time())
+            self._told(call, Response(answer.status, fields), asked_at, time.time())
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
@@ -219,14 +224,15 @@ class Fetcher:
         secrets = [value for value in credential.values if len(value) >= MIN_CREDENTIAL]
         for secret in secrets:
             blank = partial(without, response, secret, self._limits.max_body_bytes)
-            response = await off_loop(len(response.body), blank)
+            response = await off_loop(_decoded_size(response), blank)
         return response
 
-    def _told(self, account: Account, response: Response, received_at: float) -> None:
+    def _told(self, call: Call, response: Response, asked_at: float, received_at: float) -> None:
         """What the header of every answer tells, whatever its body: quota, clock, and whether to pause."""
-        name = self.provider.name
-        account.told(response.headers, received_at)
-        self._metrics.show_balance(name, account.remaining(received_at), account.balance.used)
+        name, account = self.provider.name, call.account
+        account.told(response.headers, received_at, asked_at)
+        if _of_holdover(call):
+            self._metrics.show_balance(name, account.remaining(received_at), account.balance.used)
         if (date := date_of(response.headers)) is not None:
             # Date has whole seconds: half of one is the best guess at the rest.
             seen = date + 0.5 - received_at
@@ -251,17 +257,21 @@ class Fetcher:
             self._pause(account, response, now)
         if means == "rate" or response.status in _PAUSING:
             account.paused_with = account.paused_with or response
-        account.refused(means, response, now)
-        if isinstance(result, Fetched):
-            account.accepted()
         told = header(response.headers, field) if (field := self.provider.settings.quota.last) else None
         cost = result.entry.cost if isinstance(result, Fetched) else 0.0
         with suppress(ValueError):
             cost = float(told) if told is not None and math.isfinite(float(told)) else cost
+        account.refused(means, response, now)
+        if isinstance(result, Fetched):
+            account.accepted(paid=cost > 0)
         account.spent(cost, now)
-        self._tally.spent(self.provider.name, call.route.name, call.client, cost)
-        self._metrics.spent.labels(self.provider.name, call.route.name, call.trigger).inc(max(0.0, cost))
-        self._metrics.show_account(self.provider.name, dead=account.balance.dead, frozen=account.frozen(now))
+        # A stranger's own credits are none of ours.
+        if call.trigger != "forward":
+            self._tally.spent(self.provider.name, call.route.name, call.client, cost)
+            self._metrics.spent.labels(self.provider.name, call.route.name, call.trigger).inc(max(0.0, cost))
+        if _of_holdover(call):
+            frozen = account.frozen(now)
+            self._metrics.show_account(self.provider.name, dead=account.balance.dead, frozen=frozen)
 
     def _count(self, result: FetchResult) -> None:
         now = time.monotonic()
@@ -273,6 +283,17 @@ class Fetcher:
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()
+
+
+def _of_holdover(call: Call) -> bool:
+    """Whether it is holdover's main account that the gauges show."""
+    return call.trigger != "forward" and not call.canonical.partition
+
+
+def _decoded_size(response: Response) -> int:
+    """About how many bytes there will be: odds are compressed to a twentieth."""
+    coded = header(response.headers, "content-encoding") is not None
+    return len(response.body) * (20 if coded else 1)
 
 
 async def off_loop[T](size: int, work: Callable[[], T]) -> T:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +22,14 @@ from holdover.generation import Generations
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.key import Cacheable
 from holdover.metrics import Effect, Metrics, Trigger
-from holdover.policy import Expired, decide
+from holdover.policy import Expired, Fresh, decide
 from holdover.projection import Projections
 from holdover.provider_settings import RouteSettings
 from holdover.rules import Provider, Route, Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
+
+_MOST_SPACED = 10_000
 
 logger = logging.getLogger("holdover.fill")
 
@@ -137,44 +139,45 @@ class Filler:
         """An entry confirmed at or after `newer_than` (Unix seconds), fetched if the store has none. `credential` is
         the asking client's, used where holdover has none of its own.
 
-        Who comes while a fetch of the key is under way shares it."""
+        Who comes while a fetch of the key is under way shares it; a client's own credential that was refused is no
+        answer to another's."""
         wanted = _Wanted(canonical, newer_than, trigger, credential, client)
-        task, led = self._flights.join(canonical.key, lambda: self._fill(wanted))
+        filled = await self._share(wanted)
+        if not filled.led and credential != NOBODY and _refused_credential(filled.result):
+            filled = await self._share(wanted)
+        # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
+        if trigger == "client" and (generation := self.generations.of(canonical.key)) is not None:
+            await generation.done.wait()
+        return filled
+
+    async def _share(self, wanted: _Wanted) -> Filled:
+        task, led = self._flights.join(wanted.canonical.key, lambda: self._fill(wanted))
         if led:
-            return Filled(await self._visible(task, canonical.key, trigger), led=True)
+            return Filled(await asyncio.shield(task), led=True)
         started = time.perf_counter()
-        result = await self._visible(task, canonical.key, trigger)
+        result = await asyncio.shield(task)
         self._metrics.cache.flight_wait.labels("node").observe(time.perf_counter() - started)
         outcome = "ok" if isinstance(result, Fetched) else "leader_failed"
         self._metrics.cache.flight_waits.labels("node", outcome).inc()
         return Filled(result, led=False)
 
-    async def _visible(self, task: asyncio.Task[FetchResult], key: str, trigger: Trigger) -> FetchResult:
-        """The result, for clients not before everybody may see it."""
-        result = await asyncio.shield(task)
-        if trigger == "client" and (generation := self.generations.of(key)) is not None:
-            await generation.done.wait()
-        return result
-
     async def _fill(self, wanted: _Wanted) -> FetchResult:
         canonical, now = wanted.canonical, self._clock()
-        route, provider = (
-            self._rules.route(canonical.provider, canonical.route),
-            self._rules.provider(canonical.provider),
-        )
+        route = self._rules.route(canonical.provider, canonical.route)
+        provider = self._rules.provider(canonical.provider)
         if route is None or provider is None:
             return Failed("the configuration does not allow to call the provider")
         # Single flight joins only calls that overlap: asker 1 finds nothing, asker 2's flight fetches, stores and
         # ends, asker 1 starts a flight of its own. So the store is looked at again inside the flight.
         previous = await self.stored(canonical.key)
-        if previous is not None and wanted.newer_than <= previous.requested_at <= now:
+        if previous is not None and _will_do(wanted, route, previous, now):
             return Fetched(previous, None)
         for wide in self.projections.covering(canonical, now):
             stored = await self.stored(wide.key)
-            if stored is None or not wanted.newer_than <= stored.requested_at <= now:
+            if stored is None or not _will_do(wanted, route, stored, now):
                 continue
             if (entry := await self._derived(wanted, stored, previous)) is not None:
-                return Fetched(entry, None)
+                return Fetched(entry, _effect(previous, entry) if wanted.trigger == "refresh" else None)
         if (carrier := self.projections.carrier(canonical, now)).key != canonical.key:
             projected = await self._project(wanted, carrier, previous)
             if projected is not None:
@@ -186,15 +189,14 @@ class Filler:
     ) -> FetchResult | None:
         """The answer made from a wider one; None when it must be asked for after all. The wider one is nobody's cost
         in particular: the asking client would not have asked for it."""
-        filled = await self.fill(carrier, wanted.newer_than, wanted.trigger, credential=wanted.credential)
+        filled = await self._share(replace(wanted, canonical=carrier, client=""))
         match filled.result:
             # What is absent or refused of the wide request may be there of the narrow one.
             case Fetched(wide, effect) if wide.status == 200:
                 if (entry := await self._derived(wanted, wide, previous)) is None:
                     return None
-                same = previous is not None and previous.revision == entry.revision
-                changed: Effect = "unchanged" if same else "changed"
-                return Fetched(entry, changed if effect is not None and filled.led else None)
+                paid = effect is not None and filled.led
+                return Fetched(entry, _effect(previous, entry) if paid or wanted.trigger == "refresh" else None)
             case Refused(trouble=True) | Failed():
                 return filled.result
         return None
@@ -216,19 +218,20 @@ class Filler:
             return Failed("there is no credential to call the provider with")
         spaced = _spaced(route, canonical)
         if (left := self._called_at.get(spaced, 0.0) + route.settings.min_interval_s - now) > 0:
-            if previous is not None and decide(route.settings, previous, now, refreshing=True) != Expired(
-                usable=False
-            ):
+            if previous is not None and not _too_old(route, previous, now):
                 return Fetched(previous, None)
             return Failed("the provider was asked too recently", retry_after=left)
         if route.settings.min_interval_s:
+            if len(self._called_at) >= _MOST_SPACED:
+                self._called_at.clear()
             self._called_at[spaced] = now
         account = await self.books.account(provider, canonical.partition)
         result = await fetcher.fetch(
             Call(route, canonical, previous, wanted.trigger, credential, account, wanted.client)
         )
         if isinstance(result, Fetched):
-            self.books.accepted(provider, canonical.partition, credential)
+            if result.entry.status == 200:
+                self.books.accepted(provider, canonical.partition, credential)
             self.projections.note(result.entry)
             return Fetched(await self._put(result.entry), result.effect)
         if isinstance(result, Refused) and result.means == "credential":
@@ -324,3 +327,20 @@ def _spaced(route: Route, canonical: CanonicalRequest) -> str:
 
 def _too_old(route: Route, entry: Entry, now: float) -> bool:
     return decide(route.settings, entry, now, refreshing=True) == Expired(usable=False)
+
+
+def _will_do(wanted: _Wanted, route: Route, entry: Entry, now: float) -> bool:
+    """Whether what is stored answers the question. For a client it must be within its window by every rule there is:
+    it comes because what it saw was not."""
+    new_enough = wanted.newer_than <= entry.requested_at <= now
+    return new_enough and (
+        wanted.trigger != "client" or isinstance(decide(route.settings, entry, now, refreshing=False), Fresh)
+    )
+
+
+def _effect(previous: Entry | None, entry: Entry) -> Effect:
+    return "unchanged" if previous is not None and previous.revision == entry.revision else "changed"
+
+
+def _refused_credential(result: FetchResult) -> bool:
+    return isinstance(result, Refused) and result.means == "credential"

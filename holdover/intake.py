@@ -85,7 +85,8 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     document = parsed(identity) if reads_bodies(rules, response.status) else None
     means = meaning(rules, response, document)
     refused = refusal(route, response)
-    if means == "absent" and refused is None and route.negative_s:
+    absent = means == "absent" and response.status != 200 and _as_promised(route, response)
+    if absent and refused is None and route.negative_s:
         identity, zipped = codings(response, limit)
         revision = revision_of(response.status, identity)
         absence = Entry(question.canonical, response.status, fields, identity, zipped, revision)
@@ -126,8 +127,8 @@ def _stored(
     else:
         zipped = recoded(response) if merged is identity else compressed(merged)
         entry = Entry(question.canonical, response.status, fields, merged, zipped, revision)
-        entry = replace(entry, board=board_of_route(route, merged))
-    entry = replace(entry, cost=cost, floor_s=_floor(route, response))
+        entry = replace(entry, board=board_in(question.provider, route, question.canonical, merged))
+    entry = replace(entry, cost=cost, floor_s=_floor(route, response), projected="")
     return Fetched(_timed(entry, question, response, seconds), effect)
 
 
@@ -136,14 +137,26 @@ def volatile(route: RouteSettings) -> tuple[str, ...]:
     return (*route.updated, *route.volatile)
 
 
-def board_of_route(route: RouteSettings, identity: bytes) -> Board:
-    """What the content of an answer on this route says of itself."""
+def board_in(provider: Provider, route: RouteSettings, canonical: CanonicalRequest, identity: bytes) -> Board:
+    """What the content of an answer says of itself."""
+    board = _board(route, identity)
+    if board.events == 0 and not provider.profile.whole(canonical):
+        return replace(board, events=None)
+    return board
+
+
+def _board(route: RouteSettings, identity: bytes) -> Board:
     if route.content != "json":
         return Board()
     updated = tuple(route.updated)
     told = route.starts or route.pace.empty_s or route.cost_per_item
     items = route.items if told else None
     return board_of(identity, starts=route.starts, updated=updated, updated_at=route.updated_at, items=items)
+
+
+def _as_promised(route: RouteSettings, response: Response) -> bool:
+    """A gateway's page says nothing about what a provider of JSON has."""
+    return route.content == "any" or said_json(header(response.headers, "content-type"))
 
 
 def _undecoded(rules: Sequence[ErrorSettings], response: Response) -> bool:

@@ -67,11 +67,22 @@ def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | B
             return Bypass(provider, route, parsed)
         body, echo = parsed
     credential = Credential(secrets, tuple(f for f in request.headers if f[0].lower() in provider.credentials))
+    if _several(credential, provider):
+        return Bypass(provider, route, "more than one credential")
     named = sorted(fields.intersection(name.lower() for name in route.settings.headers))
     headers = tuple((name, header(request.headers, name) or "") for name in named)
     partition = _partition(request, provider, credential, salt)
     canonical = CanonicalRequest(provider.name, route.name, routed.path, query, headers, body, partition)
     return Cacheable(provider, route, canonical, credential, echo)
+
+
+def _several(credential: Credential, provider: Provider) -> bool:
+    """Which of them counts is the provider's affair; what is sent along beside the right one would be blanked in the
+    odds of others, who share the answer."""
+    named = provider.settings.credential
+    told = [name.lower() for name, _ in (*credential.query, *credential.headers)]
+    apart = named.class_from.lower() if named is not None and named.class_from is not None else None
+    return told.count(apart or "") > 1 or len([name for name in told if name != apart]) > 1
 
 
 def _partition(request: Request, provider: Provider, credential: Credential, salt: bytes) -> str:

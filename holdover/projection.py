@@ -7,7 +7,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.coding import compressed
 from holdover.content import revision_of
 from holdover.entry import Entry
-from holdover.intake import board_of_route, volatile
+from holdover.intake import board_in, volatile
 from holdover.providers.profile import Knowledge
 from holdover.rules import Provider, Route, Rules
 
@@ -90,7 +90,7 @@ class Projections:
         if len(self._stored) >= _MOST_PATHS:
             self._stored.clear()
         there = self._stored.setdefault(_place(entry.request), {})
-        if len(there) >= _MOST_THERE:
+        if len(there) >= _MOST_THERE and entry.key not in there:
             del there[next(iter(there))]
         there[entry.key] = entry.request
 
@@ -131,6 +131,8 @@ class Projections:
             )
         except ValueError:
             body = None
+        if body is None and on_trial:
+            return None
         if body is None:
             self._refused[wide.key, narrow.key] = now + REFUSED_FOR_S
             return None
@@ -168,7 +170,7 @@ def _derived(
     if previous is not None and previous.identity == body:
         zipped, board = previous.gzip, previous.board
     else:
-        zipped, board = compressed(body), board_of_route(route.settings, body)
+        zipped, board = compressed(body), board_in(provider, route.settings, narrow, body)
     return replace(
         wide, request=narrow, identity=body, gzip=zipped, revision=revision, board=board, cost=cost, projected=kinds
     )

@@ -355,6 +355,14 @@ class ProviderSettings(Table):
     shadow: ShadowSettings = ShadowSettings()
     routes: list[RouteSettings] = Field(min_length=1, description="What is cached; all else passes through.")
 
+    @field_validator("hosts")
+    @classmethod
+    def _no_login(cls, hosts: list[str]) -> list[str]:
+        for host in hosts:
+            if host.startswith("identitysso"):
+                raise ValueError(f"{host} is where people log in with certificates; it is never opened")
+        return hosts
+
     @field_validator("origin")
     @classmethod
     def _plain_origin(cls, origin: str) -> str:

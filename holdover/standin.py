@@ -16,7 +16,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.coding import compressed
 from holdover.config import Config
 from holdover.credential import NOBODY
-from holdover.exchange import Request, accepts_gzip
+from holdover.exchange import Request, accepts_gzip, header
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.hot import HotTier
@@ -110,7 +110,7 @@ class StandIn:
     def hit(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer | None:
         """The answer that can be given at once, or None. `started` is `time.perf_counter()` at the request."""
         now = self._clock()
-        if not self._admission.admits(cacheable.provider, cacheable.credential, now):
+        if not self._admission.remembers(cacheable.provider, cacheable.credential, now):
             return None
         together = cacheable.route.settings.group is not None
         ready = self._hot.load(cacheable.canonical.key, together=together)
@@ -133,17 +133,24 @@ class StandIn:
 
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
         """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
-        if not self._admission.admits(cacheable.provider, cacheable.credential, self._clock()):
-            return await self._forward(cacheable, wants, started)
+        provider, credential, now = cacheable.provider, cacheable.credential, self._clock()
+        if not self._admission.remembers(provider, credential, now):
+            if not await asyncio.to_thread(self._admission.admits, provider, credential, now):
+                return await self._forward(cacheable, wants, started)
+            if (answer := self.hit(cacheable, wants, started)) is not None:
+                return answer
         forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
-        canonical, route = cacheable.canonical, cacheable.route.settings
-        newer_than = self._clock() - route.window_s
-        task, led = self._flights.join(canonical.key, lambda: self._obtain(cacheable, newer_than, wants.client))
+        canonical = cacheable.canonical
+        task, led = self._flights.join(canonical.key, lambda: self._obtain(cacheable, wants.client))
         wait_s = self._config.settings.proxy.wait_s
         try:
             filled = await asyncio.wait_for(asyncio.shield(task), wait_s)
         except TimeoutError:
             filled = Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=True)
+        if _lent(cacheable) and isinstance(filled.result, Refused) and filled.result.means == "credential":
+            # Somebody else's credential was refused, which says nothing about this one.
+            filled = filled if led else await self._obtain(cacheable, wants.client)
+            await asyncio.to_thread(self._doubt, cacheable, filled)
         # Who found the answer in the store after all did not pay for it either.
         unpaid = isinstance(filled.result, Fetched) and filled.result.effect is None
         led = led and filled.led and not unpaid
@@ -189,6 +196,9 @@ class StandIn:
                 if (ready := self._hot.get(key)) is not None:
                     ready.kept = 0 if key in declined else self._link.generation
             await self._filler.books.keep(self._clock())
+            if self._link.up:
+                # The sidecar calls now; what this process knew of the accounts would be old when it is needed again.
+                self._filler.books.release()
             await asyncio.sleep(REPORT_INTERVAL_S)
 
     async def _forward(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
@@ -265,9 +275,10 @@ class StandIn:
                     answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
                 self._count(cacheable, outcome, wants, answer, started, ready or fresh, now)
                 return answer
-            case Refused(response, reason, trouble, means):
-                if means == "credential" and cacheable.provider.own(cacheable.canonical.partition) is None:
-                    self._admission.refused(cacheable.provider, cacheable.credential)
+            case Refused(response, reason, trouble):
+                if cacheable.echo and header(response.headers, "content-encoding") is None:
+                    echoed = cacheable.provider.profile.echoed(response.body, cacheable.echo)
+                    response = replace(response, body=echoed)
                 status = f"{status}; fwd-status={response.status}; {detail(reason)}"
                 answer = verbatim(response, status, wants)
             case Failed(reason, timed_out, retry_after):
@@ -285,15 +296,19 @@ class StandIn:
         self._count(cacheable, "failed" if trouble else outcome, wants, answer, started, None, now)
         return answer
 
-    async def _obtain(self, cacheable: Cacheable, newer_than: float, client: str) -> Filled:
+    def _doubt(self, cacheable: Cacheable, filled: Filled) -> None:
+        """This client's own credential is no longer good, if it is that which was refused."""
+        if filled.led and isinstance(filled.result, Refused) and filled.result.means == "credential":
+            self._admission.refused(cacheable.provider, cacheable.credential)
+
+    async def _obtain(self, cacheable: Cacheable, client: str) -> Filled:
         canonical = cacheable.canonical
         # holdover's own credential is known on the other side; a client's travels only where it is needed.
-        lent = cacheable.provider.own(canonical.partition) is None
-        credential = cacheable.credential if lent else NOBODY
+        credential = cacheable.credential if _lent(cacheable) else NOBODY
         try:
-            filled = await self._link.fill(canonical, newer_than, credential, client)
+            filled = await self._link.fill(canonical, 0.0, credential, client)
         except LinkDown:
-            filled = await self._filler.fill(canonical, newer_than, "client", credential=credential, client=client)
+            filled = await self._filler.fill(canonical, 0.0, "client", credential=credential, client=client)
         if isinstance(filled.result, Fetched):
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)
@@ -335,6 +350,11 @@ class StandIn:
 def _personal(rules: Rules) -> frozenset[str]:
     """Header fields by which requests for one target differ."""
     return frozenset(_PERSONAL.union(*(provider.credentials for provider in rules.providers)))
+
+
+def _lent(cacheable: Cacheable) -> bool:
+    """Whether the provider is called with the client's own credential."""
+    return cacheable.provider.own(cacheable.canonical.partition) is None
 
 
 def _told(ready: Ready, now: float, also: str = "") -> str:

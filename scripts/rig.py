@@ -230,9 +230,10 @@ class House:
         routes: Mapping[str, Mapping[str, str | None]] | None = None,
         **replaced: str | None,
     ) -> None:
-        """The shipped profile `name` as provider file, with top-level or any other `key = value` lines replaced: keys
-        as in the file, values as TOML text, None for none; `routes` by their names, where a key may also be new.
-        `top` stands before the first table, `tables` after the last. Credentials come from the rig's environment."""
+        """The shipped profile `name` as provider file, instead of what `write_provider` wrote. Any `key = value` line
+        is replaced: keys as in the file, values as TOML text, None for none; `routes` by their names, where a key may
+        also be new. `top` stands before the first table, `tables` after the last. Credentials come from the rig's
+        environment."""
         shipped = ROOT / "config" / "providers"
         source = next(p for p in (shipped / f"{name}.toml", shipped / "examples" / f"{name}.toml") if p.exists())
         text = source.read_text()
@@ -250,8 +251,7 @@ class House:
             index = next(i for i, section in enumerate(sections) if section.startswith(f'name = "{route}"\n'))
             sections[index] = _with_lines(sections[index], lines)
         head = re.sub(r"^\[", lambda _: f"{top}\n\n[", head, count=1, flags=re.MULTILINE)
-        for old in (self.config / "providers").glob("*.toml"):
-            old.unlink()
+        (self.config / "providers" / "odds.toml").unlink(missing_ok=True)
         written = "\n[[routes]]\n".join([head, *sections])
         (self.config / "providers" / f"{name}.toml").write_text(f"{written}\n{tables}\n")
 

@@ -64,6 +64,7 @@ class Sidecar:
             self.config = config
             self.metrics.prepare(config.rules)
             self.filler.use(config.rules)
+            await self.filler.recall()
             self.refresher.use(config.rules)
             self.steward.use(config.rules)
 
@@ -153,6 +154,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await sidecar.filler.recall()
     async with _listening(sidecar, config):
         await sidecar.carry_on()
         jobs = (sidecar.steward.run(), sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))

@@ -70,6 +70,10 @@ class Profile:
         """The answer to `narrow` from the parsed answer to `wide`, for which `kinds` found a way; None when this
         content turns out not to allow it."""
 
+    def whole(self, canonical: CanonicalRequest) -> bool:  # noqa: ARG002
+        """Whether an empty answer to this request says that there is no event at all, rather than none that fits."""
+        return True
+
     def lasting(self, canonical: CanonicalRequest) -> bool:  # noqa: ARG002
         """Whether clients will ask the very same again; not so if a clock or a cursor is part of it."""
         return True

@@ -94,6 +94,13 @@ class TheOddsApi(Profile):
         found: dict[str, bool] = dict(needed(whole, part, sport, knowledge))
         return frozenset(found) if all(found.values()) and found.keys() <= usable(sport, knowledge) else None
 
+    def whole(self, canonical: CanonicalRequest) -> bool:
+        """Of all that a board has, h2h is what every event has."""
+        query = dict(canonical.query)
+        return (
+            "h2h" in query.get("markets", "h2h").split(",") and not {*TIMES, "eventIds", "bookmakers"} & query.keys()
+        )
+
     def lasting(self, canonical: CanonicalRequest) -> bool:
         """Clients make time windows from their clock."""
         return not any(name in TIMES for name, _ in canonical.query)

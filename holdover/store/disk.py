@@ -142,9 +142,7 @@ class DiskStore:
             with changes.lock(LOCK_TIMEOUT_S):
                 stood = [(_read(cache, entry.key), entry, data) for entry, data in encoded]
                 newer = [(entry, data) for old, entry, data in stood if old is None or supersedes(entry, old, now)]
-                with cache.transact():
-                    for entry, data in newer:
-                        cache.set(entry.key, data)
+                _set_all(cache, newer)
                 if newer:
                     changes.announce(*(entry.key for entry, _ in newer))
                 kept = {entry.key for entry, _ in newer}
@@ -284,6 +282,18 @@ def _read(cache: Any, key: str) -> Entry | None:
         return None
     entry = decode(data) if data is not None else None
     return entry if entry is not None and entry.key == key else None
+
+
+def _set_all(cache: Any, items: Sequence[tuple[Entry, bytes]]) -> None:
+    try:
+        with cache.transact():
+            for entry, data in items:
+                cache.set(entry.key, data)
+    except sqlite3.OperationalError as error:
+        # On a full disk SQLite has rolled back by itself; the library's own ROLLBACK then fails and hides the cause.
+        if isinstance(error.__context__, sqlite3.Error):
+            raise error.__context__ from None
+        raise
 
 
 def _primary_code(error: sqlite3.Error) -> int:

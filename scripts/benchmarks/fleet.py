@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .client import KeepAlive, NoAnswerError
 from .outcome import steps_back
@@ -15,13 +15,16 @@ RETRY_S = 0.05
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One request. Times are monotonic seconds. `failure` is empty for a 200; `age` and `revision` are then what
-    the emulated provider wrote into the answer: seconds since it was generated, and its number."""
+    the emulated provider wrote into the answer: seconds since it was generated, and its number; `told` is its Age
+    field. `body` is that of an answer that is no 200."""
 
     started: float
     ended: float
     failure: str = ""
     revision: int = 0
     age: float = 0.0
+    told: float | None = None
+    body: bytes = field(default=b"", repr=False)
 
 
 class Fleet:
@@ -39,6 +42,12 @@ class Fleet:
     def samples(self) -> list[Sample]:
         """All so far, in order of their end."""
         return sorted((sample for own in self._samples for sample in own), key=lambda sample: sample.ended)
+
+    @property
+    def by_target(self) -> list[tuple[str, Sample]]:
+        """All so far, each with what was asked for."""
+        pairs = zip(self._targets, self._samples, strict=True)
+        return [(target, sample) for target, own in pairs for sample in own]
 
     @property
     def backwards(self) -> int:
@@ -83,9 +92,12 @@ async def _ask(client: KeepAlive, target: str) -> Sample:
         return Sample(started, time.monotonic(), str(error))
     ended, now = time.monotonic(), time.time()
     if reply.status != 200:
-        return Sample(started, ended, f"status {reply.status}")
+        return Sample(started, ended, f"status {reply.status}", body=reply.body)
     revision, made = reply.header(b"x-emulator-revision"), reply.header(b"x-emulator-generated-at")
-    return Sample(started, ended, "", int(revision or 0), now - float(made or 0))
+    told = reply.header(b"age")
+    return Sample(
+        started, ended, "", int(revision or 0), now - float(made or 0), None if told is None else float(told)
+    )
 
 
 def failures(samples: Sequence[Sample], begin: float, end: float) -> list[str]:

@@ -26,13 +26,13 @@ from .odds_shapes import HOUR, LIVE, SPORTS, price
 from .odds_vendor import as_response, planned, told
 
 START = 1_795_046_400.0
-STEWARD_S = 10.0
 _LIMIT = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
 class DaySize:
-    """`events` on each board; the world moves every `tick_s`."""
+    """`events` on each board; the world moves every `tick_s`. It begins `begin_h` hours into the model's day. Of
+    `sampled` polls one is made and counts for all. The planner looks every `steward_s`."""
 
     hours: float = 24.0
     clients: int = 12
@@ -40,6 +40,13 @@ class DaySize:
     events: int = 10
     tick_s: float = 20.0
     latency_s: float = 0.3
+    sampled: int = 1
+    begin_h: float = 0.0
+    steward_s: float = 10.0
+
+    @property
+    def begins(self) -> float:
+        return START + HOUR * self.begin_h
 
 
 @dataclass(slots=True)
@@ -103,12 +110,12 @@ class Day:
 
     def run(self) -> Counts:
         """To the end of the day."""
-        size = self._size
+        size, every_s = self._size, self._size.every_s * self._size.sampled
         queue: list[tuple[float, int, str]] = []
         for number in range(len(self._asks)):
-            heapq.heappush(queue, (START + size.every_s * number / len(self._asks), number, "poll"))
-        heapq.heappush(queue, (START, -1, "steward"))
-        while (at := self._next(queue)) < START + HOUR * size.hours:
+            heapq.heappush(queue, (size.begins + every_s * number / len(self._asks), number, "poll"))
+        heapq.heappush(queue, (size.begins, -1, "steward"))
+        while (at := self._next(queue)) < size.begins + HOUR * size.hours:
             if self._ended(at) or self._started(at) or queue[0][0] > at:
                 continue
             _, number, kind = heapq.heappop(queue)
@@ -116,7 +123,7 @@ class Day:
                 self._poll(number, at)
             else:
                 self._tend(at)
-            heapq.heappush(queue, (at + (size.every_s if kind == "poll" else STEWARD_S), number, kind))
+            heapq.heappush(queue, (at + (every_s if kind == "poll" else size.steward_s), number, kind))
         return self.counts
 
     def _next(self, queue: Sequence[tuple[float, int, str]]) -> float:
@@ -125,14 +132,12 @@ class Day:
         return min(queue[0][0], min(ends, default=math.inf), math.inf if due is None else due)
 
     def _poll(self, number: int, now: float) -> None:
-        for cacheable, credits, sport in self._asks[number]:
-            self.counts.answers += 1
-            self.counts.direct += credits
+        for cacheable, cost, sport in self._asks[number]:
+            self.counts.answers += self._size.sampled
+            self.counts.direct += cost * self._size.sampled
             self._demanded(cacheable, now)
             entry = self._store.get(cacheable.canonical.key)
-            if entry is None or isinstance(
-                decide(cacheable.route.settings, entry, now, refreshing=True), Expired
-            ):
+            if entry is None or isinstance(decide(cacheable.route.settings, entry, now, refreshing=True), Expired):
                 self.counts.waited += 1
                 self._fill(cacheable.canonical, now - cacheable.route.settings.window_s, now)
             else:
@@ -224,4 +229,3 @@ class Day:
         self._economy = economize(provider, kept, knowledge, refused, account, now, self._economy)
         self._projections.plan(provider.name, self._economy.plan.carriers)
         self._schedule.stretch(self._economy.stretches, now)
-

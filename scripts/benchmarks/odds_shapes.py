@@ -1,7 +1,8 @@
 """What the clients of the fleet ask for, how each of them spells it, and the model that the figures are held against.
 
-The model: direct = clients x sports x (seconds / polling) x credits; holdover = sports x (seconds / window) x credits.
-In its day two of six sports are in play for six hours, near for six and far for twelve; the others are far."""
+The model: direct = clients x sports x (seconds / polling) x credits; holdover = sports x (seconds / window) x
+credits. In its day two of six sports are in play for six hours, near for six and far for twelve; the others
+are far."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
@@ -26,9 +27,9 @@ WHOLE: Shape = ("h2h,spreads,totals", "us,uk")
 FIVE: tuple[Shape, ...] = (("h2h", "us"), ("h2h,spreads", "us"), WHOLE, ("h2h", "uk"), ("totals", "us"))
 COUNTER: tuple[Shape, ...] = (("h2h", "us,uk,eu,au"), ("h2h,spreads,totals", "us"))
 
-# In play, near and far: hours a day, and seconds between fetches.
-DAY_LIVE = ((6.0, 40.0), (6.0, 60.0), (12.0, 300.0))
-DAY_FAR = ((24.0, 300.0),)
+NEAR_FROM_H, IN_PLAY_FROM_H, IN_PLAY_TO_H = 6.0, 12.0, 18.0
+NEAR_S, IN_PLAY_S, FAR_S = 60.0, 40.0, 300.0
+"""Seconds between fetches in each tier."""
 
 
 def spelled(shape: Shape, sport: str, client: int, credential: str) -> str:
@@ -56,19 +57,27 @@ def saving(spent: float, direct: float) -> float:
     return 100 * (1 - spent / direct) if direct else 0.0
 
 
-def sweeps_of_a_day(hours: Sequence[tuple[float, float]]) -> float:
-    return sum(HOUR * span / window_s for span, window_s in hours)
+def sweeps(sport: str, begin_h: float, end_h: float) -> float:
+    """Fetches of a sport between two hours of the model's day."""
+
+    def within(low: float, high: float) -> float:
+        return max(0.0, min(end_h, high) - max(begin_h, low))
+
+    near = within(NEAR_FROM_H, IN_PLAY_FROM_H) if sport in LIVE else 0.0
+    in_play = within(IN_PLAY_FROM_H, IN_PLAY_TO_H) if sport in LIVE else 0.0
+    far = end_h - begin_h - near - in_play
+    return HOUR * (near / NEAR_S + in_play / IN_PLAY_S + far / FAR_S)
 
 
-def model_saving(per_sweep: float, direct_per_sweep: float, sweeps: Mapping[str, float], polls: float) -> float:
-    """`sweeps`: fetches by sport; `polls`: of each sport by all clients, each `direct_per_sweep` credits."""
-    return saving(per_sweep * sum(sweeps.values()), direct_per_sweep * polls * len(sweeps))
+def model_saving(per_sweep: float, direct_per_sweep: float, fetches: Mapping[str, float], polls: float) -> float:
+    """`fetches` by sport; `polls`: of each sport by all clients, each `direct_per_sweep` credits."""
+    return saving(per_sweep * sum(fetches.values()), direct_per_sweep * polls * len(fetches))
 
 
-def day_model(per_sweep: float, direct_per_sweep: float, polls: float) -> float:
-    """The model of a day in tiers."""
-    sweeps = {sport: sweeps_of_a_day(DAY_LIVE if sport in LIVE else DAY_FAR) for sport in SPORTS}
-    return model_saving(per_sweep, direct_per_sweep, sweeps, polls)
+def day_model(per_sweep: float, direct_per_sweep: float, begin_h: float, end_h: float, polls_per_s: float) -> float:
+    """The model between two hours of its day; `polls_per_s`: of each sport by all clients."""
+    fetches = {sport: sweeps(sport, begin_h, end_h) for sport in SPORTS}
+    return model_saving(per_sweep, direct_per_sweep, fetches, polls_per_s * HOUR * (end_h - begin_h))
 
 
 def _turned[T](items: Sequence[T], by: int) -> list[T]:

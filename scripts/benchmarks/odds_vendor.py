@@ -35,7 +35,9 @@ def shipped_rules(projection: Mapping[str, Any], pace: Mapping[str, Any] | None 
     data = tomllib.loads((ROOT / "config" / "providers" / f"{NAME}.toml").read_text())
     data["projection"] = dict(projection)
     if pace is not None:
-        data["routes"] = [route | {"pace": dict(pace)} if route["name"] == "odds" else route for route in data["routes"]]
+        data["routes"] = [
+            route | {"pace": dict(pace)} if route["name"] == "odds" else route for route in data["routes"]
+        ]
     settings = ProviderSettings.model_validate(data)
     return Rules([compile_provider(settings, {"": Secret("no-credential")})])
 

@@ -55,18 +55,19 @@ def targets(keys: int) -> list[str]:
 
 async def _poll(house: House, size: Size) -> tuple[Fleet, list[float]]:
     fleet = Fleet(house.ports["reverse"], targets(size.keys), size.clients, size.every_s)
-    async with _watching(house) as latencies, fleet.polling():
+    async with watching(house) as fetches, fleet.polling():
         await asyncio.sleep(size.seconds)
-    return fleet, list(latencies.values())
+    return fleet, [seconds for _, seconds in fetches.values()]
 
 
 @asynccontextmanager
-async def _watching(house: House) -> AsyncIterator[dict[tuple[str, float], float]]:
-    """Reads from the shared store how long each fetch took, in seconds: every fetch is stored, and at most one per
-    key and window. holdover's own metric is a histogram and knows no maximum."""
+async def watching(house: House) -> AsyncIterator[dict[tuple[str, float], tuple[str, float]]]:
+    """Reads from the shared store, by key and the moment of asking (Unix seconds), the path asked for and how long
+    the fetch took, in seconds: every fetch is stored, and at most one per key and window. holdover's own metric is a
+    histogram and knows no maximum."""
     config = load(house.config, {**os.environ, **house.environment()})
     store = DiskStore(config.store_folder, config.settings.store.max_bytes)
-    seen: dict[tuple[str, float], float] = {}
+    seen: dict[tuple[str, float], tuple[str, float]] = {}
 
     async def watch() -> None:
         position = store.position()
@@ -75,7 +76,7 @@ async def _watching(house: House) -> AsyncIterator[dict[tuple[str, float], float
             position = changes.position
             for entry in map(store.get, changes.keys or ()):
                 if entry is not None:
-                    seen[entry.key, entry.requested_at] = entry.fetch_s
+                    seen[entry.key, entry.requested_at] = entry.request.path, entry.fetch_s
             await asyncio.sleep(WATCH_S)
 
     task = asyncio.create_task(watch())

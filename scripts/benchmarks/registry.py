@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from . import cold, hook, kill, memory, poll, visible
+from . import cold, hook, kill, memory, odds, poll, visible
 from .outcome import Must, Outcome
 
 
@@ -20,6 +20,7 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
     "kill": ("sidecar killed, cache damaged, proxy killed, under load", kill.run),
     "visible": ("time from a put until every process serves it", visible.run),
     "memory": ("a flood of distinct query strings against small limits", memory.run),
+    "odds": ("credits, quota, projections and CPU with the profile of The Odds API", odds.run),
 }
 
 

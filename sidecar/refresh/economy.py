@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdover.account import Account, seconds_to_reset
 from holdover.canonical import CanonicalRequest
@@ -42,6 +42,7 @@ def economize(
     often is of use in itself."""
     routes = {route.name: route.settings for route in provider.routes}
     cost = _cost_of(provider, routes)
+    kept = _paced(kept)
     demands = [Demand(item.request, cost(item.request), item.window_s) for item in kept]
     basis = frozenset((demand.request.key, demand.window_s) for demand in demands), knowledge, refused
     if before is not None and before.basis == basis:
@@ -58,7 +59,34 @@ def economize(
     settings = provider.settings.quota
     allocation = allocate(needs, account.remaining(now), settings.reserve, seconds_to_reset(settings.resets, now))
     stretches = {item.request.key: allocation.stretch(key) for key, items in served.items() for item in items}
+    stretches = _together(kept, stretches)
     return Economy(planned, allocation, stretches, {need.key: need.phase for need in needs}, basis)
+
+
+def _group(item: Kept) -> tuple[str, str] | None:
+    return (item.route.group, item.request.partition) if item.route.group is not None else None
+
+
+def _paced(kept: Sequence[Kept]) -> list[Kept]:
+    """Keys of a group are refreshed as often as the most urgent of them."""
+    least: dict[tuple[str, str], float] = {}
+    for item in kept:
+        if (group := _group(item)) is not None:
+            least[group] = min(least.get(group, item.window_s), item.window_s)
+    return [replace(item, window_s=least[g]) if (g := _group(item)) is not None else item for item in kept]
+
+
+def _together(kept: Sequence[Kept], stretches: Mapping[str, float]) -> dict[str, float]:
+    """Keys of a group are stretched alike, as little as the least stretched of them."""
+    least: dict[tuple[str, str], float] = {}
+    for item in kept:
+        if (group := _group(item)) is not None:
+            stretch = stretches[item.request.key]
+            least[group] = min(least.get(group, stretch), stretch)
+    return {
+        item.request.key: least[g] if (g := _group(item)) is not None else stretches[item.request.key]
+        for item in kept
+    }
 
 
 def _cost_of(provider: Provider, routes: Mapping[str, RouteSettings]) -> Callable[[CanonicalRequest], float]:

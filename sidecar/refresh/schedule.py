@@ -33,11 +33,13 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What a refresh brought: when it was asked for, what the board says, and whether the odds had changed."""
+    """What a refresh brought: when it was asked for, what the board says, whether the odds had changed, and how long
+    the provider wants to be left alone."""
 
     asked_at: float
     board: Board
     changed: bool
+    floor_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class _Item:
     change_rate: ChangeRate = ChangeRate()  # noqa: RUF009
     offset_s: float | None = None
     stretch: float = 1.0
+    floor_s: float = 0.0
     running: bool = False
     failures: int = 0
 
@@ -68,7 +71,7 @@ class _Item:
         return self.asked_at + self.route.idle_after_s < now
 
     def next_at(self, now: float) -> float:
-        return due(
+        at = due(
             self.route,
             self.board,
             self.fetched_at,
@@ -77,9 +80,13 @@ class _Item:
             phase_offset_s=self.offset_s,
             stretch=self.stretch,
         )
+        return max(at, self.fetched_at + self.floor_s)
+
+    def window(self, now: float) -> float:
+        return max(window(self.route, self.board, now, self.change_rate.value), self.floor_s)
 
     def brought(self, new: Brought) -> None:
-        self.fetched_at, self.board = new.asked_at, new.board
+        self.fetched_at, self.board, self.floor_s = new.asked_at, new.board, new.floor_s
         self.change_rate = self.change_rate.after(new.changed)
         self.offset_s = phase_offset(self.route, new.board, self.route.window_s, self.offset_s)
 
@@ -150,7 +157,7 @@ class Schedule:
     def kept(self, now: float) -> list[Kept]:
         """All that is kept fresh."""
         return [
-            Kept(item.request, item.route, item.board, window(item.route, item.board, now, item.change_rate.value))
+            Kept(item.request, item.route, item.board, item.window(now))
             for item in self._items.values()
             if not item.idle(now)
         ]
@@ -163,7 +170,8 @@ class Schedule:
             return [first]
         together = [first]
         for other in self._items.values():
-            if other.route.group == item.route.group and not other.running and not other.idle(now):
+            same = (other.route.group, other.request.partition) == (item.route.group, item.request.partition)
+            if same and not other.running and not other.idle(now):
                 other.running = True
                 together.append(Due(other.request, first.at))
         return together
@@ -196,10 +204,14 @@ class Schedule:
         if item is None:
             return
         item.running = False
-        if brought is not None:
+        if brought is not None and brought.asked_at > item.fetched_at:
             item.failures = 0
             item.brought(brought)
             item.due_at = item.next_at(now)
+        elif brought is not None:
+            # What there was already. Due at once again, it would be asked for without end.
+            item.failures = 0
+            item.due_at = max(item.next_at(now), now + FIRST_RETRY_S)
         else:
             retry_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(item.failures, 10))
             item.failures += 1

@@ -3,9 +3,11 @@
 Prices move between two calls, so one comparison takes three: the wide request, the narrow one, and, where they
 differ, the wide one again. Only if that has not changed meanwhile does the difference count."""
 
+import asyncio
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from holdover.canonical import CanonicalRequest
@@ -48,17 +50,18 @@ async def compare(filler: Filler, provider: Provider, narrow: CanonicalRequest, 
     cost = sum(result.entry.cost for result in (before, direct) if isinstance(result, Fetched))
     if not isinstance(before, Fetched) or not isinstance(direct, Fetched):
         return Comparison("inconclusive", kinds, cost)
-    projected = projections.derive(before.entry, narrow, None, now, on_trial=True)
+    derive = partial(projections.derive, before.entry, narrow, None, now, on_trial=True)
+    projected = await asyncio.to_thread(derive)
     if projected is None:
         return Comparison("inconclusive", kinds, cost)
     names = volatile(route)
     found = before.entry, projected, direct.entry
-    if same(projected.identity, direct.entry.identity, names):
+    if await asyncio.to_thread(same, projected.identity, direct.entry.identity, names):
         return Comparison("equal", kinds, cost, *found)
     after = await filler.direct(carrier, "shadow")
     if not isinstance(after, Fetched):
         return Comparison("inconclusive", kinds, cost, *found)
-    moved = not same(before.entry.identity, after.entry.identity, names)
+    moved = not await asyncio.to_thread(same, before.entry.identity, after.entry.identity, names)
     return Comparison("inconclusive" if moved else "different", kinds, cost + after.entry.cost, *found)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board, parsed, select
+from holdover.credential import NOBODY
 from holdover.entry import Entry
 from holdover.fill import Filler
 from holdover.generation import Generation
@@ -58,7 +59,9 @@ class Refresher:
         """A client asked for this key just now. False when it will not be kept fresh."""
         now = self._clock()
         provider = self._rules.provider(request.provider)
-        if provider is not None and not provider.profile.lasting(request):
+        if provider is None or self._filler.books.credential(provider, request.partition, NOBODY) is None:
+            return False
+        if not provider.profile.lasting(request):
             carrier = self._filler.projections.carrier(request, now)
             if carrier.key != request.key:
                 self._add(carrier, now, now)
@@ -240,7 +243,7 @@ class Refresher:
 
 def _brought(fetched: Fetched) -> Brought:
     entry = fetched.entry
-    return Brought(entry.requested_at, entry.board, changed=fetched.effect == "changed")
+    return Brought(entry.requested_at, entry.board, fetched.effect == "changed", entry.floor_s)
 
 
 def _concerns(request: CanonicalRequest, routes: Collection[str], moved: Collection[str]) -> bool:

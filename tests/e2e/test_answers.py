@@ -176,9 +176,7 @@ def test_quota_fields_stay_and_a_hit_costs_nothing(port: int):
         (fresh_target("/v4/sports/quidditch/odds"), 404),
     ],
 )
-def test_what_is_absent_comes_verbatim_and_is_asked_for_once(
-    port: int, provider: Emulator, target: str, status: int
-):
+def test_what_is_absent_comes_verbatim_and_is_asked_for_once(port: int, provider: Emulator, target: str, status: int):
     direct = ask(direct_port(provider), target)
     through = [ask(port, target) for _ in range(2)]
     assert direct.status == status

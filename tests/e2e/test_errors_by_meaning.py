@@ -1,4 +1,4 @@
-"""What a vendor's refusals mean: a quota that is used up, a dead key, a rate, errors with status 200, a page of HTML."""
+"""What a vendor's refusals mean: a used-up quota, a dead key, a rate, errors with status 200, a page of HTML."""
 
 import json
 import time
@@ -80,11 +80,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def scene(shared: Scene) -> Iterator[Scene]:
+def scene(shared: Scene) -> Scene:
     """In which the vendor is asked: no pause is left of what another test had it say."""
     shared.provider.control(fault=None, retry_after="none", retry_after_s=2)
     wait_for(lambda: shared.ask(fresh_target()).cache == "fwd=uri-miss; stored", 60, 0.2)
-    yield shared
+    return shared
 
 
 def until_refused(scene: Scene, target: str, status: int) -> Reply:
@@ -135,7 +135,7 @@ def test_a_quota_that_is_used_up_is_not_asked_of_again(tmp_path: Path):
         with running(scene.house):
 
             def restarted() -> None:
-                """The words of the refusal were forgotten: one call, which is refused and costs nothing, brings them."""
+                """The words of the refusal were forgotten: one call, refused and free, brings them."""
                 for _ in range(8):
                     again = scene.ask(fresh_target())
                     assert (again.status, again.body) == (401, own.body)

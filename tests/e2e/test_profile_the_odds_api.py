@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,8 @@ class Scene:
     house: House
     provider: Emulator
 
-    def ask(self, target: str, **named: object) -> Reply:
-        return ask(self.house.ports["reverse"], target, **named)  # type: ignore[arg-type]
+    def ask(self, target: str, **named: Any) -> Reply:
+        return ask(self.house.ports["reverse"], target, **named)
 
     def direct(self, target: str) -> Reply:
         return ask(port_of(self.provider.url), target)
@@ -45,12 +46,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def brisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Readings move every second, prices when they are told to; windows are short."""
-    windows = dict.fromkeys(("window_s", "in_play_s", "near_s", "far_s", "empty_s", "cadence_s"), "1")
-    limits = {"max_stale_in_play_s": "3", "timeout_s": "10\nbreaker_failures = 1000"}
+    windows: dict[str, Any] = dict.fromkeys(("window_s", "in_play_s", "near_s", "far_s", "empty_s", "cadence_s"), "1")
+    windows |= {"max_stale_in_play_s": "3", "timeout_s": "10\nbreaker_failures = 1000"}
     folder = tmp_path_factory.mktemp("brisk")
     with (
         emulator(latency_p50_ms=0, rate=0, volatility=0, tick_s=1, refresh_s=1) as provider,
-        stood_in(folder, provider.url, "the-odds-api", top=OPEN, **windows, **limits) as house,
+        stood_in(folder, provider.url, "the-odds-api", top=OPEN, **windows) as house,
     ):
         yield Scene(house, provider)
 
@@ -187,7 +188,7 @@ def test_an_event_that_begins_is_asked_for_at_once(scene: Scene):
 
 
 def newest(reply: Reply) -> str:
-    return max(book["last_update"] for event in reply.json for book in event["bookmakers"])
+    return max(str(book["last_update"]) for event in reply.json for book in event["bookmakers"])
 
 
 def test_a_reading_without_a_change_of_price_keeps_the_tag_and_is_told(brisk: Scene):

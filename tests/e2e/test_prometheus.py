@@ -185,7 +185,9 @@ def test_every_request_to_the_provider_is_counted_under_its_trigger(scraped: Wat
 def test_ages_and_durations_are_observed(scraped: Watched):
     served = 'holdover_served_age_seconds_count{basis="fetch"}'
     assert scraped.value(f"sum({served})") == scraped.statuses.count(200)
-    assert scraped.value('sum(holdover_served_age_seconds_bucket{basis="fetch",le="10.0"})') == scraped.statuses.count(200)
+    assert scraped.value(
+        'sum(holdover_served_age_seconds_bucket{basis="fetch",le="10.0"})'
+    ) == scraped.statuses.count(200)
     slow = 'holdover_upstream_request_duration_seconds_bucket{trigger="client",le="0.25"}'
     assert scraped.value(f"sum({slow})") < scraped.value("sum(holdover_upstream_request_duration_seconds_count)")
     assert scraped.value("sum(holdover_client_latency_saved_seconds_total)") > 0

@@ -18,7 +18,7 @@ def port_of(url: str) -> int:
     return found
 
 
-def calm(*keys: str) -> dict[str, str]:
+def calm(*keys: str) -> dict[str, Any]:
     """Settings of a profile under which only clients, and starts of events, cause calls."""
     window = calm_window()
     limits = {"max_stale_s", "max_stale_in_play_s"}

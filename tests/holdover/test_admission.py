@@ -10,7 +10,7 @@ from holdover import admission as module
 from holdover.admission import Admission
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request
-from holdover.key import Cacheable, plan
+from holdover.key import Bypass, Cacheable, plan
 from holdover.rules import Rules
 
 NOW = 1_795_435_200.0
@@ -51,10 +51,26 @@ def test_nobody_is_known_at_first(admission, known):
         assert not admission.admits(known(), credential, NOW)
 
 
-@pytest.mark.parametrize("settings", [{"clients": "open"}, {"clients": "own", "credential": {"query": "apiKey"}}])
-def test_where_clients_need_not_be_known_everybody_is_let_in(admission, known, settings):
+def test_where_clients_need_not_be_known_everybody_is_let_in(admission, known):
     for credential in (NOBODY, GOOD):
-        assert admission.admits(known(**settings), credential, NOW)
+        assert admission.admits(known(clients="open"), credential, NOW)
+
+
+@pytest.mark.parametrize("clients", ["own", "open"])
+def test_who_is_called_with_the_clients_own_credential_needs_one(admission, known, clients):
+    credential = {"query": "apiKey", "borrow": clients == "open"}
+    vendor = known(clients=clients, credential=credential)
+    assert admission.admits(vendor, GOOD, NOW)
+    assert not admission.admits(vendor, NOBODY, NOW)
+
+
+def test_what_another_process_saw_is_not_looked_up_where_that_would_block(admission, admission_of, known):
+    vendor, other = known(), admission_of()
+    admission.accepted(vendor, GOOD, NOW)
+    assert admission.remembers(vendor, GOOD, NOW)
+    assert not other.remembers(vendor, GOOD, NOW)
+    assert other.admits(vendor, GOOD, NOW)
+    assert other.remembers(vendor, GOOD, NOW)
 
 
 def test_a_provider_that_asks_for_no_credential_is_open(admission, provider_of):
@@ -233,6 +249,26 @@ def test_tenants_with_two_credentials_are_neither_of_them(provider_of):
     alone = [asking(TARGETS[0], one, "query") for one in "ab"]
     keys = [planned(rules, request).canonical.key for request in (*both, *alone)]
     assert len(set(keys)) == 6
+
+
+def test_who_lends_two_credentials_goes_past_the_cache(provider_of):
+    """Which of them counts is the provider's affair."""
+    credential = {"borrow": True, "query": "apiKey", "also": ["api_key", "X-Api-Key"]}
+    rules = Rules([provider_of(credential=credential)])
+    for place in PLACES:
+        for other in ("a", "b"):
+            found = plan(asking(asking(TARGETS[0], "a", "query").target, other, place), rules, b"installation")
+            assert isinstance(found, Bypass)
+            assert found.reason == "more than one credential"
+
+
+def test_an_application_key_beside_a_session_is_not_a_second_credential(provider_of):
+    credential = {"borrow": True, "header": "X-Session", "class_from": "X-Application"}
+    rules = Rules([provider_of(credential=credential)])
+    session, app = ("X-Session", "s"), ("X-Application", "a")
+    for fields, good in (((session, app), True), ((session, session), False), ((app, session, app), False)):
+        found = plan(Request("GET", "api.vendor.test", TARGETS[0], fields), rules, b"installation")
+        assert isinstance(found, Cacheable) is good
 
 
 def test_clients_of_two_hundred_plans_share_with_their_plan_alone(provider_of):

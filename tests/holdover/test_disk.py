@@ -215,17 +215,19 @@ def test_when_none_is_newer_nothing_is_announced(store, entry_of):
     assert store.position() == before
 
 
-def test_of_several_that_cannot_all_be_written_none_is(store, open_store, entry_of):
-    """A trigger stands for whatever stops a writer half way through."""
+@pytest.mark.parametrize("together", [False, True])
+def test_a_full_disk_is_no_damage_and_leaves_all_as_it_was(open_store, entry_of, together):
+    """The database's pages are bounded in place of the disk's."""
+    troubles: list[str] = []
+    store = open_store(on_trouble=troubles.append)
     old = [store.put(entry_of(f"s{number}"), 1001) for number in range(5)]
     before = store.position()
-    store._cache._sql(
-        f"CREATE TRIGGER full BEFORE UPDATE ON Cache WHEN new.key = '{old[3].key}' "
-        "BEGIN SELECT RAISE(ABORT, 'no room'); END"
-    )
-    with pytest.raises(StoreError):
-        store.put_all([entry_of(f"s{number}", at=1010.0) for number in range(5)], 1011)
-    store._cache._sql("DROP TRIGGER IF EXISTS full")
+    (pages,) = store._cache._sql("PRAGMA page_count").fetchone()
+    store._cache._sql(f"PRAGMA max_page_count = {pages + 4}").fetchall()
+    new = [entry_of(f"s{number}", at=1010.0, body=os.urandom(9000 if together else 40_000)) for number in range(5)]
+    with pytest.raises(StoreError, match="full"):
+        store.put_all(new if together else new[:1], 1011)
+    assert troubles == []
     assert store.position() == before
     assert [open_store().get(entry.key) for entry in old] == old
 
@@ -254,7 +256,7 @@ def test_a_reader_elsewhere_never_sees_a_part_of_what_was_put_together(store, fo
     first, rounds = entry_of(body=b"0"), 150
     entries = [replace(first, request=replace(first.request, path=f"/{number}")) for number in range(8)]
     store.put_all(entries, 1001)
-    keys = [entry.key for entry in entries]
+    keys, start = [entry.key for entry in entries], store.position()
     command = [sys.executable, "-c", WRITER, str(folder), str(rounds)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdin is not None
@@ -265,6 +267,10 @@ def test_a_reader_elsewhere_never_sees_a_part_of_what_was_put_together(store, fo
         seen = looks = 0
         while seen < rounds - 1:
             looks += 1
+            sequences = {store.position().sequence - start.sequence for _ in range(500)}
+            assert {sequence % len(keys) for sequence in sequences} == {0}, "announced together"
+            rounds_seen = [int(entry.identity) for key in keys if (entry := store.get(key)) is not None]
+            assert rounds_seen == sorted(rounds_seen), "written together, announced or not"
             position = store.position()
             found = [settled(store, key) for key in keys]
             if store.position() == position:

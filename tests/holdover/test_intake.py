@@ -118,11 +118,12 @@ def test_an_absence_is_kept_for_a_while(judged, status):
     assert refused == Refused(answer, "there is no such thing", trouble=False, means="absent")
 
 
-def test_an_absence_needs_to_be_no_json(judged):
-    """Nobody's JSON parser is fed by it: it is served with its own status and type."""
-    result = judged(response(b"<html>", ("Content-Type", "text/html"), status=404, json=False))
+def test_a_page_of_some_gateway_is_no_absence_where_json_is_promised(judged):
+    answer = response(b"<html>", ("Content-Type", "text/html"), status=404, json=False)
+    assert judged(answer) == Refused(answer, "there is no such thing", trouble=False, means="absent")
+    result = judged(answer, content="any")
     assert isinstance(result, Fetched)
-    assert result.entry.identity == b"<html>"
+    assert (result.entry.status, result.entry.identity) == (404, b"<html>")
 
 
 NOT_SAID, NOT_TRUE = "not said to be JSON", "not the JSON that it is said to be"
@@ -282,10 +283,10 @@ def test_an_error_inside_a_200_is_not_stored_and_an_empty_list_of_errors_is_none
     assert isinstance(judged(response(b'{"errors": {"a": 1}}'), errors=BY_BODY), Refused)
 
 
-def test_an_absence_inside_a_200_is_kept_as_one(judged):
-    result = judged(response(b'{"code": "NONE"}'), errors=BY_BODY)
-    assert isinstance(result, Fetched)
-    assert result.entry.identity == b'{"code": "NONE"}'
+def test_an_absence_inside_a_200_is_passed_on_and_not_kept(judged):
+    """Its status would make it an answer like any other, kept for a whole window."""
+    answer = response(b'{"code": "NONE"}')
+    assert judged(answer, errors=BY_BODY) == Refused(answer, "there is no such thing", trouble=False, means="absent")
 
 
 def test_newer_timestamps_alone_are_no_change_but_are_what_clients_get(judged):

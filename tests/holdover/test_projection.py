@@ -185,7 +185,6 @@ def test_what_is_noted_is_bounded(projections, monkeypatch):
     assert len(projections._stored) <= 4
 
 
-@pytest.mark.xfail(strict=True, reason="an answer that is noted again pushes out another, though nothing was added")
 def test_what_is_stored_again_pushes_nothing_out(projections, monkeypatch):
     monkeypatch.setattr(module, "_MOST_THERE", 3)
     for number in (0, 1, 2, 2, 2, 2):
@@ -315,7 +314,6 @@ def test_odds_are_converted_only_after_comparisons_or_on_trial(rules_of):
     assert (derived.identity, derived.projected) == (on_trial.identity, "odds")
 
 
-@pytest.mark.xfail(strict=True, reason="a comparison on trial that cannot be made counts as refused for clients too")
 def test_a_trial_that_fails_says_nothing_about_what_is_in_use(rules_of):
     """`odds` on trial: the wide answer's price is none that can be converted; its events may still be selected."""
     projections = Projections(rules_of(kinds=[*KINDS, "odds"]))

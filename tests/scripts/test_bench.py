@@ -7,7 +7,24 @@ import re
 
 import pytest
 
-from scripts.benchmarks import cold, hook, kill, machine, memory, poll, registry, table, visible
+from scripts.benchmarks import (
+    cold,
+    hook,
+    kill,
+    machine,
+    memory,
+    odds_cpu,
+    odds_day,
+    odds_fleet,
+    odds_mix,
+    odds_quota,
+    odds_shapes,
+    odds_vendor,
+    poll,
+    registry,
+    table,
+    visible,
+)
 from scripts.benchmarks.__main__ import main
 from scripts.benchmarks.client import KeepAlive, NoAnswerError, Reply
 from scripts.benchmarks.fleet import Fleet, Sample, failures
@@ -32,7 +49,9 @@ def test_a_limit_itself_is_kept():
     record.at_most("b", 2, 2.01)
     record.exactly("c", 1, 1)
     record.exactly("d", 1, 0)
-    assert broken(record.outcome()) == ["b, at most", "d, exactly"]
+    record.at_least("e", 2, 2)
+    record.at_least("f", 2, 1.99)
+    assert broken(record.outcome()) == ["b, at most", "d, exactly", "f, at least"]
 
 
 def test_outcomes_add_up():
@@ -234,6 +253,123 @@ def test_hook_judges(cost, expected):
     assert broken(record.outcome()) == expected
 
 
+# The scenario `odds`.
+
+
+def test_the_model_has_the_figures_of_its_table():
+    per_day = 12 * 86_400 / 30
+    assert odds_shapes.model_saving(6, 6, dict.fromkeys(odds_shapes.SPORTS, 1440), per_day) == pytest.approx(95.8333)
+    fetches = [odds_shapes.sweeps(sport, 0, 24) for sport in odds_shapes.SPORTS]
+    assert 6 * sum(fetches) == 19_440
+    assert odds_shapes.day_model(6, 6, 0, 24, 12 / 30) == pytest.approx(98.4375)
+    # From eleven to thirteen o'clock: an hour near, an hour in play.
+    assert odds_shapes.sweeps(odds_shapes.LIVE[0], 11, 13) == 60 + 90
+
+
+def test_every_spelling_of_a_shape_is_one_request_of_the_same_price():
+    rules = odds_vendor.shipped_rules({"kinds": []})
+    for shape in odds_shapes.FIVE:
+        targets = [odds_shapes.spelled(shape, "soccer_epl", client, "c") for client in range(12)]
+        assert len(set(targets)) == 12
+        assert len({odds_vendor.planned(rules, target).canonical.key for target in targets}) == 1
+        assert len({odds_shapes.price(target) for target in targets}) == 1
+    prices = [odds_shapes.price(odds_shapes.spelled(shape, "soccer_epl", 0, "c")) for shape in odds_shapes.FIVE]
+    assert prices == [1, 2, 6, 1, 1]
+
+
+def test_credits_are_counted_by_sport():
+    shapes = {
+        "/v4/sports": 3,
+        "/v4/sports/soccer_epl/odds?markets=h2h&regions=uk,us": 2,
+        "/v4/sports/tennis_atp/odds?markets=h2h&regions=us": 5,
+    }
+    assert odds_mix.credits_of(shapes, "soccer_epl") == 4
+
+
+def test_a_mix_is_judged_by_its_dearest_sweep():
+    mix = odds_mix.Mix("m", odds_shapes.COUNTER, 7, 7)
+    for spent, expected in (([7, 7], []), ([7, 8], ["credits of a sweep, m, at most"]), ([0], [NOTHING])):
+        record = Record("odds")
+        odds_mix._judge(record, mix, spent)
+        assert broken(record.outcome()) == expected
+
+
+NOTHING = "credits of all windows, m, at least"
+REFUSAL = b"no credits"
+
+
+def quota_seen(started, ended, failure="", body=b""):
+    return odds_quota.Seen(Sample(started, ended, failure, body=body), limit_s=6.0, stored_at=100.0)
+
+
+@pytest.mark.parametrize(
+    ("more", "paid", "expected"),
+    [
+        ([], 0, []),
+        ([], 6, ["credits spent after the quota was used up, exactly"]),
+        ([quota_seen(106.1, 106.2)], 0, ["odds served past max_stale_s, exactly"]),
+        ([quota_seen(105.9, 106.1)], 0, []),
+        ([quota_seen(105.8, 105.9, "status 401", REFUSAL)], 0, ["refusals before max_stale_s, exactly"]),
+        ([quota_seen(107.0, 107.1, "status 503", b"ours")], 0, ["answers that the provider did not give, exactly"]),
+    ],
+)
+def test_quota_judges(more, paid, expected):
+    seen = [quota_seen(105.0, 105.1), quota_seen(106.0, 106.1, "status 401", REFUSAL), *more]
+    record = Record("odds")
+    odds_quota._judge(record, odds_quota.Ended(seen, REFUSAL, 24, paid))
+    assert broken(record.outcome()) == expected
+
+
+@pytest.mark.parametrize(
+    ("refreshes", "cpu_s", "expected"),
+    [
+        (1000, 9.0, []),
+        (949, 9.0, ["refreshes in a window (0.95 x keys), at least"]),
+        (1000, 9.1, ["% of a core for 1,000 refreshes of 20 KB a minute, at most"]),
+    ],
+)
+def test_refreshes_are_judged(refreshes, cpu_s, expected):
+    record = Record("odds")
+    odds_cpu._judge_minute(record, 1000, odds_cpu.Minute(60.0, refreshes, cpu_s, 20_000))
+    assert broken(record.outcome()) == expected
+
+
+def slice_sample(**changes):
+    return "/v4/sports/soccer_epl/odds?markets=h2h", Sample(**{"started": 1.0, "ended": 1.1, "age": 1.0, **changes})
+
+
+FLEET = odds_fleet.FleetSize(odds_day.DaySize(), 1, (), 2.0)
+FLAT = "one window, real, 30 x"
+
+
+@pytest.mark.parametrize(
+    ("spent", "last", "expected"),
+    [
+        (36, {}, []),
+        (37, {}, [f"% of credits saved, {FLAT}, at least"]),
+        (36, {"age": 2.7}, [f"answers past window and 0.5 s, {FLAT}, exactly"]),
+        (36, {"age": 2.3, "told": 1.0}, [f"answers whose Age understates, {FLAT}, exactly"]),
+        (36, {"failure": "status 503"}, [f"errors, {FLAT}, exactly"]),
+    ],
+)
+def test_a_slice_is_judged(spent, last, expected):
+    samples = [slice_sample()] * 143 + [slice_sample(**last)]
+    record = Record("odds")
+    odds_fleet._judge_slice(record, odds_fleet.FLAT, FLEET, spent, samples)
+    assert broken(record.outcome()) == expected
+
+
+@pytest.mark.parametrize("begin_h", [0.0, 11.5])
+def test_a_virtual_hour_costs_what_the_model_says(begin_h):
+    size = odds_day.DaySize(1.0, clients=2, every_s=60.0, events=2, tick_s=300.0, begin_h=begin_h)
+    rules = odds_vendor.shipped_rules({"kinds": list(odds_vendor.KINDS), "regions": odds_vendor.region_table()})
+    counts = odds_day.Day(size, rules, odds_fleet.targets([odds_shapes.WHOLE], 2, "c")).run()
+    assert (counts.answers, counts.direct, counts.late.total()) == (720, 4320, 0)
+    model = 6 * sum(odds_shapes.sweeps(sport, begin_h, begin_h + 1) for sport in odds_shapes.SPORTS)
+    # A first fetch of each sport, and one minute until the sidecar knows what the sport is doing.
+    assert model <= counts.spent <= model + 3 * 36
+
+
 # The report.
 
 
@@ -333,7 +469,7 @@ def test_wrong_usage(made, arguments, capsys):
 def test_list_names_every_scenario(capsys):
     assert main(["--list"]) == 0
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert named == list(registry.SCENARIOS) == ["poll", "cold", "hook", "kill", "visible", "memory"]
+    assert named == list(registry.SCENARIOS) == ["poll", "cold", "hook", "kill", "visible", "memory", "odds"]
 
 
 # The client, against a real socket.

@@ -1,0 +1,61 @@
+"""What holdover's knowledge of odds saves, what it costs, and that nothing wrong is served for it.
+
+Figures named `real` are of real processes, `virtual` of the real schedule and planner under a virtual clock."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from . import odds_cpu, odds_fleet, odds_mix, odds_projection, odds_quota
+from .odds_day import DaySize
+from .odds_fleet import FLAT, TIERED, FleetSize
+from .outcome import Outcome, Record
+
+NAME = "odds"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """`windows` of each mix; `minute_s`: in which 1,000 keys a minute are refreshed; `rounds` of the large board;
+    `pairs` of requests. `at_once`: the mixes and the quota side by side."""
+
+    fleet: FleetSize
+    windows: int
+    minute_s: float
+    rounds: int
+    pairs: int
+    at_once: bool = False
+
+
+_DAY = DaySize(events=2)
+_HOURS = DaySize(events=2, sampled=16, begin_h=11.0, hours=3.0, steward_s=60.0)
+
+FULL = Size(FleetSize(_DAY, 24.0, (FLAT, TIERED), 40.0), 15, 60.0, 40, 10_000)
+QUICK = Size(FleetSize(_HOURS, 1.0, (), 0.0, tiers_alone=False), 3, 5.0, 6, 500, at_once=True)
+
+
+def run(*, quick: bool) -> Outcome:
+    return measure(QUICK if quick else FULL)
+
+
+def measure(size: Size) -> Outcome:
+    houses: tuple[Callable[[Record], None], ...] = (
+        lambda record: odds_fleet.measure_slices(record, size.fleet),
+        lambda record: odds_mix.measure(record, size.windows),
+        odds_quota.measure,
+    )
+    with ThreadPoolExecutor(len(houses) if size.at_once else 1) as pool:
+        total = sum(pool.map(_outcome, houses), Outcome())
+    alone: tuple[Callable[[Record], None], ...] = (
+        lambda record: odds_cpu.measure_refreshes(record, size.minute_s),
+        lambda record: odds_cpu.measure_board(record, size.rounds),
+        lambda record: odds_fleet.measure_days(record, size.fleet),
+        lambda record: odds_projection.measure(record, size.pairs),
+    )
+    return sum(map(_outcome, alone), total)
+
+
+def _outcome(part: Callable[[Record], None]) -> Outcome:
+    record = Record(NAME)
+    part(record)
+    return record.outcome()
