@@ -162,7 +162,8 @@ class Fetcher:
         name, metrics = self.provider.name, self._metrics
         self._breaker.start(time.monotonic())
         requested_at, started = time.time(), time.perf_counter()
-        call.account.called_at = requested_at
+        if call.trigger == "client":
+            call.account.called_at = requested_at
         code = "error"
         result: FetchResult = Failed("cancelled")
         metrics.active.labels(name).inc()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def beside(house: House) -> Second:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Two answers of one moment are hundreds of milliseconds apart, and far less than a window."""
-    settings = {
+    settings: dict[str, Any] = {
         "window_s": WINDOW_S,
         "max_stale_s": 60,
         "retries": 0,

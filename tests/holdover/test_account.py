@@ -159,9 +159,7 @@ def test_a_paid_answer_shows_that_there_is_quota_again(paid, resumed):
 @pytest.mark.parametrize(
     "left",
     [
-        pytest.param(
-            0, marks=pytest.mark.xfail(strict=True, reason="none left is taken for not known: `0.0 or 1.0`")
-        ),
+        0,
         -1,
     ],
 )

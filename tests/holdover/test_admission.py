@@ -242,19 +242,12 @@ def test_tenants_of_two_installations_have_other_keys(provider_of):
     assert one.partition != other.partition
 
 
-def test_tenants_with_two_credentials_are_neither_of_them(provider_of):
-    credential = {"query": "apiKey", "also": ["X-Api-Key"]}
-    rules = Rules([provider_of(clients="own", credential=credential)])
-    both = [asking(asking(TARGETS[0], one, "query").target, other, "header") for one in "ab" for other in "ab"]
-    alone = [asking(TARGETS[0], one, "query") for one in "ab"]
-    keys = [planned(rules, request).canonical.key for request in (*both, *alone)]
-    assert len(set(keys)) == 6
-
-
-def test_who_lends_two_credentials_goes_past_the_cache(provider_of):
+@pytest.mark.parametrize("how", [{"clients": "own"}, {"clients": "known", "env": "KEY"}, {"borrow": True}])
+def test_who_sends_two_credentials_goes_past_the_cache(provider_of, how):
     """Which of them counts is the provider's affair."""
-    credential = {"borrow": True, "query": "apiKey", "also": ["api_key", "X-Api-Key"]}
-    rules = Rules([provider_of(credential=credential)])
+    named = {name: value for name, value in how.items() if name != "clients"}
+    credential = {"query": "apiKey", "also": ["api_key", "X-Api-Key"], **named}
+    rules = Rules([provider_of(clients=how.get("clients", "open"), credential=credential)])
     for place in PLACES:
         for other in ("a", "b"):
             found = plan(asking(asking(TARGETS[0], "a", "query").target, other, place), rules, b"installation")

@@ -541,7 +541,6 @@ async def test_what_costs_nothing_is_still_asked_for_and_may_end_it(vendor, fill
     assert value(metrics, "upstream_quota_frozen", upstream="vendor") == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the second look at the account, in the slot, refuses the call that may hear")
 async def test_after_a_restart_the_quota_is_still_gone(vendor, filler_of, rules_of):
     """The provider's words are forgotten: a client's request hears them anew, a refresh does not ask for them."""
     vendor.says = refusing("SPENT", x_left="0", x_used="500")

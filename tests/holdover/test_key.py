@@ -181,7 +181,7 @@ SECRET = "s3cr3t-of-a-client"
 )
 def test_a_declared_credential_in_the_query_leaves_no_trace(canonical, name):
     without = canonical(f"{PATH}?regions=us")
-    for query in (f"{name}={SECRET}&regions=us", f"regions=us&{name}=1&{name}={SECRET}", f"{name}=&regions=us"):
+    for query in (f"{name}={SECRET}&regions=us", f"regions=us&{name}={SECRET}", f"{name}=&regions=us"):
         found = canonical(f"{PATH}?{query}")
         assert found == without
         assert found.key == without.key
@@ -215,15 +215,12 @@ def test_an_undeclared_credential_goes_past_the_cache(planned, name, unknown):
         ("", [("X-Client-Key", "h"), ("x-client-key", SECRET)]),
     ],
 )
-def test_more_than_one_credential_to_borrow_goes_past_the_cache(planned, query, fields):
-    """Each would be blanked in odds that others share; holdover's own takes the place of all of them."""
-    lent = {"borrow": True, "query": "apiKey", "also": CREDENTIAL["also"]}
-    found = planned(f"{PATH}?{query}", fields=fields, credential=lent)
-    assert isinstance(found, Bypass)
-    assert found.reason == "more than one credential"
-    replaced = planned(f"{PATH}?{query}", fields=fields)
-    assert isinstance(replaced, Cacheable)
-    assert SECRET not in repr(replaced)
+def test_more_than_one_credential_goes_past_the_cache(planned, query, fields):
+    """Which of them counts is the provider's affair, whoever's is sent in the end."""
+    for credential in (CREDENTIAL, {"borrow": True, "query": "apiKey", "also": CREDENTIAL["also"]}):
+        found = planned(f"{PATH}?{query}", fields=fields, credential=credential)
+        assert isinstance(found, Bypass)
+        assert found.reason == "more than one credential"
 
 
 def test_what_the_client_sent_of_its_own_is_kept_beside_the_key_alone(planned):
