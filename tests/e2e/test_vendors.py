@@ -185,7 +185,6 @@ def test_sportradar_only_events_that_moved_are_asked_for_before_their_window(sce
     assert len(scene.requests(name, moving.rpartition(":")[2])) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="the schedule of refreshes does not know the vendor's max-age")
 def test_sportradar_max_age_is_the_least_time_between_two_requests(scene: Scene):
     """Of `books`, five minutes, under a window of a second."""
     name, target = "sportradar", f"{FEEDS}/books.json"
@@ -362,7 +361,6 @@ def test_betfair_an_unknown_session_gets_the_vendors_own_refusal(scene: Scene):
     assert scene.call(body, "one").cache.startswith("hit")
 
 
-@pytest.mark.xfail(strict=True, reason="a refusal is passed on with holdover's own id")
 def test_betfair_a_refusal_has_the_clients_own_id(scene: Scene):
     reply = scene.call(of_market(scene, book_call(5)), "stolen")
     assert "error" in reply.json
