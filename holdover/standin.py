@@ -13,10 +13,10 @@ from functools import lru_cache
 from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, detail, local, paid_answer, verbatim
 from holdover.canonical import CanonicalRequest
-from holdover.coding import compressed
+from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
-from holdover.exchange import Request, accepts_gzip, header
+from holdover.exchange import Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.hot import HotTier
@@ -31,6 +31,7 @@ from holdover.store.ledger import Ledger
 
 REPORT_INTERVAL_S = 1.0
 RECALL_S = 10.0
+MAX_REFUSAL_BYTES = 1_048_576
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
 _MAX_COMPARED = 100
@@ -276,9 +277,8 @@ class StandIn:
                 self._count(cacheable, outcome, wants, answer, started, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
-                if cacheable.echo and header(response.headers, "content-encoding") is None:
-                    echoed = cacheable.provider.profile.echoed(response.body, cacheable.echo)
-                    response = replace(response, body=echoed)
+                if cacheable.echo:
+                    response = _echoed(cacheable, response)
                 status = f"{status}; fwd-status={response.status}; {detail(reason)}"
                 answer = verbatim(response, status, wants)
             case Failed(reason, timed_out, retry_after):
@@ -335,12 +335,13 @@ class StandIn:
             client.credits_saved.labels(upstream, cacheable.route.name).inc(entry.cost)
             self._filler.books.tally.saved(upstream, cacheable.route.name, wants.client, entry.cost)
         dated, looked = ready.dated_at, entry.board.typical
-        client.served(
-            upstream,
-            age(entry, now),
-            None if dated is None else max(0.0, now - dated),
-            None if looked is None else max(0.0, now - looked),
-        )
+        if entry.status == 200:
+            client.served(
+                upstream,
+                age(entry, now),
+                None if dated is None else max(0.0, now - dated),
+                None if looked is None else max(0.0, now - looked),
+            )
         # One of the last durations, not this entry's own: slow fetches collect more waiters, which biases the sum.
         durations = self._hot.fetch_durations(upstream)
         counterfactual = seconds if outcome == "fetched" else random.choice(durations)  # noqa: S311
@@ -350,6 +351,16 @@ class StandIn:
 def _personal(rules: Rules) -> frozenset[str]:
     """Header fields by which requests for one target differ."""
     return frozenset(_PERSONAL.union(*(provider.credentials for provider in rules.providers)))
+
+
+def _echoed(cacheable: Cacheable, response: Response) -> Response:
+    """A refusal with what the client wants echoed in it; as it came when its body cannot be read."""
+    try:
+        plain = decoded(response, MAX_REFUSAL_BYTES)
+    except UnusableBodyError:
+        return response
+    headers = tuple(field for field in response.headers if field[0].lower() != "content-encoding")
+    return Response(response.status, headers, cacheable.provider.profile.echoed(plain, cacheable.echo))
 
 
 def _lent(cacheable: Cacheable) -> bool:

@@ -148,9 +148,9 @@ def _judge_slice(
 ) -> None:
     good = [(target, s) for target, s in samples if not s.failure]
     per_sport = sum(price(spelled(shape, SPORTS[0], 0, "")) for shape in one.shapes)
-    # As often as the fleet means to ask; a busy machine may ask a little less often.
+    # Only what was really asked counts as saved. A machine too busy to ask as often shows less than there is.
+    direct = sum(price(target) for target, _ in good)
     nominal = round(size.clients * size.slice_s * FASTER / 30) * len(SPORTS)
-    direct = nominal * per_sport
     fetches = {sport: size.slice_s / window for sport, window in one.windows.items()}
     model = model_saving(6, per_sport, fetches, size.clients * size.slice_s)
     record.result(one.name, "answers", "answers", len(good))

@@ -335,7 +335,8 @@ def test_refreshes_are_judged(refreshes, cpu_s, expected):
 
 
 def slice_sample(**changes):
-    return "/v4/sports/soccer_epl/odds?markets=h2h", Sample(**{"started": 1.0, "ended": 1.1, "age": 1.0, **changes})
+    target = odds_shapes.spelled(odds_shapes.WHOLE, "soccer_epl", 0, "c")
+    return target, Sample(**{"started": 1.0, "ended": 1.1, "age": 1.0, **changes})
 
 
 FLEET = odds_fleet.FleetSize(odds_day.DaySize(), 1, (), 2.0)
@@ -349,7 +350,9 @@ FLAT = "one window, real, 30 x"
         (37, {}, [f"% of credits saved, {FLAT}, at least"]),
         (36, {"age": 2.7}, [f"answers past window and 0.5 s, {FLAT}, exactly"]),
         (36, {"age": 2.3, "told": 1.0}, [f"answers whose Age understates, {FLAT}, exactly"]),
-        (36, {"failure": "status 503"}, [f"errors, {FLAT}, exactly"]),
+        (35, {"failure": "status 503"}, [f"errors, {FLAT}, exactly"]),
+        # What was not asked is not counted as saved.
+        (36, {"failure": "status 503"}, [f"% of credits saved, {FLAT}, at least", f"errors, {FLAT}, exactly"]),
     ],
 )
 def test_a_slice_is_judged(spent, last, expected):
