@@ -81,7 +81,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def scene(shared: Scene) -> Scene:
-    """In which the vendor is asked: no pause is left of what another test had it say."""
+    """In which the vendor is asked: nothing is left of what another test had it say."""
+    if shared.key()["deactivated"]:
+        order(shared.provider, "keys", key=CREDENTIAL, deactivated=False)
+        shared.reload()
     shared.provider.control(fault=None, retry_after="none", retry_after_s=2)
     wait_for(lambda: shared.ask(fresh_target()).cache == "fwd=uri-miss; stored", 60, 0.2)
     return shared
