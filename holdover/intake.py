@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from holdover.canonical import CanonicalRequest
 from holdover.coding import codings, compressed, decoded, recoded
-from holdover.content import Board, board_of, is_json, parsed, revision_of
+from holdover.content import Board, board_of, is_json, revision_of
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.metrics import Effect
@@ -82,8 +82,7 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
         return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
     rules = question.provider.settings.errors
     identity = b"" if _undecoded(rules, response) else decoded(response, limit)
-    document = parsed(identity) if reads_bodies(rules, response.status) else None
-    means = meaning(rules, response, document)
+    means = meaning(rules, response, identity)
     refused = refusal(route, response)
     absent = means == "absent" and response.status != 200 and _as_promised(route, response)
     if absent and refused is None and route.negative_s:

@@ -14,11 +14,11 @@ MEANINGS: tuple[Meaning, ...] = get_args(Meaning.__value__)
 _ABSENT = frozenset((404, 410, 422))
 
 
-def meaning(rules: Sequence[ErrorSettings], response: Response, document: object) -> Meaning | None:
-    """What the answer says instead of odds; None when it is an answer, or no rule knows. `document` is its parsed
-    body, None when that is no JSON."""
+def meaning(rules: Sequence[ErrorSettings], response: Response, body: bytes) -> Meaning | None:
+    """What the answer says instead of odds; None when it is an answer, or no rule knows. `body` is the decoded
+    one."""
     for rule in rules:
-        if _holds(rule, response, document):
+        if _holds(rule, response, body):
             return rule.means
     match response.status:
         case 429:
@@ -38,7 +38,7 @@ def reads_bodies(rules: Sequence[ErrorSettings], status: int) -> bool:
     return any(rule.pointer is not None and (not rule.status or status in rule.status) for rule in rules)
 
 
-def _holds(rule: ErrorSettings, response: Response, document: object) -> bool:
+def _holds(rule: ErrorSettings, response: Response, body: bytes) -> bool:
     if rule.status and response.status not in rule.status:
         return False
     if rule.header is not None:
@@ -46,7 +46,7 @@ def _holds(rule: ErrorSettings, response: Response, document: object) -> bool:
         if told is None or (rule.pointer is None and not _begins(told, rule.values)):
             return False
     if rule.pointer is not None:
-        return any(_tells(value, rule.values) for value in select(document, rule.pointer))
+        return any(_tells(value, rule.values) for value in select(body, rule.pointer))
     return rule.header is not None or bool(rule.status)
 
 

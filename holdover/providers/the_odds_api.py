@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from holdover.canonical import CanonicalRequest, Query
-from holdover.content import count, parsed, select
+from holdover.content import count, select
 from holdover.provider_settings import RouteSettings
 from holdover.providers.odds_document import OddsDocument, Unprojectable, returned_markets
 from holdover.providers.odds_selection import (
@@ -109,13 +109,13 @@ class TheOddsApi(Profile):
         """Which sports have outrights, and the bookmakers of a region from answers for it alone: gathered over all of
         them, because one without odds that day is missing."""
         if canonical.route == "sports":
-            told = (item for item in select(parsed(body), "/*") if isinstance(item, dict))
+            told = (item for item in select(body, "/*") if isinstance(item, dict))
             outrights = {str(item.get("key")): item.get("has_outrights") is True for item in told}
             return replace(known, outrights={**known.outrights, **outrights})
         region = dict(canonical.query).get("regions", "")
         if canonical.route != "odds" or not region or "," in region or "bookmakers" in dict(canonical.query):
             return known
-        found = frozenset(key for key in select(parsed(body), "/*/bookmakers/*/key") if isinstance(key, str))
+        found = frozenset(key for key in select(body, "/*/bookmakers/*/key") if isinstance(key, str))
         before = known.regions.get(region, frozenset())
         return known if found <= before else replace(known, regions={**known.regions, region: before | found})
 

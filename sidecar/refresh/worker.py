@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import unquote
 
 from holdover.canonical import CanonicalRequest
-from holdover.content import Board, parsed, select
+from holdover.content import Board, select
 from holdover.credential import NOBODY
 from holdover.entry import Entry
 from holdover.fill import Filler
@@ -226,7 +226,7 @@ class Refresher:
         if provider is None or route is None or fetched.effect != "changed" or entry.projected:
             return
         if (log := route.settings.change_log) is not None:
-            moved = {str(found) for found in select(parsed(entry.identity), log.ids)}
+            moved = {str(found) for found in select(entry.identity, log.ids)}
             schedule = self._schedules[provider.name]
             schedule.hurry([k.key for k in schedule.requests() if _concerns(k, log.routes, moved)], self._clock())
         self._filler.projections.learn(provider, entry)

@@ -177,7 +177,27 @@ def test_what_is_no_json(body):
 )
 def test_pointers(pointer, expected):
     document = {"a": [{"b": 1}, {"b": 2}, {}], "x/y": {"~": 3}, "": 4}
-    assert select(document, pointer) == expected
+    assert select(json.dumps(document, indent=1).encode(), pointer) == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"a": }', b'{"a": [1}', b'{"a": nan}', b"[" * 100_000])
+def test_nothing_is_found_in_what_is_no_json(body):
+    assert select(body, "/a") == select(body, "/*") == []
+
+
+@given(st.recursive(st.integers() | st.text(), lambda t: st.lists(t) | st.dictionaries(st.sampled_from("ab*"), t)))
+def test_a_pointer_finds_what_a_walk_finds(document):
+    def walk(value, names):
+        if not names:
+            return [value]
+        if isinstance(value, dict):
+            return walk(value[names[0]], names[1:]) if names[0] in value else []
+        inner = value if names[0] == "*" and isinstance(value, list) else []
+        return [found for one in inner for found in walk(one, names[1:])]
+
+    text = json.dumps(document, indent=2).encode()
+    for names in ("", "a", "*", "*a", "ab", "**", "a*b"):
+        assert select(text, "".join(f"/{name}" for name in names)) == walk(document, names)
 
 
 @pytest.mark.parametrize(

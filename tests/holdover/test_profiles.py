@@ -55,7 +55,7 @@ def route(provider: Provider, name: str) -> RouteSettings:
 
 def says(provider: Provider, body: object, status=200, headers=()) -> str | None:
     answer = Response(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
-    return meaning(provider.settings.errors, answer, body)
+    return meaning(provider.settings.errors, answer, answer.body)
 
 
 def planned(rules: Rules, target: str, headers=(), method="GET", body=b"") -> Cacheable | Bypass:

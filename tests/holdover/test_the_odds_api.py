@@ -652,7 +652,7 @@ def test_errors_by_code_and_then_by_status(status, code, means):
     provider = CONFIG.rules.provider("the-odds-api")
     assert provider is not None
     document = [] if code is None else {"message": "m", "error_code": code}
-    assert meaning(provider.settings.errors, Response(status), document) == means
+    assert meaning(provider.settings.errors, Response(status), json.dumps(document).encode()) == means
 
 
 # Payloads composed from the vendor's documentation, beside the project.
@@ -704,7 +704,9 @@ def test_composed_errors_mean_what_they_say():
     provider = CONFIG.rules.provider("the-odds-api")
     assert provider is not None
     told = json.loads(fixture("composed", "toa_errors.json"))
-    found = {code: meaning(provider.settings.errors, Response(status), body) for code, (status, body) in told.items()}
+    rules = provider.settings.errors
+    answers = {code: (Response(status), json.dumps(body).encode()) for code, (status, body) in told.items()}
+    found = {code: meaning(rules, *answer) for code, answer in answers.items()}
     assert found == {
         "INVALID_KEY": "credential",
         "OUT_OF_USAGE_CREDITS": "quota",
