@@ -33,6 +33,7 @@ class Account:
     paused_with: Response | None = None
     last_refusal: Response | None = None
     check_at: float = 0.0
+    slowed_at: float = -math.inf
     called_at: float = -math.inf
     frozen_at: float = -math.inf
     changed: bool = False
@@ -135,6 +136,8 @@ class Account:
             left = seconds_to_reset(self.quota.resets, now)
             # What the provider said to something else is not its word on this.
             self.last_refusal = None
+            # Nor did a call from before hear it.
+            self.called_at = -math.inf
             self.frozen_at = now
             self._now_is(replace(self.balance, frozen_until=now + (MAX_FREEZE_S if left is None else left)))
 

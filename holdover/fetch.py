@@ -3,13 +3,11 @@
 aiohttp, not mitmproxy's own upstream path: that one takes a 103 for the final response and pools nothing."""
 
 import asyncio
-import math
 import random
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,18 +16,16 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from holdover.account import LISTEN_S, Account
-from holdover.canonical import CanonicalRequest
+from holdover.call import Bookkeeping, Call
 from holdover.coding import UnusableBodyError, without
 from holdover.credential import MIN_CREDENTIAL, Credential
-from holdover.entry import Entry
-from holdover.exchange import Response, date_of, header
-from holdover.gate import Breaker, retry_after
+from holdover.exchange import Response, header
+from holdover.gate import Breaker
 from holdover.intake import Failed, Fetched, FetchResult, Question, Refused, judge
-from holdover.metrics import Effect, Trigger, UpstreamMetrics
-from holdover.rules import Provider, Route
+from holdover.metrics import Effect, UpstreamMetrics
+from holdover.rules import Provider
 from holdover.tally import Tally
 
-_PAUSING = frozenset((429, 503))
 _RETRIED = frozenset((502, 503, 504))
 _THREAD_FROM_BYTES = 32_768
 
@@ -48,20 +44,6 @@ class _FixedAddress(AbstractResolver):
         pass
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What to ask, and on whose account: `credential` goes along, `account` is what is known of it, `client` is who
-    is told to have caused the cost ("" for a refresh)."""
-
-    route: Route
-    canonical: CanonicalRequest
-    previous: Entry | None
-    trigger: Trigger
-    credential: Credential
-    account: Account
-    client: str = ""
-
-
 class Fetcher:
     """Calls one provider, within its limits. Make and close it inside the event loop that uses it."""
 
@@ -77,11 +59,11 @@ class Fetcher:
         limits = provider.settings.limits
         self.provider = provider
         self._metrics = metrics
-        self._tally = tally
         self._limits = limits
         self._breaker = Breaker(limits.breaker_failures, limits.breaker_open_s)
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._clock_offset: float | None = None
+        self._hearing = asyncio.Lock()
+        self._books = Bookkeeping(provider, metrics, tally)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
@@ -118,6 +100,13 @@ class Fetcher:
         """One logical fetch. `call.previous` is the stored entry: its validators are sent, and a 304 confirms it.
 
         Answers every outcome with a value; raises only when cancelled."""
+        if call.trigger == "client" and call.account.may_hear(time.time()) and self._refusal_is_unknown(call):
+            # Who comes meanwhile gets what this one hears.
+            async with self._hearing:
+                return await self._fetch(call)
+        return await self._fetch(call)
+
+    async def _fetch(self, call: Call) -> FetchResult:
         for attempt in range(self._limits.retries + 1):
             if (left := call.account.rate.wait(time.monotonic())) > self._limits.timeout_s:
                 return Failed("more is asked than the provider's rate limit allows", retry_after=left)
@@ -134,12 +123,19 @@ class Fetcher:
             await asyncio.sleep(random.uniform(0.05, 0.15) * 2**attempt)  # noqa: S311
         raise AssertionError("unreachable")
 
+    def _refusal_is_unknown(self, call: Call) -> bool:
+        account = call.account
+        return account.last_refusal is None and account.suspended(time.time(), self._cost(call)) is not None
+
+    def _cost(self, call: Call) -> float:
+        """As it is known before there is an answer."""
+        return self.provider.profile.cost(call.route.settings, call.canonical, None)
+
     def _refusal_to_call(self, call: Call) -> FetchResult | None:
         """Why the provider is not called now: it asked for a pause, the account is used up, or it fails and is left
         alone."""
         account, now = call.account, time.time()
-        cost = self.provider.profile.cost(call.route.settings, call.canonical, None)
-        if (reason := account.suspended(now, cost)) is not None:
+        if (reason := account.suspended(now, self._cost(call))) is not None:
             if account.last_refusal is not None:
                 return Refused(account.last_refusal, reason, trouble=True)
             # Clients get the provider's own words, not ours. A restart forgot them: one call a minute may hear them
@@ -166,16 +162,16 @@ class Fetcher:
             call.account.called_at = requested_at
         code = "error"
         result: FetchResult = Failed("cancelled")
+        heard: list[Response] = []
         metrics.active.labels(name).inc()
         try:
-            response = await self._send(call)
+            response = await self._send(call, heard)
             seconds = time.perf_counter() - started
             code = f"{response.status // 100}xx"
-            response = await self._without_credential(response, call.credential)
+            heard[:] = [response := await self._without_credential(response, call.credential)]
             question = Question(self.provider, call.route.settings, call.canonical, call.previous, requested_at)
             judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
             result = await off_loop(_decoded_size(response), judging)
-            self._account_for(call, response, result)
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
         except asyncio.CancelledError:
@@ -189,10 +185,14 @@ class Fetcher:
             metrics.active.labels(name).dec()
             metrics.requests.labels(name, call.route.name, call.trigger, code).inc()
             metrics.duration.labels(name, call.trigger).observe(time.perf_counter() - started)
+            for answer in heard:
+                self._books.settle(call, answer, result, requested_at)
         self._count(result)
         return result
 
-    async def _send(self, call: Call) -> Response:
+    async def _send(self, call: Call, heard: list[Response]) -> Response:
+        """`heard` gets the head of the answer as soon as that is there: it tells the cost also of a body that breaks
+        off."""
         previous = call.previous
         asked = self.provider.profile.ask(call.canonical, previous.identity if previous else None)
         headers = dict((*asked.headers, *call.credential.headers))
@@ -212,7 +212,8 @@ class Fetcher:
             fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
             if answer.status < 200:
                 raise UnusableBodyError("a change of protocol that was not asked for")
-            self._told(call, Response(answer.status, fields), asked_at, time.time())
+            heard.append(Response(answer.status, fields))
+            self._books.told(call, heard[-1], asked_at, time.time())
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
@@ -228,52 +229,6 @@ class Fetcher:
             response = await off_loop(_decoded_size(response), blank)
         return response
 
-    def _told(self, call: Call, response: Response, asked_at: float, received_at: float) -> None:
-        """What the header of every answer tells, whatever its body: quota, clock, and whether to pause."""
-        name, account = self.provider.name, call.account
-        account.told(response.headers, received_at, asked_at)
-        if _of_holdover(call):
-            self._metrics.show_balance(name, account.remaining(received_at), account.balance.used)
-        if (date := date_of(response.headers)) is not None:
-            # Date has whole seconds: half of one is the best guess at the rest.
-            seen = date + 0.5 - received_at
-            smoothed = seen if self._clock_offset is None else 0.9 * self._clock_offset + 0.1 * seen
-            self._clock_offset = smoothed
-            self._metrics.clock_offset.labels(name).set(smoothed)
-        if response.status in _PAUSING:
-            self._pause(account, response, received_at)
-
-    def _pause(self, account: Account, response: Response, received_at: float) -> None:
-        pause = retry_after(header(response.headers, "retry-after"), received_at)
-        if pause is None and response.status != 503:
-            pause = random.uniform(2.0, 3.0)  # noqa: S311
-        if pause is not None and (until := received_at + pause) > account.pause_until:
-            account.pause_until, account.paused_with = until, None
-
-    def _account_for(self, call: Call, response: Response, result: FetchResult) -> None:
-        """What the call cost, and what its answer means for further ones."""
-        account, now = call.account, time.time()
-        means = result.means if isinstance(result, Refused) else None
-        if means == "rate" and response.status not in _PAUSING:
-            self._pause(account, response, now)
-        if means == "rate" or response.status in _PAUSING:
-            account.paused_with = account.paused_with or response
-        told = header(response.headers, field) if (field := self.provider.settings.quota.last) else None
-        cost = result.entry.cost if isinstance(result, Fetched) else 0.0
-        with suppress(ValueError):
-            cost = float(told) if told is not None and math.isfinite(float(told)) else cost
-        account.refused(means, response, now)
-        if isinstance(result, Fetched):
-            account.accepted(paid=cost > 0)
-        account.spent(cost, now)
-        # A stranger's own credits are none of ours.
-        if call.trigger != "forward":
-            self._tally.spent(self.provider.name, call.route.name, call.client, cost)
-            self._metrics.spent.labels(self.provider.name, call.route.name, call.trigger).inc(max(0.0, cost))
-        if _of_holdover(call):
-            frozen = account.frozen(now)
-            self._metrics.show_account(self.provider.name, dead=account.balance.dead, frozen=frozen)
-
     def _count(self, result: FetchResult) -> None:
         now = time.monotonic()
         failed = isinstance(result, Failed) or (isinstance(result, Refused) and result.response.status >= 500)
@@ -284,11 +239,6 @@ class Fetcher:
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()
-
-
-def _of_holdover(call: Call) -> bool:
-    """Whether it is holdover's main account that the gauges show."""
-    return call.trigger != "forward" and not call.canonical.partition
 
 
 def _decoded_size(response: Response) -> int:

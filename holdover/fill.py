@@ -13,10 +13,11 @@ from pathlib import Path
 from holdover import learning
 from holdover.account import Account
 from holdover.books import Books
+from holdover.call import Call
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
 from holdover.entry import Entry
-from holdover.fetch import Call, Fetcher, off_loop
+from holdover.fetch import Fetcher, off_loop
 from holdover.flight import Flights
 from holdover.generation import Generations
 from holdover.intake import Failed, Fetched, FetchResult, Refused

@@ -5,14 +5,18 @@ from email.utils import parsedate_to_datetime
 
 MAX_OPEN_S = 60.0
 MAX_RETRY_AFTER_S = 3600.0
+LEAST_SHARE = 1 / 16
+EASED_BY = 1 / 64
 
 
 @dataclass(slots=True)
 class Rate:
-    """A token bucket: `rate` requests a second, `burst` at once after a pause."""
+    """A token bucket: `rate` requests a second, `burst` at once after a pause. `share` of both is what the provider
+    bears at the moment."""
 
     rate: float
     burst: int
+    share: float = 1.0
     _tokens: float | None = None
     _at: float = 0.0
 
@@ -22,18 +26,32 @@ class Rate:
 
     def wait(self, now: float) -> float:
         """In how many seconds the next call could start."""
-        return max(0.0, (1 - self._level(now)) / self.rate)
+        return max(0.0, (1 - self._level(now)) / (self.rate * self.share))
 
     def take(self, now: float) -> float:
         """Promises one start; returns in how many seconds. Promises are kept in order."""
         level = self._level(now) - 1
         self._tokens, self._at = level, now
-        return max(0.0, -level / self.rate)
+        return max(0.0, -level / (self.rate * self.share))
+
+    def halve(self, now: float) -> None:
+        """The provider says that it is too much."""
+        self._share_is(max(LEAST_SHARE, self.share / 2), now)
+
+    def ease(self, now: float) -> None:
+        """The provider bears it: a little more may be tried."""
+        if self.share < 1:
+            self._share_is(min(1.0, self.share + EASED_BY), now)
+
+    def _share_is(self, share: float, now: float) -> None:
+        self._tokens, self._at = self._level(now), now
+        self.share = share
 
     def _level(self, now: float) -> float:
+        most = max(1.0, self.burst * self.share)
         if self._tokens is None:
-            return float(self.burst)
-        return min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
+            return most
+        return min(most, self._tokens + max(0.0, now - self._at) * self.rate * self.share)
 
 
 @dataclass(slots=True)

@@ -12,9 +12,10 @@ import pytest
 from aiohttp import web
 
 from holdover.account import Account
+from holdover.call import Call
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
-from holdover.fetch import Call, Fetcher
+from holdover.fetch import Fetcher
 from holdover.intake import Failed, Fetched, Refused
 from holdover.metrics import Metrics
 from holdover.rules import Secret
@@ -654,3 +655,55 @@ async def test_an_early_hint_is_not_the_answer(vendor, fetcher_of):
     assert isinstance(result, Fetched)
     assert result.entry.identity == b"[1]"
     assert "Link" not in dict(result.entry.headers)
+
+
+# What calls do to the account
+
+
+async def test_who_comes_at_once_after_the_last_credit_gets_the_providers_own_words(vendor, fetcher_of):
+    """The last answer told that nothing is left. One call hears the refusal for all others."""
+    fetcher = fetcher_of(quota={"remaining": "x-left"}, errors=[{"means": "quota", "status": [401]}])
+    vendor.says(reply(x_left="0"), reply(b'{"m":"spent"}', status=401))
+    assert isinstance(await fetch(fetcher), Fetched)
+    async with asyncio.timeout(20):
+        results = await asyncio.gather(*(fetch(fetcher, request_for(f"s{n}")) for n in range(6)))
+    assert {(r.response.status, r.response.body) for r in results if isinstance(r, Refused)} == {
+        (401, b'{"m":"spent"}')
+    }
+    assert all(isinstance(result, Refused) for result in results)
+    assert len(vendor.asked) == 2
+
+
+async def test_one_call_a_minute_at_most_hears_nothing(vendor, fetcher_of):
+    fetcher = fetcher_of(quota={"remaining": "x-left"}, errors=[{"means": "quota", "status": [401]}])
+    vendor.says(reply(x_left="0"), raw(b"", abort=True))
+    await fetch(fetcher)
+    async with asyncio.timeout(20):
+        results = await asyncio.gather(*(fetch(fetcher, request_for(f"s{n}")) for n in range(6)))
+    assert all(isinstance(result, Failed) for result in results)
+    assert len(vendor.asked) == 2
+
+
+@pytest.mark.parametrize("told", [{}, {"x_last": "4"}])
+async def test_an_answer_that_breaks_off_is_paid_for_all_the_same(vendor, fetcher_of, metrics, told):
+    route = {"name": "odds", "path": "/v4/sports/{sport}/odds", "window_s": 1, "max_stale_s": 9, "cost": 3}
+    fetcher = fetcher_of(quota={"last": "x-last"}, routes=[route])
+    vendor.says(reply(b"no gzip", Content_Encoding="gzip", **told))
+    assert isinstance(await fetch(fetcher), Failed)
+    assert fetcher.account.balance.period_spent == (4 if told else 3)
+    spent = value(metrics, "upstream_credits_spent_total", upstream="vendor", route="odds", trigger="client")
+    assert spent == (4 if told else 3)
+
+
+async def test_a_provider_that_is_asked_too_often_is_asked_half_as_often(vendor, fetcher_of):
+    release = asyncio.Event()
+    vendor.says(held(release, reply(status=429, Retry_After="0")))
+    fetcher = fetcher_of({"concurrency": 3})
+    waiting = [asyncio.create_task(fetch(fetcher, request_for(f"s{n}"))) for n in range(3)]
+    await vendor.asked_for(3)
+    release.set()
+    await asyncio.gather(*waiting)
+    vendor.says(reply())
+    assert fetcher.account.rate.share == 0.5, "answers to what was under way together count as one"
+    await fetch(fetcher)
+    assert 0.5 < fetcher.account.rate.share < 0.6

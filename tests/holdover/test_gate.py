@@ -162,3 +162,20 @@ def test_whatever_a_provider_sends_is_a_sane_pause_or_none(value):
 )
 def test_a_date_out_of_range_is_no_date(value):
     assert retry_after(value, NOW) in (None, 0.0)
+
+
+def test_a_halved_rate_comes_back_in_small_steps():
+    rate = Rate(10.0, 8)
+    rate.halve(0.0)
+    assert [rate.take(0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, pytest.approx(0.2)]
+    rate = Rate(10.0, 8)
+    for _ in range(20):
+        rate.halve(0.0)
+    assert rate.share == 1 / 16
+    assert [rate.take(0.0), rate.take(0.0)] == [0.0, pytest.approx(1.6)]
+    eased = 0
+    while rate.share < 1:
+        rate.ease(100.0)
+        eased += 1
+    assert eased == 60
+    assert rate.wait(100.0) == 0

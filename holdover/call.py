@@ -1,0 +1,111 @@
+"""One call to a provider, and what it does to the account that it is made on."""
+
+import math
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from holdover.account import Account
+from holdover.canonical import CanonicalRequest
+from holdover.credential import Credential
+from holdover.entry import Entry
+from holdover.exchange import Response, date_of, header
+from holdover.gate import retry_after
+from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.metrics import Trigger, UpstreamMetrics
+from holdover.rules import Provider, Route
+from holdover.tally import Tally
+
+PAUSING = frozenset((429, 503))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to ask, and on whose account: `credential` goes along, `account` is what is known of it, `client` is who
+    is told to have caused the cost ("" for a refresh)."""
+
+    route: Route
+    canonical: CanonicalRequest
+    previous: Entry | None
+    trigger: Trigger
+    credential: Credential
+    account: Account
+    client: str = ""
+
+
+class Bookkeeping:
+    """What the answers of one provider tell about accounts, and what they cost."""
+
+    def __init__(self, provider: Provider, metrics: UpstreamMetrics, tally: Tally) -> None:
+        self._provider = provider
+        self._metrics = metrics
+        self._tally = tally
+        self._clock_offset: float | None = None
+
+    def told(self, call: Call, response: Response, asked_at: float, received_at: float) -> None:
+        """What the header of every answer tells, whatever its body: quota, clock, and whether to pause."""
+        name, account = self._provider.name, call.account
+        account.told(response.headers, received_at, asked_at)
+        if _of_holdover(call):
+            self._metrics.show_balance(name, account.remaining(received_at), account.balance.used)
+        if (date := date_of(response.headers)) is not None:
+            # Date has whole seconds: half of one is the best guess at the rest.
+            seen = date + 0.5 - received_at
+            smoothed = seen if self._clock_offset is None else 0.9 * self._clock_offset + 0.1 * seen
+            self._clock_offset = smoothed
+            self._metrics.clock_offset.labels(name).set(smoothed)
+        if response.status in PAUSING:
+            self._pause(account, response, asked_at, received_at)
+
+    def _pause(self, account: Account, response: Response, asked_at: float, received_at: float) -> None:
+        pause = retry_after(header(response.headers, "retry-after"), received_at)
+        if pause is None and response.status != 503:
+            pause = random.uniform(2.0, 3.0)  # noqa: S311
+        # Only the first of those that were under way together.
+        if response.status != 503 and asked_at > account.slowed_at:
+            account.slowed_at = received_at
+            account.rate.halve(time.monotonic())
+        if pause is not None and (until := received_at + pause) > account.pause_until:
+            account.pause_until, account.paused_with = until, None
+
+    def settle(self, call: Call, response: Response, result: FetchResult, asked_at: float) -> None:
+        """What the call cost, and what its answer means for further ones."""
+        account, now = call.account, time.time()
+        means = result.means if isinstance(result, Refused) else None
+        if means == "rate" and response.status not in PAUSING:
+            self._pause(account, response, asked_at, now)
+        # A head alone may hold the credential still, and is nothing that a client could be given.
+        if not isinstance(result, Failed) and (means == "rate" or response.status in PAUSING):
+            account.paused_with = account.paused_with or response
+        cost = self._billed(call, response, result)
+        account.refused(means, response, now)
+        if isinstance(result, Fetched):
+            account.accepted(paid=cost > 0)
+            account.rate.ease(time.monotonic())
+        account.spent(cost, now)
+        # A stranger's own credits are none of ours.
+        if call.trigger != "forward":
+            self._tally.spent(self._provider.name, call.route.name, call.client, cost)
+            self._metrics.spent.labels(self._provider.name, call.route.name, call.trigger).inc(max(0.0, cost))
+        if _of_holdover(call):
+            frozen = account.frozen(now)
+            self._metrics.show_account(self._provider.name, dead=account.balance.dead, frozen=frozen)
+
+    def _billed(self, call: Call, response: Response, result: FetchResult) -> float:
+        """What the provider says that it took, or what the profile knows."""
+        told = header(response.headers, field) if (field := self._provider.settings.quota.last) else None
+        with suppress(ValueError):
+            if told is not None and math.isfinite(float(told)):
+                return float(told)
+        match result:
+            case Fetched(entry):
+                return entry.cost
+            case Failed() if response.status == 200:
+                return self._provider.profile.cost(call.route.settings, call.canonical, None)
+        return 0.0
+
+
+def _of_holdover(call: Call) -> bool:
+    """Whether it is holdover's main account that the gauges show."""
+    return call.trigger != "forward" and not call.canonical.partition
