@@ -31,12 +31,14 @@ class Books:
     tally: Tally = field(default_factory=Tally)
     _accounts: dict[tuple[str, str], Account] = field(default_factory=dict)
     _borrowed: dict[tuple[str, str], Credential] = field(default_factory=dict, repr=False)
+    _unwritten: dict[tuple[str, str], Balance] = field(default_factory=dict)
 
     def forget(self, provider: str) -> None:
         """After a change of its configuration."""
-        for kept in (self._accounts, self._borrowed):
-            for name in [name for name in kept if name[0] == provider]:
-                kept.pop(name, None)
+        for name in [name for name in self._accounts if name[0] == provider]:
+            self._let_go(name)
+        for name in [name for name in self._borrowed if name[0] == provider]:
+            del self._borrowed[name]
 
     def release(self) -> None:
         """Forgets the accounts that are written, to be read anew when they are needed."""
@@ -46,10 +48,11 @@ class Books:
         """What is known of the credential of a partition."""
         name = provider.name, partition
         if name not in self._accounts:
-            balance = await self._remembered(name)
+            written = await self._remembered(name)
             # Somebody else may have made it while the ledger was read.
             if name not in self._accounts:
                 self._make_room()
+                balance = self._unwritten.get(name, written)
                 lent = provider.own(partition) is None and provider.settings.clients != "own"
                 account = Account(provider.settings.quota, provider.settings.limits, shared=lent)
                 account.balance = balance or account.balance
@@ -76,7 +79,8 @@ class Books:
         """Writes what changed into the ledger. Nothing is lost while that fails: sums go on."""
         rows = self.tally.take()
         changed = [(name, account) for name, account in self._accounts.items() if account.changed]
-        balances = [(name, account.balance) for name, account in changed]
+        self._unwritten |= {name: account.balance for name, account in changed}
+        balances = dict(self._unwritten)
         if not rows and not balances:
             return
         for _, account in changed:
@@ -84,11 +88,10 @@ class Books:
         recorded = not rows or await self._written(partial(self.ledger.record, rows, now))
         if not recorded:
             self.tally.put_back(rows)
-        for name, balance in balances:
+        for name, balance in balances.items():
             recorded = recorded and await self._written(partial(self.ledger.tell, *name, balance))
-        if not recorded:
-            for _, account in changed:
-                account.changed = True
+        if recorded:
+            self._unwritten = {n: b for n, b in self._unwritten.items() if balances.get(n) is not b}
         self.metrics.degraded.labels("ledger").set(not recorded)
 
     async def _written(self, call: Callable[[], None]) -> bool:
@@ -113,5 +116,10 @@ class Books:
         """The oldest tenant goes; what is written of it stays in the ledger."""
         if len(self._accounts) >= MAX_ACCOUNTS:
             oldest = next(iter(self._accounts))
-            del self._accounts[oldest]
+            self._let_go(oldest)
             self._borrowed.pop(oldest, None)
+
+    def _let_go(self, name: tuple[str, str]) -> None:
+        account = self._accounts.pop(name)
+        if account.changed:
+            self._unwritten[name] = account.balance

@@ -209,7 +209,7 @@ class Filler:
         self._metrics.projection.count(wanted.canonical, "refused" if entry is None else "made")
         if entry is None or (previous is not None and previous.requested_at >= entry.requested_at):
             return previous if entry is not None else None
-        return await self._put(entry)
+        return await self._put(entry, wide.key)
 
     async def _fetch(self, wanted: _Wanted, provider: Provider, route: Route, previous: Entry | None) -> FetchResult:
         canonical, now = wanted.canonical, self._clock()
@@ -283,8 +283,12 @@ class Filler:
             self._trouble()
             return None
 
-    async def _put(self, entry: Entry) -> Entry:
-        if (generation := self.generations.of(entry.key)) is not None and generation.takes(entry.key):
+    async def _put(self, entry: Entry, made_of: str = "") -> Entry:
+        """`made_of`: the key of the wider entry. What is made of one that nobody sees yet is seen with it."""
+        generation = self.generations.of(entry.key)
+        if generation is None and made_of:
+            generation = self.generations.of(made_of)
+        if generation is not None and (generation.takes(entry.key) or generation.holds(made_of) is not None):
             generation.arrive(entry)
             return entry
         return (await self.put_all([entry]))[0]

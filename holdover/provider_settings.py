@@ -193,6 +193,11 @@ class RouteSettings(Table):
         default=[], description="Cache-Control directives of the provider that this route sets aside."
     )
 
+    proves_credential: bool = Field(
+        default=True,
+        description="Whether an answer shows that the provider accepts the client's credential; false for what it "
+        "gives to anybody.",
+    )
     min_interval_s: Seconds = Field(
         default=0.0,
         description="Least time between two calls for one key, whoever asks, in seconds; a client who asks sooner "

@@ -213,7 +213,8 @@ class StandIn:
         provider, credential = cacheable.provider, cacheable.credential
         result = await self._filler.forward(cacheable, client)
         if isinstance(result, Fetched) and result.entry.status == 200:
-            await asyncio.to_thread(self._admission.accepted, provider, credential, self._clock())
+            if cacheable.route.settings.proves_credential:
+                await asyncio.to_thread(self._admission.accepted, provider, credential, self._clock())
         elif isinstance(result, Refused) and result.means == "credential":
             await asyncio.to_thread(self._admission.refused, provider, credential)
         return Filled(result, led=True)

@@ -21,6 +21,8 @@ from pathlib import Path
 from holdover.store.base import Changes, Position, StoreError
 
 SLOTS = 4096
+MOST_TOLD = SLOTS // 2
+"""Who is further behind takes everything as changed: half of the ring may be written anew while it reads."""
 _MAGIC = 0x686F6C31
 _HEAD = struct.Struct(">QQQ")
 _SEQUENCE = struct.Struct(">Q")
@@ -87,19 +89,25 @@ class ChangeFile:
     def since(self, position: Position) -> Changes:
         now = self.position()
         behind = now.sequence - position.sequence
-        if now.epoch != position.epoch or not 0 <= behind < SLOTS // 2:
+        if now.epoch != position.epoch or not 0 <= behind < MOST_TOLD:
             return Changes(now, None)
         keys = {self._slot(position.sequence + i + 1) for i in range(behind)}
+        # A reader that was stopped meanwhile may have read slots that writers had come round to.
+        if behind and self.position().sequence - position.sequence >= SLOTS:
+            return Changes(now, None)
         return Changes(now, tuple(keys))
 
     def announce(self, *keys: str) -> None:
         """Call with the lock held, after the values were committed. Readers see all of the keys change at once."""
         sequence = self.position().sequence
-        # Of more than fit, any reader takes everything as changed.
-        for key in keys[-SLOTS:]:
-            sequence += 1
-            os.pwrite(self._file, bytes.fromhex(key), _HEAD.size + sequence % SLOTS * _KEY_BYTES)
-        sequence += max(0, len(keys) - SLOTS)
+        if len(keys) < MOST_TOLD:
+            for key in keys:
+                sequence += 1
+                os.pwrite(self._file, bytes.fromhex(key), _HEAD.size + sequence % SLOTS * _KEY_BYTES)
+        else:
+            # Their slots could be those that a reader of the sequence before is reading. So far behind, it takes
+            # everything as changed.
+            sequence += SLOTS
         os.pwrite(self._file, _SEQUENCE.pack(sequence), _HEAD.size - _SEQUENCE.size)
 
     def _head(self) -> tuple[int, int, int]:

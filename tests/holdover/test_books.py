@@ -221,3 +221,31 @@ def test_a_tally_adds_up_and_begins_anew():
     tally.spent("v", "odds", "a", 1.0)
     tally.put_back(rows)
     assert Usage("v", "odds", "a", 4.5, 3, 6.0, 1) in tally.take()
+
+
+async def test_what_a_changed_configuration_makes_forgotten_is_written_all_the_same(books, books_of, provider_of):
+    vendor = provider_of(**OWN)
+    account = await books.account(vendor)
+    told(account, -3, 503)
+    books.forget("vendor")
+    again = await books.account(vendor)
+    assert again is not account
+    assert again.balance == account.balance, "not yet written, and known all the same"
+    await books.keep(NOW)
+    assert (await books_of().account(vendor)).balance == account.balance
+
+
+async def test_what_is_not_written_for_a_while_is_not_forgotten(books, books_of, open_ledger, provider_of):
+    vendor = provider_of(**OWN)
+    account = await books.account(vendor)
+    told(account, -3, 503)
+    broken, books.ledger = books.ledger, open_ledger()
+    books.ledger.close()
+    await books.keep(NOW)
+    books.release()
+    books.ledger = broken
+    assert (await books.account(vendor)).balance == account.balance
+    await books.keep(NOW)
+    assert (await books_of().account(vendor)).balance == account.balance
+    await books.keep(NOW)
+    assert not books._unwritten

@@ -204,7 +204,6 @@ def test_of_more_than_fit_everything_may_have_changed(changes, count):
     start = changes.position()
     announce_together(changes, *range(count))
     found = changes.since(start)
-    assert found.position.sequence == start.sequence + count
     assert (found.keys is None) == (count >= SLOTS // 2)
     assert found.keys is None or sorted(found.keys) == [key(number) for number in range(count)]
     assert changes.path.stat().st_size <= 24 + SLOTS * 16

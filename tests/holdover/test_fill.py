@@ -346,6 +346,22 @@ async def test_what_is_stored_already_serves_what_it_holds(vendor, filler_of, pr
     assert newer.projected == ""
 
 
+async def test_what_is_made_of_a_held_answer_is_not_seen_before_it(vendor, filler_of, projecting, store):
+    filler = filler_of(rules=projecting())
+    generation = filler.generations.begin([WIDE.key, H2H.key], filler.publish)
+    wide = entry_in(await filler.fill(WIDE, 0.0, "refresh"))
+    asking = asyncio.create_task(filler.fill(SPREADS, wide.requested_at, "client"))
+    async with asyncio.timeout(20):
+        while generation.holds(SPREADS.key) is None:
+            await asyncio.sleep(0.005)
+    assert not asking.done()
+    assert [store.get(key.key) for key in (WIDE, SPREADS)] == [None, None]
+    await generation.deadline()
+    narrow = entry_in(await asking)
+    assert [store.get(key.key) for key in (WIDE, SPREADS)] == [wide, narrow]
+    assert len(vendor.asked) == 1
+
+
 async def test_what_the_content_refuses_is_asked_for_directly(vendor, filler_of, projecting, metrics):
     """Event b has no bookmaker y; what the provider makes of that is its own affair."""
     vendor.says = lambda request: board(request, without={("b", "y")})

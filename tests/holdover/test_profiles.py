@@ -195,7 +195,8 @@ def test_sportradar_rate_limits(provider):
     for code in ("ERR_403_DEVELOPER_OVER_QPS", "ERR_403_DEVELOPER_OVER_RATE"):
         assert says(vendor, {}, 403, (("x-mashery-error-code", code),)) == "rate"
     assert says(vendor, {}, 403, (("x-mashery-error-code", "ERR_403_DEVELOPER_INACTIVE"),)) == "credential"
-    assert says(vendor, {}, 403) == "credential"
+    assert says(vendor, {}, 401) == "credential"
+    assert says(vendor, {}, 403) == "error"
 
 
 def test_the_change_log_names_events_of_the_route_that_it_refreshes(provider, rules):

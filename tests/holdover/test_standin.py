@@ -226,6 +226,17 @@ async def test_what_the_client_asks_for_shapes_a_hit(stand_in):
     assert (status, fields["content-encoding"]) == (200, "gzip")
 
 
+@pytest.mark.parametrize("proves", [True, False])
+async def test_what_anybody_may_have_lets_nobody_in(vendor, stand_in_of, route_of, proves):
+    own = {"credential": {"borrow": True, "query": "apiKey"}, "clients": "known"}
+    public = route_of(name="sports", path="/v4/sports", proves_credential=proves)
+    stand_in = stand_in_of([public, route_of()], **own)
+    for target in ("/v4/sports?apiKey=stranger", f"{ODDS}&apiKey=stranger", f"{ODDS}&apiKey=stranger"):
+        await get(stand_in, target=target)
+    # Let in by the first call, the second one is an ordinary miss and the third one a hit.
+    assert len(vendor.asked) == (2 if proves else 3)
+
+
 async def test_waiters_share_one_fetch_that_one_of_them_paid(vendor, stand_in, metrics):
     vendor.open.clear()
     waiting = [asyncio.create_task(get(stand_in)) for _ in range(20)]
