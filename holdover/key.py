@@ -41,7 +41,7 @@ type Plan = Cacheable | Bypass | None
 def plan(request: Request, rules: Rules, salt: bytes = b"") -> Plan:
     """What to do with a client's request, before any cache is looked at. `salt` is the installation's, for what tells
     apart those who must not share."""
-    match rules.match(request.host, request.target):
+    match rules.match(request.host, request.target, request.body):
         case None:
             return None
         case Unrouted(provider):

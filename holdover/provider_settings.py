@@ -144,6 +144,11 @@ class RouteSettings(Table):
         min_length=1,
         description="Methods answered from the cache; GET answers HEAD too. POST needs a profile that knows bodies.",
     )
+    calls: list[str] = Field(
+        default=[],
+        description="Methods that a body calls, where the profile knows bodies: the route is for these alone. "
+        "None: for all of them.",
+    )
     window_s: float = Field(
         gt=0,
         le=86_400,
@@ -249,6 +254,8 @@ class RouteSettings(Table):
     def _limits(self) -> Self:
         if self.max_stale_s < self.window_s:
             raise ValueError("max_stale_s is below window_s; an answer would be too old before its refresh is due")
+        if self.calls and "POST" not in self.methods:
+            raise ValueError("calls are told apart by the bodies of POST, which is not among the methods")
         pace = self.pace
         for name in ("near_s", "far_s"):
             if (window := getattr(pace, name)) is not None and window > self.max_stale_s:

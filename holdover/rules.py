@@ -143,7 +143,7 @@ class Rules:
         """The provider that clients mean by `host` (any case, trailing dot allowed)."""
         return self._by_host.get(host.lower().rstrip("."))
 
-    def match(self, host: str, target: str) -> Routed | Unrouted | None:
+    def match(self, host: str, target: str, body: bytes = b"") -> Routed | Unrouted | None:
         """None: the host belongs to no provider."""
         provider = self.provider_of(host)
         if provider is None:
@@ -152,7 +152,8 @@ class Rules:
         if path is None or not _PLAIN_TARGET.fullmatch(target):
             return Unrouted(provider)
         for route in provider.routes:
-            if route.pattern.fullmatch(path):
+            calls = route.settings.calls
+            if route.pattern.fullmatch(path) and (not calls or provider.profile.called(body) in calls):
                 if route.settings.trailing_slash == "same" and path != "/":
                     path = path.rstrip("/") + ("/" if route.settings.path.endswith("/") else "")
                 return Routed(provider, route, path)

@@ -9,6 +9,7 @@ import json
 import re
 from typing import NoReturn
 
+from holdover.content import parsed
 from holdover.provider_settings import RouteSettings
 from holdover.providers.profile import Profile
 
@@ -48,6 +49,11 @@ type _Json = bool | str | _Number | list["_Json"] | dict[str, "_Json"] | None
 
 class Betfair(Profile):
     """The JSON-RPC endpoint; each HTTP request is one call."""
+
+    def called(self, body: bytes) -> str:
+        call = parsed(body)
+        method = call.get("method") if isinstance(call, dict) else None
+        return method.removeprefix(_PREFIX) if isinstance(method, str) else ""
 
     def canonical_body(self, route: RouteSettings, body: bytes) -> tuple[str, str] | str:  # noqa: ARG002
         """The call with members sorted, sets sorted and unique, without `null` members, as call number 1; and the

@@ -34,6 +34,10 @@ class Profile:
         """The vendor's own further rules, applied to a query that is canonical otherwise."""
         return query
 
+    def called(self, body: bytes) -> str:  # noqa: ARG002
+        """The method that a POST body calls, as `calls` of a route names it; "" for none."""
+        return ""
+
     def canonical_body(self, route: RouteSettings, body: bytes) -> tuple[str, str] | str:  # noqa: ARG002
         """The canonical text of a POST body and what the client wants echoed; or, as one string, why it has none."""
         return "the profile knows no bodies"

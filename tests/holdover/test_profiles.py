@@ -297,6 +297,23 @@ def betfair_call(rules: Rules, body: bytes, application="key-one", session="sess
     return planned(rules, "api.betfair.com/exchange/betting/json-rpc/v1", fields, "POST", body)
 
 
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [("listMarketBook", "json-rpc"), ("listMarketCatalogue", "catalogue"), ("listEvents", "catalogue")],
+)
+def test_betfair_methods_have_routes_of_their_own(rules, method, route):
+    params: dict[str, object] = {"marketIds": ["1.9"]} if method == "listMarketBook" else {"filter": {}}
+    call = {"jsonrpc": "2.0", "method": f"SportsAPING/v1.0/{method}", "params": params, "id": 1}
+    found = betfair_call(rules, json.dumps(call).encode())
+    assert isinstance(found, Cacheable)
+    assert found.route.name == found.canonical.route == route
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"method": 1}', b'{"method": "listEvents"}'])
+def test_what_is_no_betfair_call_is_not_cached(rules, body):
+    assert isinstance(betfair_call(rules, body), Bypass)
+
+
 def test_betfair_errors_come_with_status_200(provider):
     vendor = provider("betfair")
 
