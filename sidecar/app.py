@@ -1,6 +1,7 @@
 """The sidecar's two doors: a Unix socket for the proxies, a loopback port for Prometheus and people."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -160,6 +161,8 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
         jobs = (sidecar.steward.run(), sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))
         tasks = start(jobs, metrics.runtime)
         logger.info("the sidecar listens on %s", config.socket)
+        # What start has made stays: collections of garbage need not look at it again and again.
+        gc.freeze()
         ready()
         await stop.wait()
         await cancel(tasks)

@@ -81,6 +81,9 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
         ("window_s = 5", "window_s = 61", [
             "vendor.toml:9: routes[0]: max_stale_s is below window_s; an answer would be too old before its refresh is due"
         ]),
+        ("window_s = 5", 'calls = ["list"]\nwindow_s = 5', [
+            "vendor.toml:9: routes[0]: calls are told apart by the bodies of POST, which is not among the methods"
+        ]),
         ("/v4/odds", "v4/odds", [
             "vendor.toml:11: routes[0].path: a path starts with / and has plain segments or {word} between slashes, none empty"
         ]),
