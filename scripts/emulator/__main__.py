@@ -7,6 +7,7 @@ import asyncio
 import math
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from .control import Settings
 from .inspection import application
 from .schedule import Ages, Pace, World
 from .timeline import HELD_TICKS
+from .trace import Trace
 
 STOP_S = 0.2
 
@@ -74,6 +76,7 @@ def grown(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--spurious-share", type=at_least(0, float), default=0.0, help="429s below the rate")
     group.add_argument("--date-skew-s", type=float, default=0.0, help="added to the Date header")
     group.add_argument("--chunked", action="store_true", help="bodies without Content-Length")
+    group.add_argument("--trace", type=trace, metavar="FILE", help="JSON lines of answers to repeat; see trace.py")
     group.add_argument("--idle-close-s", type=at_least(0, float), metavar="S", help="closes idle connections")
 
 
@@ -82,6 +85,13 @@ def books(text: str) -> int:
     if not 0 <= value <= MOST_EXTRA:
         raise argparse.ArgumentTypeError(f"must be between 0 and {MOST_EXTRA}")
     return value
+
+
+def trace(name: str) -> Trace:
+    try:
+        return Trace.load(Path(name))
+    except (OSError, ValueError) as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 def world_of(args: argparse.Namespace, now: float) -> World:
@@ -117,7 +127,8 @@ def emulator(args: argparse.Namespace) -> Emulator:
     )
     history_ticks = max(HELD_TICKS, math.ceil(args.history_s / args.tick_s))
     world = world_of(args, clock())
-    return Emulator(world, settings, frozenset(args.credential), clock, history_ticks, args.month_reset)
+    keys = frozenset(args.credential)
+    return Emulator(world, settings, keys, clock, history_ticks, args.month_reset, args.trace)
 
 
 async def serve(args: argparse.Namespace) -> None:

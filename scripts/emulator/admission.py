@@ -41,7 +41,7 @@ def check_credits(account: Account, query: Query, settings: Settings) -> None:
     """Raises RefusedError when nothing is left; the call that uses up the last credits may overdraw."""
     if query.highest_cost and account.remaining(settings.quota) <= 0:
         raise RefusedError(401, "OUT_OF_USAGE_CREDITS", "Usage quota has been reached")
-    if query.endpoint.kind == "historical_odds" and not account.historical:
+    if query.historical and not account.historical:
         code = "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN"
         raise RefusedError(401, code, "Historical odds are only available on paid usage plans")
 

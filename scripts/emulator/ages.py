@@ -2,9 +2,10 @@
 
 fresh: each book is read every `refresh_s` in a phase of its own, and what is read is published at once.
 
-realistic: a cycle of 60 s before the start and 40 s in play (exchanges twice as often; outrights 300 s and 60 s),
-in a phase of its own for each event and book. A reading is published seconds later, one in nine is missed, and
-in play some books stand still for many minutes. A price moves only when a reading is published.
+realistic: a cycle of 60 s that shrinks from six hours before the start to 40 s in play (exchanges twice as often;
+outrights 300 s and 60 s), in a phase of its own for each event and book. A reading is published seconds later, one
+in nine is missed, and in play some books stand still for many minutes. A price moves only when a reading is
+published. Nothing is read after the end.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ import math
 import zlib
 from functools import lru_cache
 
+from .cadence import Cadence, cadence
 from .catalog import Book
 from .prices import Line
 from .schedule import Event, World
 
-CYCLE_S, CYCLE_IN_PLAY_S = 60, 40
-OUTRIGHT_CYCLE_S, OUTRIGHT_CYCLE_IN_PLAY_S = 300, 60
 LONGEST_LAG_S = 5
 MISSED_PERCENT = 11
 # In play: of every thousand seconds of an event and book, some stand still for 790.
@@ -56,33 +56,25 @@ def dice(pair: int, number: int, sides: int) -> int:
     return (mixed ^ (mixed >> 13)) % sides
 
 
-def cycle_of(event: Event, book: Book, in_play: bool) -> float:
-    if event.sport.has_outrights:
-        cycle = OUTRIGHT_CYCLE_IN_PLAY_S if in_play else OUTRIGHT_CYCLE_S
-    else:
-        cycle = CYCLE_IN_PLAY_S if in_play else CYCLE_S
-    return cycle / 2 if book.is_exchange else float(cycle)
-
-
 def lag_of(pair: int) -> int:
     return 1 + pair % LONGEST_LAG_S
 
 
-def published(pair: int, cycle: float, now: float) -> int:
+def published(pair: int, rhythm: Cadence, now: float) -> int:
     """The newest reading that was not missed and is published by now."""
-    phase = pair % 1009 / 1009 * cycle
-    number = math.floor((now - lag_of(pair) - phase) / cycle)
+    phase = pair % 1009 / 1009
+    number = math.floor(rhythm.count(now - lag_of(pair)) - phase)
     while dice(pair, number, 100) < MISSED_PERCENT:
         number -= 1
-    return int(number * cycle + phase)
+    return int(rhythm.time(number + phase))
 
 
 def realistic_read(event: Event, book: Book, now: float) -> int:
-    pair = pair_number(event.id, book.key)
-    if not event.in_play(now):
-        return published(pair, cycle_of(event, book, in_play=False), min(now, event.commence))
-    before = published(pair, cycle_of(event, book, in_play=False), event.commence)
-    return max(before, published(pair, cycle_of(event, book, in_play=True), standing(pair, now)))
+    pair, rhythm = pair_number(event.id, book.key), cadence(event, book)
+    if now < event.commence:
+        return published(pair, rhythm, now)
+    before = published(pair, rhythm, event.commence)
+    return max(before, published(pair, rhythm, standing(pair, min(now, event.ends))))
 
 
 def standing(pair: int, now: float) -> float:
@@ -95,11 +87,13 @@ def standing(pair: int, now: float) -> float:
 
 
 def next_reading(world: World, event: Event, book: Book, now: float) -> float:
-    """When a newer reading than the present one is published, a second late at most."""
+    """When a newer reading than the present one is published, a second late at most; the end when none comes."""
     read = read_at(world, event, book, now)
-    step = cycle_of(event, book, event.in_play(now)) / 8
+    step = cadence(event, book).interval(now) / 8
     later = now + step
     while read_at(world, event, book, later) <= read:
+        if later >= event.ends:
+            return max(now, event.ends)
         later += step
     early = later - step
     while later - early > 1:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 
+from .additional import asked
 from .board import Board, EventBoard
 from .catalog import DAY, SPORTS
 from .documents import markets_document, participant_documents, score_document
@@ -65,12 +66,14 @@ def compose(world: World, board: Board, query: Query, omit: bool = False) -> Ans
         case "participants":
             documents = participant_documents(SPORTS[query.endpoint.sport])
             return Answer(dumps(documents), query.highest_cost if documents else 0)
-        case "events":
+        case "events" | "historical_events":
             boards = wanted(board, query)
-            return Answer(dumps([head(found.event, query.unix) for found in boards]), 0)
+            return Answer(
+                dumps([head(found.event, query.unix) for found in boards]), query.highest_cost if boards else 0
+            )
         case "scores":
             return scores(world, board, query)
-        case "event_odds":
+        case "event_odds" | "historical_event_odds":
             return event_odds(world, board, query)
         case "event_markets":
             found = listed_event(board, query)
@@ -81,8 +84,13 @@ def compose(world: World, board: Board, query: Query, omit: bool = False) -> Ans
 
 
 def historical(timeline: Timeline, query: Query, omit: bool = False) -> Answer:
-    """The newest snapshot no later than the date, between the times of its neighbours."""
+    """The newest snapshot no later than the date, between the times of its neighbours.
+
+    Raises RefusedError (404) when the query names an event that the snapshot lacks.
+    """
     before, found, after = timeline.snapshot(query.date)
+    if found is None and query.endpoint.event_id:
+        raise unlisted(query)
     inner = compose(timeline.world, found, query, omit) if found else Answer(b"[]", 0)
     times = [f'"{iso(int(board.at))}"' if board else "null" for board in (found, before, after)]
     names = ("timestamp", "previous_timestamp", "next_timestamp")
@@ -94,15 +102,20 @@ def listed_event(board: Board, query: Query) -> EventBoard:
     for found in board.sports.get(query.endpoint.sport, ()):
         if found.event.id == query.endpoint.event_id:
             return found
-    raise RefusedError(404, "EVENT_NOT_FOUND", f"Event not found: {query.endpoint.event_id}")
+    raise unlisted(query)
+
+
+def unlisted(query: Query) -> RefusedError:
+    return RefusedError(404, "EVENT_NOT_FOUND", f"Event not found: {query.endpoint.event_id}")
 
 
 def event_odds(world: World, board: Board, query: Query) -> Answer:
     """Billed by the markets found, not by the markets asked for; a lay market is not billed apart."""
     found = listed_event(board, query)
-    returned = {line.spec.market for line in found.lines if line.open and line.spec.book.key in query.books}
+    lines = asked(found.event, found.lines, query.markets)
+    returned = {line.spec.market for line in lines if line.open and line.spec.book.key in query.books}
     body = event_text(world, found, query, board.at).encode()
-    return Answer(body, query.regions * len(returned & query.markets))
+    return Answer(body, query.cost_of(len(returned & query.markets)))
 
 
 def scores(world: World, board: Board, query: Query) -> Answer:

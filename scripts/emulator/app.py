@@ -17,11 +17,12 @@ from .clock import Clock
 from .control import Draw, Fault, Settings
 from .errors import RefusedError
 from .ledger import Ledger
-from .query import Query, Target, endpoint, parse, target
-from .replies import JSON, encoded, refused
+from .query import Query, Target, endpoint, query_of, target
+from .replies import JSON, as_recorded, encoded, refused
 from .schedule import World
 from .stats import Stats
 from .timeline import HELD_TICKS, Timeline
+from .trace import Trace
 
 REVISED = ("odds", "event_odds", "event_markets", "scores")
 SHORTEST_SLEEP_S = 0.01
@@ -38,6 +39,7 @@ class Emulator:
         clock: Clock,
         history_ticks: int = HELD_TICKS,
         monthly: bool = False,
+        trace: Trace | None = None,
     ) -> None:
         self.world = world
         self.settings = settings
@@ -45,6 +47,7 @@ class Emulator:
         self.timeline = Timeline(world, history_ticks)
         self.stats = Stats()
         self.silent_until = 0.0
+        self._trace = trace or Trace()
         self._memo = Memo(world)
         self._draw = Draw()
         self._rng = random.Random(world.seed)
@@ -114,6 +117,11 @@ class Emulator:
         account = self._admission.account(asked.key, self.settings)
         await self._delay()
         accepted = request.headers.get(hdrs.ACCEPT_ENCODING, "")
+        scene = self._trace.scene(self.now() - self.world.start, request.method, asked)
+        if scene is not None:
+            cost = scene.billed(request.path, asked)
+            quota = {} if cost is None else account.charge(cost, self.settings.quota)
+            return as_recorded(scene, quota, accepted)
         try:
             query = query_of(request.path, asked)
             check_credits(account, query, self.settings)
@@ -134,7 +142,7 @@ class Emulator:
 
     def _composed(self, board: Board, query: Query) -> Answer:
         omit = self.settings.emptied == "omit"
-        if query.endpoint.kind == "historical_odds":
+        if query.historical:
             return historical(self.timeline, query, omit)
         return self._memo.answer(board, query, omit)
 
@@ -179,10 +187,3 @@ class Emulator:
         task = asyncio.create_task(advance())
         yield
         task.cancel()
-
-
-def query_of(path: str, asked: Target) -> Query:
-    where = endpoint(path)
-    if where is None:
-        raise RefusedError(404, "NOT_FOUND", f"Unknown path: {path}")
-    return parse(where, asked.pairs)

@@ -6,9 +6,10 @@ The same world and tick, with the same orders, always give the same board.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from .additional import with_additional
 from .books import offered
 from .catalog import LAY, Book
 from .incidents import Action, Script, script
@@ -106,19 +107,23 @@ def without_events(board: Board, ids: frozenset[str]) -> Board:
     return replace(board, sports=sports, placed=placed, removed=board.removed | ids)
 
 
-def prices_of(board: Board, sport: str) -> Prices:
+def prices_of(board: Board, sport: str, additional: bool = False) -> Prices:
     """event id -> book -> market (lay markets included) -> outcome -> American price."""
-    return {found.event.id: line_prices(found.lines) for found in board.sports[sport]}
+    return {found.event.id: event_prices(found.event, found.lines, additional) for found in board.sports[sport]}
 
 
-def line_prices(lines: tuple[Line, ...]) -> dict[str, dict[str, dict[str, int]]]:
+def event_prices(event: Event, lines: tuple[Line, ...], additional: bool) -> dict[str, dict[str, dict[str, int]]]:
+    return line_prices(with_additional(event, lines) if additional else lines)
+
+
+def line_prices(lines: Iterable[Line]) -> dict[str, dict[str, dict[str, int]]]:
     """The prices of the lines that are on the board."""
     books: dict[str, dict[str, dict[str, int]]] = {}
     for line in lines:
         if not line.open:
             continue
         markets = books.setdefault(line.spec.book.key, {})
-        markets[line.spec.market] = dict(zip(line.spec.names, line.prices(), strict=True))
+        markets[line.spec.market] = dict(zip(line.spec.labels, line.prices(), strict=True))
         if line.spec.book.is_exchange and line.spec.market in LAY:
-            markets[LAY[line.spec.market]] = dict(zip(line.spec.names, line.prices(lay=True), strict=True))
+            markets[LAY[line.spec.market]] = dict(zip(line.spec.labels, line.prices(lay=True), strict=True))
     return books

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from .additional import with_additional
 from .ages import read_at, updated_at
 from .board import EventBoard
 from .catalog import LAY, Sport
@@ -47,7 +48,7 @@ def markets_document(world: World, board: EventBoard, query: Query, now: float) 
             continue
         read = read_at(world, board.event, span.book, now)
         held: list[dict[str, Any]] = []
-        for line in board.lines[span.first : span.end]:
+        for line in with_additional(board.event, board.lines[span.first : span.end]):
             if line.open:
                 updated = updated_at(world, line, read)
                 keys = [line.spec.market, *lay_of(line.spec.market, span.book.is_exchange)]

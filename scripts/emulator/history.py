@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from .board import Board, EventBoard, Prices, line_prices
+from .board import Board, EventBoard, Prices, event_prices
 from .prices import Line
 from .schedule import World
 
@@ -77,10 +77,10 @@ class History:
             if not self._events[event_id].later:
                 del self._events[event_id]
 
-    def prices(self, sport: str, tick: int) -> Prices:
+    def prices(self, sport: str, tick: int, additional: bool = False) -> Prices:
         """As prices_of(), at a tick that is remembered."""
         return {
-            event_id: line_prices(past.at(tick))
+            event_id: event_prices(past.board.event, past.at(tick), additional)
             for event_id, past in self._events.items()
             if past.board.event.sport.key == sport and past.first <= tick and (past.gone is None or tick < past.gone)
         }

@@ -34,7 +34,8 @@ class Inspection:
     async def truth(self, request: web.Request) -> web.Response:
         """The prices of a sport at the present tick, or at an older one while it is remembered.
 
-        The older one is named by `tick`, or by a virtual time with `at`.
+        The older one is named by `tick`, or by a virtual time with `at`. `additional=true` adds the markets that
+        only the odds of one event have.
         """
         now, world = self._emulator.now(), self._emulator.world
         newest = self._emulator.timeline.at(now)
@@ -44,9 +45,9 @@ class Inspection:
         tick = asked_tick(request.query, world, newest.tick)
         if tick is None or not self._emulator.timeline.history.oldest <= tick <= newest.tick:
             return plain({"message": "this tick is not held"}, 404)
-        prices = (
-            prices_of(newest, sport) if tick == newest.tick else self._emulator.timeline.history.prices(sport, tick)
-        )
+        more = request.query.get("additional") == "true"
+        history = self._emulator.timeline.history
+        prices = prices_of(newest, sport, more) if tick == newest.tick else history.prices(sport, tick, more)
         return plain({"tick": tick, "at": world.at(tick), "now": now, "tick_s": world.tick_s, "prices": prices})
 
     async def history(self, request: web.Request) -> web.Response:

@@ -88,6 +88,8 @@ class Step:
             return chosen
         for index in chosen:
             at = next_reading(self.world, board.event, board.lines[index].spec.book, self.now)
+            if at >= board.event.ends:
+                continue
             tick = max(self.tick + 1, math.ceil((at - self.world.start) / self.world.tick_s))
             self.pending[tick] = (*self.pending.get(tick, ()), (board.event.id, index))
         return self._due.get(board.event.id, [])

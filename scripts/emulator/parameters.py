@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from .additional import ADDITIONAL, EVERY_MARKET
 from .books import EVERY_BOOK, of_regions
 from .catalog import FEATURED, REGIONS, SPORTS, Sport
 from .errors import RefusedError
@@ -12,6 +13,8 @@ from .errors import RefusedError
 Pairs = tuple[tuple[str, str], ...]
 UPCOMING = "upcoming"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+# 2023-05-03T05:30:00Z
+ADDITIONAL_RECORDED_FROM = 1_683_091_800
 INCLUDES = {
     "includeLinks": ("link", "INVALID_INCLUDE_LINKS"),
     "includeSids": ("sid", "INVALID_INCLUDE_SIDS"),
@@ -46,13 +49,17 @@ def selected_books(params: Mapping[str, str]) -> tuple[frozenset[str], int]:
     return of_regions(regions), len(regions)
 
 
-def markets(params: Mapping[str, str], sport: Sport | None) -> frozenset[str]:
+def markets(params: Mapping[str, str], sport: Sport | None, of_one_event: bool = False) -> frozenset[str]:
+    """Only the odds of one event may be asked for additional markets; those its sport lacks are not returned."""
     named = items(params.get("markets", ""))
     offered = frozenset(sport.markets if sport else FEATURED)
     if not named:
         return frozenset({"outrights"}) if sport and sport.has_outrights else frozenset({"h2h"})
-    refuse_unknown(named, frozenset({*FEATURED, "outrights"}), "INVALID_MARKET", "markets")
-    refuse_unknown(named, offered, "INVALID_MARKET_COMBO", "markets for this sport")
+    refuse_unknown(named, EVERY_MARKET, "INVALID_MARKET", "markets")
+    beyond = sorted(named - {*FEATURED, "outrights"} - (ADDITIONAL if of_one_event else frozenset()))
+    if beyond:
+        raise RefusedError(422, "INVALID_MARKET", f"Markets not supported by this endpoint: {', '.join(beyond)}")
+    refuse_unknown(named - ADDITIONAL, offered, "INVALID_MARKET_COMBO", "markets for this sport")
     return named
 
 
@@ -122,3 +129,11 @@ def snapshot_date(params: Mapping[str, str]) -> int:
     if not params.get("date"):
         raise RefusedError(422, "MISSING_HISTORICAL_TIMESTAMP", "Missing date parameter")
     return instant(params["date"], "INVALID_HISTORICAL_TIMESTAMP") or 0
+
+
+def check_recorded(named: frozenset[str], date: int) -> None:
+    """Raises RefusedError for additional markets before the provider began to record them."""
+    missing = sorted(named & ADDITIONAL)
+    if missing and date < ADDITIONAL_RECORDED_FROM:
+        code = "HISTORICAL_MARKETS_UNAVAILABLE_AT_DATE"
+        raise RefusedError(422, code, f"Markets not available at this date: {', '.join(missing)}")

@@ -53,13 +53,26 @@ def price_at(index: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineSpec:
-    """The fixed part of a line: its outcomes, their points and the rungs they start from."""
+    """The fixed part of a line: its outcomes, their points and the rungs they start from.
+
+    `descriptions` tell outcomes of one name apart: the team or the player that each is about.
+    """
 
     book: Book
     market: str
     names: tuple[str, ...]
     rungs: tuple[int, ...]
     points: tuple[float, ...] | None = None
+    descriptions: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names that differ from each other, such as "Arsenal Over 1.5"."""
+        if len(set(self.names)) == len(self.names):
+            return self.names
+        points = [f"{point:g}" for point in self.points or ()] or [""] * len(self.names)
+        parts = zip(self.descriptions or [""] * len(self.names), self.names, points, strict=True)
+        return tuple(" ".join(filter(None, each)) for each in parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,11 +7,14 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl
 
+from .additional import ADDITIONAL
 from .catalog import FEATURED
+from .errors import RefusedError
 from .parameters import (
     UPCOMING,
     Pairs,
     boolean,
+    check_recorded,
     date_format,
     days_from,
     event_ids,
@@ -24,11 +27,21 @@ from .parameters import (
     window,
 )
 
-Kind = Literal["sports", "odds", "scores", "events", "event_odds", "event_markets", "participants", "historical_odds"]
+Kind = Literal[
+    "sports", "odds", "scores", "events", "event_odds", "event_markets", "participants",
+    "historical_odds", "historical_events", "historical_event_odds",
+]  # fmt: skip
 KEY_NAMES = ("apiKey", "api_key")
-FLAT_COSTS: dict[Kind, int] = {"sports": 0, "events": 0, "event_markets": 1, "participants": 1}
+FLAT_COSTS: dict[Kind, int] = {
+    "sports": 0,
+    "events": 0,
+    "event_markets": 1,
+    "participants": 1,
+    "historical_events": 1,
+}
 HISTORICAL_FACTOR = 10
-OF_ONE_EVENT = ("event_odds", "event_markets")
+HISTORICAL = ("historical_odds", "historical_events", "historical_event_odds")
+OF_ONE_EVENT = ("event_odds", "event_markets", "historical_event_odds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,15 @@ class Query:
             return 2 if self.days_from else 1
         if kind in FLAT_COSTS:
             return FLAT_COSTS[kind]
-        return self.regions * len(self.markets) * (HISTORICAL_FACTOR if kind == "historical_odds" else 1)
+        return self.cost_of(len(self.markets))
+
+    @property
+    def historical(self) -> bool:
+        return self.endpoint.kind in HISTORICAL
+
+    def cost_of(self, markets: int) -> int:
+        """Credits for odds of so many markets."""
+        return self.regions * markets * (HISTORICAL_FACTOR if self.historical else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +124,10 @@ def endpoint(path: str) -> Endpoint | None:
             return Endpoint("event_markets", sport, event_id)
         case ["v4", "historical", "sports", sport, "odds"]:
             return Endpoint("historical_odds", sport)
+        case ["v4", "historical", "sports", sport, "events"]:
+            return Endpoint("historical_events", sport)
+        case ["v4", "historical", "sports", sport, "events", event_id, "odds"]:
+            return Endpoint("historical_event_odds", sport, event_id)
     return None
 
 
@@ -124,12 +149,23 @@ def parse(where: Endpoint, pairs: Pairs) -> Query:
     if kind not in OF_ONE_EVENT and where.sport != UPCOMING:
         after, before = window(params)
         query = replace(query, after=after, before=before)
-    if kind == "events":
-        return query
-    if kind == "historical_odds":
+    if query.historical:
         query = replace(query, date=snapshot_date(params))
+    if kind in ("events", "historical_events"):
+        return query
     books, regions = selected_books(params)
     query = replace(query, books=books, regions=regions, extras=extras(params))
     if kind == "event_markets":
-        return replace(query, markets=frozenset((*FEATURED, "outrights")))
-    return replace(query, markets=markets(params, sport), american=odds_format(params))
+        return replace(query, markets=frozenset((*FEATURED, "outrights")) | ADDITIONAL)
+    named = markets(params, sport, kind in OF_ONE_EVENT)
+    if query.historical:
+        check_recorded(named, query.date)
+    return replace(query, markets=named, american=odds_format(params))
+
+
+def query_of(path: str, asked: Target) -> Query:
+    """Raises RefusedError."""
+    where = endpoint(path)
+    if where is None:
+        raise RefusedError(404, "NOT_FOUND", f"Unknown path: {path}")
+    return parse(where, asked.pairs)

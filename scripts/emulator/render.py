@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from .additional import asked
 from .ages import book_updated_at, read_at, updated_at
 from .board import EventBoard, Span
 from .catalog import LAY, Sport
@@ -77,14 +78,18 @@ def outcomes_text(line: Line, american: bool, lay: bool, extras: frozenset[str],
     """Outcomes as JSON. Decimal prices always have a point, American ones are integers."""
     spec = line.spec
     points = spec.points or (None,) * len(spec.names)
+    abouts = spec.descriptions or (None,) * len(spec.names)
     parts = []
-    for name, price, point in zip(spec.names, line.prices(lay), points, strict=True):
+    for name, label, about, price, point in zip(
+        spec.names, spec.labels, abouts, line.prices(lay), points, strict=True
+    ):
+        about_text = "" if about is None else f',"description":{json.dumps(about)}'
         price_text = str(price) if american else DECIMAL_TEXT[price]
         point_text = "" if point is None else f',"point":{point:g}'
-        more = extra_text(extras, spec.book.key, event_id, spec.market, name)
+        more = extra_text(extras, spec.book.key, event_id, spec.market, label)
         if "bet_limit" in extras and spec.book.is_exchange:
             more += f',"bet_limit":{zlib.crc32((event_id + name).encode()) % 5000 + 50}.0'
-        parts.append(f'{{"name":{json.dumps(name)},"price":{price_text}{point_text}{more}}}')
+        parts.append(f'{{"name":{json.dumps(name)}{about_text},"price":{price_text}{point_text}{more}}}')
     return f"[{','.join(parts)}]"
 
 
@@ -106,7 +111,7 @@ def book_text(world: World, board: EventBoard, span: Span, query: Query, now: fl
     read = read_at(world, event, book, now)
     latest = book_updated_at(world, event, book, read)
     texts = []
-    for line in board.lines[span.first : span.end]:
+    for line in asked(event, board.lines[span.first : span.end], query.markets):
         updated = updated_at(world, line, read)
         latest = max(latest, updated)
         market = line.spec.market
@@ -117,7 +122,7 @@ def book_text(world: World, board: EventBoard, span: Span, query: Query, now: fl
                 texts.append(market_text(event, line, when, query, lay=True))
     if not texts:
         return ""
-    single = query.endpoint.kind == "event_odds"
+    single = query.endpoint.kind in ("event_odds", "historical_event_odds")
     own = "" if single else f'"last_update":{stamp(latest, query.unix)}'
     more = own + extra_text(query.extras, book.key, event.id)
     more = more.lstrip(",") + "," if more else ""

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from .answers import Answer
 from .errors import RefusedError
 from .render import dumps
+from .trace import Scene
 
 JSON = "application/json; charset=utf-8"
 
@@ -24,6 +25,14 @@ def encoded(answer: Answer, headers: dict[str, str], accepted: str) -> web.Respo
     if not accepts_gzip(accepted):
         return web.Response(body=answer.body, headers=headers)
     return web.Response(body=answer.compressed, headers={**headers, hdrs.CONTENT_ENCODING: "gzip"})
+
+
+def as_recorded(scene: Scene, quota: dict[str, str], accepted: str) -> web.Response:
+    """What a trace says, with the quota as it is now unless the trace says that too."""
+    headers = {"Content-Type": JSON, "Vary": "Accept-Encoding", **quota, **scene.headers}
+    response = encoded(Answer(scene.body, 0), headers, accepted)
+    response.set_status(scene.status)
+    return response
 
 
 def accepts_gzip(header: str) -> bool:

@@ -9,6 +9,7 @@ from scripts.emulator.board import Board, opening
 from scripts.emulator.catalog import BOOKS
 from scripts.emulator.moves import following
 from scripts.emulator.schedule import Event, World, active_sports, listed
+from scripts.emulator.timeline import Timeline
 
 from .conftest import START
 
@@ -104,7 +105,33 @@ def test_last_update_advances_while_no_price_moves() -> None:
     world = World(3, START, ages="realistic", volatility=0)
     for event in events()[:10]:
         assert all(
-            read_at(world, event, book, START + 200) > read_at(world, event, book, START + 10)
+            read_at(world, event, book, START + 600) > read_at(world, event, book, START + 10)
             for book in BOOKS.values()
             if not event.in_play(START)
         )
+
+
+@pytest.mark.parametrize("book", ["pinnacle", "betfair_ex_uk", "neds"])
+@pytest.mark.parametrize("before_s", [120.0, 30.0, 3.0, 0.4])
+def test_the_next_reading_is_the_end_of_the_event_at_the_latest(book: str, before_s: float) -> None:
+    for event in events()[:12]:
+        now = event.ends - before_s
+        then = next_reading(REAL, event, BOOKS[book], now)
+        assert now < then <= event.ends
+        advanced = read_at(REAL, event, BOOKS[book], then) > read_at(REAL, event, BOOKS[book], now)
+        assert advanced or then == event.ends
+
+
+def test_nothing_is_read_after_the_end() -> None:
+    for event in events()[:6]:
+        for book in BOOKS.values():
+            last = read_at(REAL, event, book, event.ends - 0.001)
+            assert [read_at(REAL, event, book, event.ends + later) for later in (0, 1, 5000)] == [last] * 3
+            assert next_reading(REAL, event, book, event.ends + 9) == event.ends + 9
+
+
+def test_a_world_runs_on_over_the_end_of_an_event() -> None:
+    world = World(3, START, events=2, ages="realistic", tick_s=20)
+    timeline = Timeline(world)
+    (first, *_) = timeline.at(START).sports["soccer_epl"]
+    assert timeline.at(first.event.ends + 100).find(first.event.id) is None

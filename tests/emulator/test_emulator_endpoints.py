@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scripts.emulator.additional import ADDITIONAL
 from scripts.emulator.answers import Answer, compose, historical
 from scripts.emulator.board import Board, open_event
 from scripts.emulator.books import EVERY_BOOK, MOST_EXTRA
@@ -61,13 +62,15 @@ def test_participants_are_the_teams(ask: Ask) -> None:
 
 def test_the_markets_of_an_event_are_those_of_its_odds(ask: Ask, board: Board) -> None:
     event = board.sports["soccer_epl"][1].event.id
+    every = ",".join((*FEATURED, *ADDITIONAL))
     answer = ask(f"{EPL}/events/{event}/markets?regions=uk,eu")
-    odds = read(ask(f"{EPL}/events/{event}/odds?regions=uk,eu&markets=h2h,spreads,totals"))
+    odds = read(ask(f"{EPL}/events/{event}/odds?regions=uk,eu&markets={every}"))
     for book in odds["bookmakers"]:
         for market in book["markets"]:
             del market["outcomes"]
     assert read(answer) == odds
     assert answer.cost == 1
+    assert {"h2h_lay", "btts", "team_totals"} <= {m["key"] for book in odds["bookmakers"] for m in book["markets"]}
     with pytest.raises(RefusedError):
         ask(f"{EPL}/events/nothing/markets?regions=uk")
 
