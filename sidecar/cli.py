@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from holdover import __version__
+from holdover import __version__, learning
 from holdover.config import Config, ConfigError, load
+from holdover.entry import Entry
 from holdover.store.base import StoreError
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import FILE as LEDGER_FILE
@@ -78,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     told = command("explain", _explain, "say what would happen to a request, and why")
     told.add_argument("url", metavar="URL", help="as the client calls it: https://api.example.com/v4/sports")
     told.add_argument("-H", dest="headers", action="append", default=[], metavar="'Name: value'", help="repeatable")
+    told.add_argument("--method", metavar="METHOD", help="default: GET, or POST with a body")
+    told.add_argument("--body", metavar="TEXT|@FILE", help="of a POST; @- reads the standard input")
     told.add_argument("--json", action="store_true", help="machine-readable output")
     spent = command("budget", _budget, "say what is left of each quota, who spent it, and what the cache saved")
     spent.add_argument("--json", action="store_true", help="machine-readable output")
@@ -191,7 +194,12 @@ def _explain(options: argparse.Namespace) -> int:
         if not colon or not name.strip():
             raise CommandError("-H takes a header field as 'Name: value'")
         headers.append((name.strip(), value.strip()))
-    facts = explain.explain(config, options.url, tuple(headers), _reader(config), time.time())
+    method: str = ("GET" if options.body is None else "POST") if options.method is None else options.method
+    if not re.fullmatch(r"[A-Za-z]+", method):
+        raise CommandError(f"{method!r} is no method of a request; GET, HEAD or POST")
+    body = b"" if options.body is None else _body(options.body)
+    asked = explain.Asked(options.url, method.upper(), tuple(headers), body)
+    facts = explain.explain(config, asked, _reader(config), time.time())
     print(explain.as_json(facts) if options.json else explain.as_text(facts))
     return 0
 
@@ -204,13 +212,28 @@ def _is_url(text: str) -> bool:
         return False
 
 
+def _body(given: str) -> bytes:
+    """Text as it stands, or what a file or the standard input holds."""
+    if not given.startswith("@"):
+        return given.encode("utf-8", "surrogateescape")
+    return sys.stdin.buffer.read() if given == "@-" else Path(given[1:]).read_bytes()
+
+
 def _reader(config: Config) -> explain.Stored:
-    """What is stored, if anything is; `explain` makes no store."""
-    if not (config.store_folder / "cache.db").exists():
-        return explain.Stored({}, b"")
-    store = DiskStore(config.store_folder, config.settings.store.max_bytes)
-    salt = Ledger(config.store_folder).salt() if (config.store_folder / LEDGER_FILE).exists() else b""
-    return explain.Stored({entry.key: entry for entry in store.entries()}, salt)
+    """What is stored and what was learnt, if anything is; `explain` makes no store and no ledger."""
+    entries: dict[str, Entry] = {}
+    if (config.store_folder / "cache.db").exists():
+        store = DiskStore(config.store_folder, config.settings.store.max_bytes)
+        entries = {entry.key: entry for entry in store.entries()}
+        store.close()
+    if not (config.store_folder / LEDGER_FILE).exists():
+        return explain.Stored(entries, no_ledger="there is no ledger yet")
+    try:
+        ledger = Ledger(config.store_folder)
+        learnt = {provider.name: learning.read(ledger, provider.name) for provider in config.rules.providers}
+        return explain.Stored(entries, ledger.salt(), learnt)
+    except StoreError as error:
+        return explain.Stored(entries, no_ledger=f"the ledger cannot be read: {error}")
 
 
 def _purge(options: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
 """`holdover explain`: what would happen to a request, and why. Reads the store, changes nothing."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from holdover.canonical import CanonicalRequest
@@ -13,15 +13,29 @@ from holdover.key import Bypass, Cacheable, plan
 from holdover.policy import Expired, Fresh, Stale, age, decide
 from holdover.projection import Projections
 from holdover.provider_settings import RouteSettings
+from holdover.providers.profile import Knowledge
 from holdover.rules import Provider
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store holds, by key, and the installation's salt."""
+    """What the store holds, by key; from the ledger, the installation's salt and what was learnt, by provider.
+    `no_ledger` says why there is nothing from the ledger."""
 
-    entries: Mapping[str, Entry]
-    salt: bytes
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    salt: bytes = b""
+    learnt: Mapping[str, Knowledge] = field(default_factory=dict)
+    no_ledger: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A client's request; `url` is absolute."""
+
+    url: str
+    method: str = "GET"
+    headers: Headers = ()
+    body: bytes = b""
 
 
 def summary(provider: Provider) -> str:
@@ -33,33 +47,37 @@ def summary(provider: Provider) -> str:
         of = route.settings
         methods = "/".join(of.methods)
         group = f", group {of.group}" if of.group else ""
-        lines.append(
-            f"    {methods} {of.path}  {of.window_s:g} s, served up to {of.max_stale_s:g} s{group}  ({route.name})"
-        )
+        times = f"window {of.window_s:g} s, served up to {of.max_stale_s:g} s"
+        lines.append(f"    {methods} {of.path}  {times}{group}  ({route.name})")
+        lines += [f"      warning: {sentence}" for sentence in _too_soon(provider, of)]
     return "\n".join(lines)
 
 
-def explain(config: Config, url: str, headers: Headers, stored: Stored, now: float) -> dict[str, str]:
-    """Facts in the order in which people read them. `url` is absolute. Shows no credential: what it prints derives
-    from the canonical request, which has none."""
-    parts = urlsplit(url)
+def _too_soon(provider: Provider, of: RouteSettings) -> Iterator[str]:
+    """A window that is promised and cannot be kept, because calls have to be further apart."""
+    together = [route.settings for route in provider.routes if of.group and route.settings.group == of.group]
+    quickest = min([of, *together], key=lambda each: each.window_s)
+    if of.min_interval_s > of.window_s:
+        yield f"min_interval_s = {of.min_interval_s:g} is longer than the window; odds are renewed that often at best"
+    elif of.min_interval_s > quickest.window_s:
+        yield (
+            f"min_interval_s = {of.min_interval_s:g} is longer than the {quickest.window_s:g} s in which "
+            f"{quickest.name} renews group {of.group}; this route cannot keep up"
+        )
+
+
+def explain(config: Config, asked: Asked, stored: Stored, now: float) -> dict[str, str]:
+    """Facts in the order in which people read them. Shows no credential: what it prints derives from the canonical
+    request, which has none."""
+    parts = urlsplit(asked.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    request = Request("GET", parts.hostname or "", target, headers)
+    request = Request(asked.method, parts.hostname or "", target, asked.headers, asked.body)
     match plan(request, config.rules, stored.salt):
-        case Cacheable(provider, route, canonical):
+        case Cacheable(provider, route, canonical) as cacheable:
             entry = stored.entries.get(canonical.key)
-            facts = {
-                "route": f"{provider.name}/{route.name}",
-                "canonical": f"{canonical.method} {provider.settings.origin}{canonical.target}",
-                "key": canonical.key,
-                "cost": f"{provider.profile.cost(route.settings, canonical, None):g} credits for a call",
-                "window": f"{route.settings.window_s:g} s, served up to {route.settings.max_stale_s:g} s",
-            }
-            if canonical.partition:
-                facts["partition"] = f"{canonical.partition}: shared by those of the same plan, key or tenant alone"
-            if provider.asks_for_credentials and provider.own(canonical.partition) is not None:
-                facts["credential"] = "holdover's own is added; the client's is left out"
-            facts |= _superset(config, provider, canonical, stored, now)
+            facts = (
+                _request(cacheable) | _learnt(provider, stored) | _superset(config, provider, canonical, stored, now)
+            )
             return facts | _stored(entry, route.settings.window_s, now) | _decision(entry, route.settings, now)
         case Bypass(provider, None, reason):
             return {"provider": provider.name, "decision": f"passed to the provider untouched: {reason}"}
@@ -75,15 +93,59 @@ def explain(config: Config, url: str, headers: Headers, stored: Stored, now: flo
             }
 
 
+def _request(cacheable: Cacheable) -> dict[str, str]:
+    """What is asked of the provider, for what, and for whom."""
+    provider, settings, canonical = cacheable.provider, cacheable.route.settings, cacheable.canonical
+    facts = {
+        "route": f"{provider.name}/{cacheable.route.name}",
+        "canonical": f"{canonical.method} {provider.settings.origin}{canonical.target}",
+    }
+    if canonical.body:
+        facts["body"] = canonical.body
+    if cacheable.echo:
+        facts["echo"] = f"{cacheable.echo} is what this client finds in its answer"
+    facts |= {
+        "key": canonical.key,
+        "cost": f"{provider.profile.cost(settings, canonical, None):g} credits for a call",
+        "window": f"{settings.window_s:g} s, served up to {settings.max_stale_s:g} s",
+    }
+    if canonical.partition:
+        facts["partition"] = f"{canonical.partition}: shared by those of the same plan, key or tenant alone"
+    if provider.asks_for_credentials and provider.own(canonical.partition) is not None:
+        facts["credential"] = "holdover's own is added; the client's is left out"
+    return facts
+
+
+def _learnt(provider: Provider, stored: Stored) -> dict[str, str]:
+    """What the ledger says about projections; nothing for a provider that has none."""
+    projection = provider.settings.projection
+    if not projection.kinds:
+        return {}
+    if stored.no_ledger:
+        return {"learnt": f"nothing: {stored.no_ledger}"}
+    known = stored.learnt.get(provider.name, Knowledge())
+    regions = sorted(known.regions) if projection.learn_regions else []
+    told = [
+        f"{', '.join(sorted(known.switched_off))} switched off by a comparison" if known.switched_off else "",
+        f"{', '.join(sorted(known.verified))} verified by comparisons" if known.verified else "",
+        f"bookmakers of {', '.join(regions)}" if regions else "",
+        f"which of {len(known.outrights)} sports have outrights" if known.outrights else "",
+    ]
+    return {"learnt": "; ".join(filter(None, told)) or "nothing yet"}
+
+
 def _superset(
     config: Config, provider: Provider, canonical: CanonicalRequest, stored: Stored, now: float
 ) -> dict[str, str]:
     """The wider request that this one is answered from: the cheapest that is stored, or the one that is fetched."""
-    projections = Projections(config.rules)
+    projections = Projections(config.rules, dict(stored.learnt))
     found = [
         entry.request
         for entry in stored.entries.values()
-        if entry.request.path == canonical.path and projections.allowed(provider, entry.request, canonical, now)
+        if entry.status == 200
+        and not entry.projected
+        and entry.request.path == canonical.path
+        and projections.allowed(provider, entry.request, canonical, now)
     ]
     routes = {route.name: route.settings for route in provider.routes}
     cost = provider.profile.cost

@@ -3,6 +3,7 @@ results, and the quota fields that old clients cannot do without in every answer
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,18 +27,43 @@ OBJECTS, EXCHANGE = "api.sportsgameodds.com", "api.betfair.com"
 QUOTA = ("x-requests-remaining", "x-requests-used", "x-requests-last")
 KEY = "key-of-the-client"
 
-# Each defines ask(base) for the client's own base URL ("") or another one; called twice, prints both results.
-REQUESTS = """
+# Each defines ask(base) for the client's own base URL ("") or another one: what the client makes of several requests,
+# and the quota fields of every answer. Called twice; both results are printed.
+OBSERVED = """
 import requests
 
-def ask(base):
-    params = {"apiKey": "%(key)s", "regions": "uk,eu", "markets": "h2h,spreads"}
-    r = requests.get((base or "https://%(host)s") + "/v4/sports/soccer_epl/odds", params=params, timeout=60)
-    r.raise_for_status()
-    quota = [int(r.headers[name]) for name in ("X-Requests-Remaining", "X-Requests-Used", "X-Requests-Last")]
-    return [r.json(), quota]
+quota = []
+send = requests.Session.send
+
+def observed(self, request, **given):
+    answer = send(self, request, **given)
+    quota.append([answer.headers.get(name) for name in %(quota)r])
+    return answer
+
+requests.Session.send = observed
 """
-THE_ODDS_API = """
+REQUESTS = f"""{OBSERVED}
+def ask(base):
+    quota.clear()
+    session = requests.Session()
+    session.params = {{"apiKey": "%(key)s"}}
+    found = []
+
+    def get(path, **params):
+        r = session.get((base or "https://%(host)s") + "/v4/sports" + path, params=params, timeout=60)
+        found.append([r.status_code, r.headers["Content-Type"], r.json()])
+
+    get("")
+    get("/soccer_epl/odds", regions="uk,eu", markets="h2h,spreads")
+    get("/soccer_epl/odds/", regions="eu,uk", markets="spreads,h2h", oddsFormat="decimal")
+    get("/soccer_epl/odds", regions="uk,eu", markets="h2h,spreads", dateFormat="unix")
+    get("/soccer_epl/events")
+    event = found[-1][2][0]["id"]
+    get(f"/soccer_epl/events/{{event}}/odds", regions="uk", markets="totals")
+    get("/soccer_epl/scores", daysFrom=1)
+    return [found, list(quota)]
+"""
+THE_ODDS_API = f"""
 import importlib.util
 import sys
 import types
@@ -47,14 +73,18 @@ for name, exported in (("pandas", ()), ("bs4", ("BeautifulSoup",))):
     if importlib.util.find_spec(name) is None:
         sys.modules[name] = types.ModuleType(name)
         vars(sys.modules[name]).update(dict.fromkeys(exported))
-
+{OBSERVED}
 from theoddsapi import TheOddsAPI
 
 def ask(base):
+    quota.clear()
     TheOddsAPI.HOST = base or TheOddsAPI.HOST
     client = TheOddsAPI("%(key)s")
-    found = client.get_odds(sport="soccer_epl", regions="uk,eu", markets="h2h")
-    return [found, [client.get_requests_remaining(), client.get_requests_used()]]
+    odds = client.get_odds(sport="soccer_epl", regions="uk,eu", markets="h2h")
+    event = client.get_event_odds(sport="soccer_epl", eventId=odds[0]["id"], regions="uk", markets="h2h")
+    found = [client.get_sports(), odds, event, client.get_scores(sport="soccer_epl", daysFrom=1)]
+    assert client.get_requests_remaining() + client.get_requests_used() == 500_000
+    return [found, list(quota)]
 """
 SPORTS_ODDS_API = """
 from sports_odds_api import SportsGameOdds
@@ -93,9 +123,18 @@ print(json.dumps([ask(base) for base in sys.argv[1:]]))
 AXIOS = """
 const axios = require("axios");
 const ask = async (baseURL) => {
-    const params = {apiKey: "%(key)s", regions: "uk,eu", markets: "totals,h2h"};
-    const answer = await axios.get("/v4/sports/soccer_epl/odds", {baseURL, params, timeout: 60000});
-    return [answer.data, ["remaining", "used", "last"].map((name) => Number(answer.headers[`x-requests-${name}`]))];
+    const client = axios.create({baseURL, params: {apiKey: "%(key)s"}, timeout: 60000});
+    const found = [], quota = [];
+    const get = async (path, params) => {
+        const answer = await client.get("/v4/sports" + path, {params});
+        found.push([answer.status, answer.data]);
+        quota.push(%(quota)s.map((name) => answer.headers[name]));
+    };
+    await get("");
+    await get("/soccer_epl/odds", {regions: "uk,eu", markets: "totals,h2h"});
+    await get("/soccer_epl/odds", {markets: ["h2h", "totals"].join(), regions: "eu,uk"});
+    await get("/soccer_epl/events");
+    return [found, quota];
 };
 (async () => {
     const found = [];
@@ -113,7 +152,7 @@ class Scene:
 
     def run(self, script: str, environment: dict[str, str], *bases: str) -> list[list[Any]]:
         """What the client makes of each base URL, in one process of its own."""
-        whole = f"import json\nimport sys\n{script % {'key': KEY, 'host': HOST}}{END}"
+        whole = f"import json\nimport sys\n{script % {'key': KEY, 'host': HOST, 'quota': QUOTA}}{END}"
         command = [sys.executable, "-c", whole, *bases]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stderr
@@ -158,22 +197,34 @@ def installed(*names: str) -> None:
             pytest.skip(f"the client {name} is not installed")
 
 
+def never_missing(quota: list[list[str | None]]) -> None:
+    """The three fields of every answer, which add up to what the credential has a month."""
+    for fields in quota:
+        assert None not in fields
+        remaining, used, last = (int(field or "") for field in fields)
+        assert remaining + used == 500_000
+        assert last >= 0
+
+
 def same_odds(scene: Scene, script: str) -> None:
-    """The first request of a client nobody knows goes to the vendor, all others are answered from the store."""
+    """The first requests of a client nobody knows go to the vendor, all others are answered from the store."""
     first, second = scene.through(script)
     paid = scene.paid()
     third, fourth = scene.through(script)
     assert scene.paid() == paid
-    direct = scene.directly(script, scene.odds.url)
-    for document, quota in (first, second, third, fourth):
-        assert document == direct[0]
-        assert all(isinstance(figure, int) for figure in quota)
-        assert sum(quota[:2]) == 500_000
+    documents, told = scene.directly(script, scene.odds.url)
+    never_missing(told)
+    assert all(documents)
+    for found, quota in (first, second, third, fourth):
+        assert found == documents
+        assert len(quota) == len(told)
+        never_missing(quota)
+    for _, quota in (second, third, fourth):
+        assert {last for *_, last in quota} == {"0"}
 
 
 def test_requests(scene: Scene):
     same_odds(scene, REQUESTS)
-    assert scene.through(REQUESTS)[0][1][2] == 0
 
 
 def test_theoddsapi(scene: Scene):
@@ -208,21 +259,51 @@ def test_betfairlightweight(scene: Scene):
     assert all(each == direct for each in found)
 
 
-def test_axios(scene: Scene, tmp_path: Path):
-    node, npm = shutil.which("node"), shutil.which("npm")
+@pytest.fixture(scope="module")
+def axios(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Node, and the folder of its modules. A package of Python may bring Node too."""
+    places = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{Path(sys.executable).parent}"
+    node, npm = shutil.which("node", path=places), shutil.which("npm", path=places)
     if node is None or npm is None:
         pytest.skip("node or npm is not installed")
-    install = [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(tmp_path), "axios@1"]
-    if subprocess.run(install, cwd=tmp_path, capture_output=True, timeout=120).returncode:
-        pytest.skip("npm cannot install axios here")
-    environment = {**interposed(scene.house, tmp_path), "NODE_PATH": str(tmp_path / "node_modules")}
-    through = f"http://{HOST}:{scene.house.ports['reverse']}"
-    bases = (through, through, scene.odds.url)
-    command = [node, "--require", str(tmp_path / "hosts.cjs"), "-e", AXIOS % {"key": KEY}, *bases]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+    folder = tmp_path_factory.mktemp("axios")
+    install = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axios@1"]
+    done = subprocess.run(
+        install, cwd=folder, env={**os.environ, "PATH": places}, capture_output=True, text=True, timeout=180
+    )
+    if done.returncode:
+        pytest.skip(f"npm cannot install axios here: {done.stderr.strip()[-200:]}")
+    return node, folder / "node_modules"
+
+
+def by_axios(axios: tuple[str, Path], environment: dict[str, str], options: list[str], *bases: str) -> list[Any]:
+    node, modules = axios
+    script = AXIOS % {"key": KEY, "quota": json.dumps(QUOTA)}
+    done = subprocess.run(
+        [node, *options, "-e", script, *bases],
+        env={**environment, "NODE_PATH": str(modules)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
     assert done.returncode == 0, done.stderr
-    first, second, direct = json.loads(done.stdout)
-    assert first[0] == second[0] == direct[0]
-    assert direct[0][0]["bookmakers"]
-    assert second[1][2] == 0
-    assert [sum(quota[:2]) for _, quota in (first, second, direct)] == [500_000] * 3
+    return list(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("way", ["proxy variables", "hosts file"])
+def test_axios(scene: Scene, axios: tuple[str, Path], tmp_path: Path, way: str, scheme: str):
+    if way == "hosts file":
+        environment, host = interposed(scene.house, tmp_path), f"{HOST}:{scene.house.ports['reverse']}"
+        options = ["--require", str(tmp_path / "hosts.cjs")]
+    else:
+        environment, host, options = client_environment(scene.house), HOST, []
+    environment["NODE_EXTRA_CA_CERTS"] = str(scene.house.ca)
+    first, second = by_axios(axios, environment, options, *[f"{scheme}://{host}"] * 2)
+    [(documents, told)] = by_axios(axios, interposed(scene.house, tmp_path), [], scene.odds.url)
+    assert documents[1][1][0]["bookmakers"]
+    for found, quota in ((documents, told), first, second):
+        assert found == documents
+        assert len(quota) == len(documents)
+        never_missing(quota)
+    assert {last for *_, last in second[1]} == {"0"}
