@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +24,41 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = "api.the-odds-api.com"
 CREDENTIAL = "rig-credential"
 START_S = 60.0
+PORTS, BLOCK = range(20_000, 32_000), 100
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens URLs without heeding proxy variables."""
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now; held open together, so that none is given twice. Below those that the kernel gives to
-    outgoing connections and to port 0, or one of these could take a port before its house listens on it."""
-    sockets: list[socket.socket] = []
-    try:
-        while len(sockets) < count:
-            one = socket.socket()
+def _ports() -> Iterator[int]:
+    """Round and round a block of ports that is this process's own as long as it keeps the first of them. Below those
+    that the kernel gives to outgoing connections and to port 0, or one of these could take a port before its house
+    listens on it."""
+    for first in random.sample(PORTS[::BLOCK], len(PORTS) // BLOCK):
+        with socket.socket() as kept:
             try:
-                one.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+                kept.bind(("127.0.0.1", first))
             except OSError:
-                one.close()
                 continue
-            sockets.append(one)
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+            while True:
+                yield from range(first + 1, first + BLOCK)
+    raise RuntimeError("every block of ports is in use")
+
+
+_own_ports = _ports()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, and that no other process of the rig is given."""
+    return list(islice(filter(_is_free, _own_ports), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def fetch_json(url: str, body: object = None) -> Any:

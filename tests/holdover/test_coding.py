@@ -82,6 +82,7 @@ def test_every_cut_of_a_gzip_is_unusable():
         gzip.compress(b"[1]")[:-1] + b"\xff",
         gzip.compress(b"[1]")[:-8] + bytes(8),
     ],
+    ids=["plain", "zlib", "more behind it", "length", "checksum"],
 )
 def test_what_is_no_gzip(body):
     with pytest.raises(UnusableBodyError):
