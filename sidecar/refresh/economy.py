@@ -1,7 +1,10 @@
-"""What the credits of one provider are spent on: which supersets are fetched, and how much longer windows are."""
+"""What the credits of one provider are spent on: which supersets are fetched, and how much longer windows are.
+
+Every partition (a plan's class, or a tenant) has an account of its own, and is planned alone: nobody's credits are
+spent on what others ask for."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdover.account import Account, seconds_to_reset
@@ -28,6 +31,55 @@ class Economy:
     basis: object
 
 
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """All partitions of a provider. `longest`: the greatest stretch of each phase in any of them; `affordable` when
+    it is for all of them; `per_day`: credits of all."""
+
+    carriers: Mapping[str, CanonicalRequest]
+    stretches: Mapping[str, float]
+    longest: Mapping[Phase, float]
+    affordable: bool
+    per_day: float
+
+
+def economize_each(
+    provider: Provider,
+    kept: Sequence[Kept],
+    knowledge: Knowledge,
+    refused: frozenset[tuple[str, str]],
+    accounts: Mapping[str, Account],
+    now: float,
+    before: Mapping[str, Economy],
+) -> dict[str, Economy]:
+    """Pure. By partition; `accounts` are those of all partitions in `kept`, `before` is what was found last."""
+    parts, pairs = defaultdict[str, list[Kept]](list), defaultdict[str, set[tuple[str, str]]](set)
+    for item in kept:
+        parts[item.request.partition].append(item)
+    partition_of = {item.request.key: item.request.partition for item in kept}
+    for wide, narrow in refused:
+        if (partition := partition_of.get(narrow)) is not None:
+            pairs[partition].add((wide, narrow))
+    return {
+        name: economize(provider, part, knowledge, frozenset(pairs[name]), accounts[name], now, before.get(name))
+        for name, part in parts.items()
+    }
+
+
+def overall(economies: Collection[Economy]) -> Overall:
+    longest: dict[Phase, float] = {}
+    for economy in economies:
+        for key, found in economy.phases.items():
+            longest[found] = max(longest.get(found, 1.0), economy.allocation.stretch(key))
+    return Overall(
+        {key: carrier for economy in economies for key, carrier in economy.plan.carriers.items()},
+        {key: stretch for economy in economies for key, stretch in economy.stretches.items()},
+        longest,
+        all(economy.allocation.affordable for economy in economies),
+        sum(economy.allocation.per_day for economy in economies),
+    )
+
+
 def economize(
     provider: Provider,
     kept: Sequence[Kept],
@@ -37,7 +89,9 @@ def economize(
     now: float,
     before: Economy | None = None,
 ) -> Economy:
-    """Pure. `before`: what was found last; planning takes a fifth of a second for a thousand keys and is not done
+    """Pure; of one partition, whose `account` it is.
+
+    `before`: what was found last; planning takes a fifth of a second for a thousand keys and is not done
     again while nothing changed that it depends on. Keys whose requests cost nothing are planned too: fetching less
     often is of use in itself."""
     routes = {route.name: route.settings for route in provider.routes}

@@ -4,7 +4,6 @@ A key is refreshed once per window, at the window's boundaries on the wall clock
 so all keys of a route change together, on every host alike. A fetch that takes longer than a window skips the
 boundaries that pass meanwhile; the next one starts at once, because its odds are late already."""
 
-import heapq
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -13,12 +12,15 @@ from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.provider_settings import RouteSettings
 
+from .lanes import Lanes
 from .pace import ChangeRate, due, phase_offset, window
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 SWEEP_INTERVAL_S = 1.0
 CLOCK_STEP_S = 1.0
+MAX_SEEN = 1_000
+"""Answers to what is not kept fresh that are remembered, in case it will be."""
 _NOTICEABLE = 0.05
 _UNKNOWN = Board()
 
@@ -64,6 +66,7 @@ class _Item:
     offset_s: float | None = None
     stretch: float = 1.0
     floor_s: float = 0.0
+    known: bool = False
     running: bool = False
     failures: int = 0
 
@@ -86,8 +89,13 @@ class _Item:
         return max(window(self.route, self.board, now, self.change_rate.value), self.floor_s)
 
     def brought(self, new: Brought) -> None:
-        self.fetched_at, self.board, self.floor_s = new.asked_at, new.board, new.floor_s
         self.change_rate = self.change_rate.after(new.changed)
+        self.stands(new)
+
+    def stands(self, new: Brought) -> None:
+        """Takes over what there is, which says nothing of changes."""
+        self.known = True
+        self.fetched_at, self.board, self.floor_s = new.asked_at, new.board, new.floor_s
         self.offset_s = phase_offset(self.route, new.board, self.route.window_s, self.offset_s)
 
 
@@ -97,7 +105,8 @@ class Schedule:
     def __init__(self, max_keys: int) -> None:
         self._max_keys = max_keys
         self._items: dict[str, _Item] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._lanes = Lanes()
+        self._seen: dict[str, Brought] = {}
         self._latest = 0.0
         self._next_sweep = 0.0
 
@@ -121,15 +130,19 @@ class Schedule:
         if len(self._items) >= self._max_keys and not self._forget_idle(asked_at):
             return False
         item = _Item(request, route, asked_at, fetched_at, board=board)
+        if (seen := self._seen.pop(request.key, None)) is not None and seen.asked_at + route.idle_after_s >= asked_at:
+            item.stands(seen)
         item.due_at = item.next_at(asked_at)
         self._plan(item)
         return True
 
     def learn(self, key: str, new: Brought, now: float) -> None:
-        """Somebody else's call brought this."""
+        """Somebody else's call brought this. It may come just before the demand for it does."""
         item = self._items.get(key)
-        if item is not None and not item.running and new.asked_at > item.fetched_at:
-            item.brought(new)
+        if item is None:
+            self._remember(key, new)
+        elif not item.running and (new.asked_at > item.fetched_at or not item.known):
+            (item.brought if item.known else item.stands)(new)
             item.failures = 0
             item.due_at = item.next_at(now)
             self._plan(item)
@@ -164,25 +177,31 @@ class Schedule:
 
     def group(self, first: Due, now: float) -> list[Due]:
         """`first` with all others of its group of routes, due or not: the most urgent sets the pace of all, or else
-        a new board would stand beside an old one. A retry goes alone."""
+        a new board would stand beside an old one. A retry goes alone, and what was refreshed for this boundary
+        already is left out. What is due longest comes first."""
         item = self._items.get(first.request.key)
         if item is None or item.route.group is None or item.failures:
             return [first]
-        together = [first]
-        for other in self._items.values():
-            same = (other.route.group, other.request.partition) == (item.route.group, item.request.partition)
-            if same and not other.running and not other.idle(now):
-                other.running = True
-                together.append(Due(other.request, first.at))
-        return together
+        others = [other for other in self._items.values() if self._joins(other, item, first.at, now)]
+        for other in others:
+            other.running = True
+        others.sort(key=lambda other: other.due_at)
+        # After a standstill some are due for later boundaries than the first.
+        ats = [max(first.at, other.due_at) if other.due_at <= now else first.at for other in others]
+        return [first, *(Due(other.request, at) for other, at in zip(others, ats, strict=True))]
+
+    def _joins(self, other: _Item, first: _Item, at: float, now: float) -> bool:
+        same = (other.route.group, other.request.partition) == (first.route.group, first.request.partition)
+        wanted = other.fetched_at < at or other.due_at <= now
+        return same and wanted and not other.running and not other.idle(now)
 
     def pop(self, now: float) -> Due | None:
         """The refresh that is due longest; it counts as running until `finished`. Idle keys are forgotten."""
         if now < self._latest - CLOCK_STEP_S:
             self._clock_stepped_back(now)
         self._latest = now
-        while self._heap and self._heap[0][0] <= now:
-            due_at, key = heapq.heappop(self._heap)
+        while (first := self._lanes.pop(now)) is not None:
+            due_at, key = first
             item = self._items.get(key)
             if item is None or item.running or item.due_at != due_at:
                 continue
@@ -193,9 +212,18 @@ class Schedule:
             return Due(item.request, due_at)
         return None
 
+    def postpone(self, due: Due, until: float | None) -> None:
+        """Takes back what `pop` gave and was not started; it keeps its place. Nothing of its partition comes before
+        `until`, if that is given."""
+        if (item := self._items.get(due.request.key)) is not None:
+            item.running = False
+            self._plan(item)
+            if until is not None:
+                self._lanes.hold(due.request.partition, until)
+
     def next_at(self) -> float | None:
         """When something may be due next (Unix seconds); None when nothing is scheduled."""
-        return self._heap[0][0] if self._heap else None
+        return self._lanes.next_at()
 
     def finished(self, key: str, now: float, brought: Brought | None) -> None:
         """The refresh ended; `brought` is None after a failure: the next try comes at the next boundary, or sooner if
@@ -221,6 +249,7 @@ class Schedule:
     def moved(self, routes: dict[str, RouteSettings], now: float) -> "Schedule":
         """The same demand under changed routes (by name); keys of routes that are gone are left out."""
         fresh = Schedule(self._max_keys)
+        fresh._seen = self._seen
         for item in self._items.values():
             if (route := routes.get(item.request.route)) is None:
                 continue
@@ -233,7 +262,13 @@ class Schedule:
     def _plan(self, item: _Item) -> None:
         self._items[item.request.key] = item
         if not item.running:
-            heapq.heappush(self._heap, (item.due_at, item.request.key))
+            self._lanes.push(item.due_at, item.request.partition, item.request.key)
+
+    def _remember(self, key: str, new: Brought) -> None:
+        self._seen.pop(key, None)
+        self._seen[key] = new
+        if len(self._seen) > MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
 
     def _forget_idle(self, now: float) -> bool:
         """Makes room; looks at all keys, so only now and then."""
@@ -247,7 +282,8 @@ class Schedule:
 
     def _clock_stepped_back(self, now: float) -> None:
         """Times of the old clock lie ahead and would keep everything waiting for them."""
-        self._heap.clear()
+        self._lanes.clear()
+        self._seen.clear()
         self._next_sweep = now
         for item in self._items.values():
             item.asked_at = min(item.asked_at, now)

@@ -3,31 +3,43 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from holdover import learning
+from holdover.account import Account
 from holdover.exchange import Request
 from holdover.fill import Filler
 from holdover.key import Cacheable, plan
 from holdover.metrics import Metrics
+from holdover.phase import Phase
 from holdover.providers.profile import Knowledge
 from holdover.rules import Provider, Rules
 from holdover.store.base import StoreError
 from holdover.store.ledger import Ledger, utc_day
 
-from .economy import Economy, economize
+from .economy import Economy, Overall, economize_each, overall
+from .schedule import Kept
 from .shadow import Comparison, compare, cost
 from .worker import Refresher
 
 INTERVAL_S = 2.0
 PROBE_S = 60.0
 REMEMBER_S = 10.0
+MAX_PROBES = 4
+"""Of one provider at a time; partitions may be many."""
 
 logger = logging.getLogger("holdover.steward")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What comparing took on the last day on which anything was compared."""
+
+    day: str = ""
+    credits: float = 0.0
 
 
 class Steward:
@@ -48,11 +60,12 @@ class Steward:
         self._ledger = ledger
         self._metrics = metrics
         self._clock = clock
-        self._probed_at: dict[str, float] = {}
-        self._economies: dict[str, Economy] = {}
+        self._probed_at: dict[tuple[str, str], float] = {}
+        self._economies: dict[str, dict[str, Economy]] = {}
+        self._shown: dict[str, set[Phase]] = {}
         self._written: dict[str, Knowledge] = {}
-        self._remember_at = 0.0
-        self._compared: dict[tuple[str, str], float] = defaultdict(float)
+        self._remember_at: dict[str, float] = {}
+        self._compared: dict[str, Compared] = {}
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration."""
@@ -63,6 +76,7 @@ class Steward:
     async def run(self) -> None:
         """For ever."""
         await self._recall()
+        logger.debug("looking after the credits of %s", ", ".join(one.name for one in self._rules.providers))
         while True:
             for provider in self._rules.providers:
                 try:
@@ -78,48 +92,73 @@ class Steward:
 
     async def _tend(self, provider: Provider) -> None:
         now = self._clock()
-        account = await self._filler.books.account(provider)
-        needed = account.balance.dead or account.frozen(now) or provider.name not in self._probed_at
-        if provider.settings.quota.probe and needed and now >= self._probed_at.get(provider.name, 0.0) + PROBE_S:
-            self._probed_at[provider.name] = now
-            await self._probe(provider, provider.settings.quota.probe)
-        if kept := self._refresher.kept(provider.name):
+        kept = self._refresher.kept(provider.name)
+        accounts = await self._accounts(provider, kept)
+        await self._probe_some(provider, accounts, now)
+        if kept:
             projections = self._filler.projections
             knowledge, refused = projections.knowledge(provider), projections.refused(now)
-            before = self._economies.get(provider.name)
-            work = partial(economize, provider, kept, knowledge, refused, account, now, before)
-            self._economies[provider.name] = economy = await asyncio.to_thread(work)
-            projections.plan(provider.name, economy.plan.carriers)
-            self._refresher.stretch(provider.name, economy.stretches)
-            self._show(provider, economy)
-            await self._remember(provider, economy, now)
+            before = self._economies.get(provider.name, {})
+            work = partial(economize_each, provider, kept, knowledge, refused, accounts, now, before)
+            self._economies[provider.name] = economies = await asyncio.to_thread(work)
+            found = overall(economies.values())
+            projections.plan(provider.name, found.carriers)
+            self._refresher.stretch(provider.name, found.stretches)
+            self._show(provider, found)
+            await self._remember(provider, found, now)
         await self._compare(provider)
 
-    async def _probe(self, provider: Provider, target: str) -> None:
+    async def _accounts(self, provider: Provider, kept: Sequence[Kept]) -> dict[str, Account]:
+        """By partition: of all that is kept fresh, and of holdover's own credentials."""
+        names = {"", *(name for name, _ in provider.secrets), *(item.request.partition for item in kept)}
+        return {name: await self._filler.books.account(provider, name) for name in sorted(names)}
+
+    async def _probe_some(self, provider: Provider, accounts: Mapping[str, Account], now: float) -> None:
+        """Those of which holdover does not know yet what they hold, or that may be well again."""
+        if (target := provider.settings.quota.probe) is None:
+            return
+        self._probed_at = {
+            at: when for at, when in self._probed_at.items() if at[0] != provider.name or at[1] in accounts
+        }
+        due = [name for name, account in accounts.items() if self._to_be_probed(provider, name, account, now)]
+        due.sort(key=lambda name: self._probed_at.get((provider.name, name), 0.0))
+        for name in due[:MAX_PROBES]:
+            self._probed_at[provider.name, name] = now
+        await asyncio.gather(*(self._probe(provider, target, name) for name in due[:MAX_PROBES]))
+
+    def _to_be_probed(self, provider: Provider, partition: str, account: Account, now: float) -> bool:
+        probed_at = self._probed_at.get((provider.name, partition))
+        # Of a client's own credential the answer to its first question tells.
+        unknown = probed_at is None and provider.own(partition) is not None
+        ill = account.balance.dead or account.frozen(now)
+        return unknown or (ill and now >= (probed_at or 0.0) + PROBE_S)
+
+    async def _probe(self, provider: Provider, target: str, partition: str) -> None:
         """A call that costs nothing and tells the quota in its header fields."""
         planned = plan(Request("GET", provider.settings.hosts[0], target), self._rules)
         if isinstance(planned, Cacheable):
-            canonical = replace(planned.canonical, partition="")
+            canonical = replace(planned.canonical, partition=partition)
             filled = await self._filler.fill(canonical, self._clock(), "probe")
             logger.debug("probed %s: %s", provider.name, type(filled.result).__name__)
 
-    def _show(self, provider: Provider, economy: Economy) -> None:
+    def _show(self, provider: Provider, found: Overall) -> None:
         show = self._metrics.projection
-        show.affordable.labels(provider.name).set(economy.allocation.affordable)
-        for phase, stretch in _longest(economy).items():
+        show.affordable.labels(provider.name).set(found.affordable)
+        gone = self._shown.get(provider.name, set()) - found.longest.keys()
+        self._shown[provider.name] = set(found.longest)
+        for phase, stretch in {**dict.fromkeys(gone, 1.0), **found.longest}.items():
             show.stretch.labels(provider.name, phase).set(stretch)
 
-    async def _remember(self, provider: Provider, economy: Economy, now: float) -> None:
+    async def _remember(self, provider: Provider, found: Overall, now: float) -> None:
         """For `holdover budget`, and for the next start."""
         known = self._filler.projections.learnt.get(provider.name, Knowledge())
         if known != self._written.get(provider.name):
             self._written[provider.name] = known
             await self._filler.on_disk(partial(learning.write, self._ledger, provider.name, known))
-        if now >= self._remember_at:
-            self._remember_at = now + REMEMBER_S
-            allocation = economy.allocation
-            told = {"stretch": _longest(economy), "affordable": allocation.affordable, "per_day": allocation.per_day}
-            state = partial(self._ledger.learn, provider.name, "governor", "state", {**told, "at": now})
+        if now >= self._remember_at.get(provider.name, 0.0):
+            self._remember_at[provider.name] = now + REMEMBER_S
+            told = {"stretch": found.longest, "affordable": found.affordable, "per_day": found.per_day, "at": now}
+            state = partial(self._ledger.learn, provider.name, "governor", "state", told)
             await self._filler.on_disk(state)
 
     async def _recall(self) -> None:
@@ -138,23 +177,40 @@ class Steward:
             return
         del waiting[narrow.key]
         carrier = self._filler.projections.carrier(narrow, now)
-        day = provider.name, utc_day(now)
-        if self._compared[day] + cost(provider, narrow, carrier) > provider.settings.shadow.credits_per_day:
+        day, most = utc_day(now), cost(provider, narrow, carrier)
+        spent = await self._spent(provider.name, day)
+        if spent + most > provider.settings.shadow.credits_per_day:
             return
+        # Written before, so that what a stop interrupts is not done again for free.
+        await self._keep_spent(provider.name, day, spent + most)
         found = await compare(self._filler, provider, narrow, now)
+        await self._keep_spent(provider.name, day, spent + (found.cost if found is not None else 0.0))
         if found is not None:
-            self._compared[day] += found.cost
             self._metrics.projection.compared.labels(provider.name, found.finding).inc()
             await self._conclude(provider, narrow.key, found, now)
+
+    async def _spent(self, provider: str, day: str) -> float:
+        """Credits that comparing took on this day, by this process or one before it."""
+        if provider not in self._compared:
+            facts = await self._filler.on_disk(partial(self._ledger.learnt, provider, "shadow"))
+            fact = facts.get("spent", {})
+            self._compared[provider] = Compared(str(fact.get("day", "")), float(fact.get("credits", 0.0)))
+        compared = self._compared[provider]
+        return compared.credits if compared.day == day else 0.0
+
+    async def _keep_spent(self, provider: str, day: str, credits_: float) -> None:
+        self._compared[provider] = Compared(day, credits_)
+        fact = {"day": day, "credits": credits_}
+        await self._filler.on_disk(partial(self._ledger.learn, provider, "shadow", "spent", fact))
 
     async def _conclude(self, provider: Provider, key: str, found: Comparison, now: float) -> None:
         if found.finding == "inconclusive":
             return
         different = found.finding == "different"
-        known = self._filler.projections.learnt.get(provider.name, Knowledge())
         verified = await self._filler.on_disk(
             partial(_count, self._ledger, provider, found.kinds, now, different=different)
         )
+        known = self._filler.projections.learnt.get(provider.name, Knowledge())
         known = replace(known, verified=(known.verified - found.kinds) | verified)
         if different:
             known = replace(known, switched_off=known.switched_off | found.kinds)
@@ -169,14 +225,6 @@ class Steward:
             "projections of %s by %s differ from the provider's own answer and were switched off; see %s",
             *(provider.name, ", ".join(sorted(found.kinds)), kept),
         )
-
-
-def _longest(economy: Economy) -> dict[str, float]:
-    """The greatest stretch of each phase."""
-    longest: dict[str, float] = {}
-    for key, phase in economy.phases.items():
-        longest[phase] = max(longest.get(phase, 1.0), economy.allocation.stretch(key))
-    return longest
 
 
 def _files(found: Comparison) -> dict[str, bytes]:

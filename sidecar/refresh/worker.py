@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import unquote
 
+from holdover.account import Account
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board, select
 from holdover.credential import NOBODY
 from holdover.entry import Entry
+from holdover.fetch import Fetcher
 from holdover.fill import Filler
 from holdover.generation import Generation
 from holdover.intake import Failed, Fetched, FetchResult, Refused
@@ -18,9 +21,12 @@ from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
 
 from .schedule import Brought, Due, Kept, Schedule
+from .starts import Starts
 
 LONGEST_SLEEP_S = 1.0
 LIMITED_SLEEP_S = 0.02
+LEAST_HOLD_S = 0.001
+MISSING_SLEEP_S = 2.0
 FINISH_S = 3.0
 MAX_COMPARED = 100
 
@@ -47,7 +53,9 @@ class Refresher:
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._changed: dict[str, asyncio.Event] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._failing: set[str] = set()
+        self._failing: set[tuple[str, str]] = set()
+        self._starts = Starts(clock)
+        self._followers: set[asyncio.Task[None]] = set()
         self._deadlines: set[asyncio.Task[None]] = set()
         self.to_compare: dict[str, CanonicalRequest] = {}
 
@@ -71,15 +79,20 @@ class Refresher:
     def carry_on(self, entry: Entry) -> None:
         """Takes up a key from before the last stop, if it was in demand then: it was fetched because of that."""
         provider = self._rules.provider(entry.request.provider)
-        if entry.status == 200 and provider is not None and provider.profile.lasting(entry.request):
-            self._add(entry.request, entry.requested_at, entry.requested_at, entry.board)
+        schedule = self._schedule(entry.request.provider)
+        if provider is None or schedule is None:
+            return
+        if entry.status == 200 and provider.profile.lasting(entry.request):
+            schedule.learn(entry.key, _brought(Fetched(entry, None)), self._clock())
+            self._add(entry.request, entry.requested_at, entry.requested_at)
             self._filler.projections.note(entry)
 
     def seen(self, fetched: Fetched) -> None:
         """A client's question was answered with this."""
         entry = fetched.entry
-        if (schedule := self._schedules.get(entry.request.provider)) is not None:
+        if (schedule := self._schedule(entry.request.provider)) is not None:
             schedule.learn(entry.key, _brought(fetched), self._clock())
+            self._changed[entry.request.provider].set()
         self._learn(fetched)
 
     def compare(self, requests: Iterable[CanonicalRequest]) -> None:
@@ -102,6 +115,7 @@ class Refresher:
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration."""
         self._rules = rules
+        self._starts.clear()
         for name, schedule in list(self._schedules.items()):
             provider = rules.provider(name)
             if provider is None:
@@ -114,61 +128,99 @@ class Refresher:
 
     async def close(self) -> None:
         """Stops starting refreshes and gives those that run a few seconds to come to their end."""
-        for worker in self._workers.values():
-            worker.cancel()
-        await asyncio.gather(*self._workers.values(), return_exceptions=True)
+        await _ended([*self._workers.values(), *self._followers])
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=FINISH_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await _ended(late)
+        # What has arrived is published.
+        await _ended(self._deadlines)
 
-    def _add(self, request: CanonicalRequest, asked_at: float, fetched_at: float, board: Board | None = None) -> bool:
-        provider = self._rules.provider(request.provider)
+    def _add(self, request: CanonicalRequest, asked_at: float, fetched_at: float) -> bool:
         route = self._rules.route(request.provider, request.route)
-        if provider is None or route is None:
+        schedule = self._schedule(request.provider)
+        if route is None or schedule is None:
             return False
-        schedule = self._schedules.get(provider.name)
-        if schedule is None:
-            schedule = self._schedules[provider.name] = Schedule(self._max_keys)
-            self._changed[provider.name] = asyncio.Event()
-            self._workers[provider.name] = asyncio.create_task(self._work(provider.name))
-        accepted = schedule.demand(request, route.settings, asked_at, fetched_at, board or Board())
-        self._changed[provider.name].set()
+        accepted = schedule.demand(request, route.settings, asked_at, fetched_at)
+        self._changed[request.provider].set()
         return accepted
 
+    def _schedule(self, name: str) -> Schedule | None:
+        """The schedule of a configured provider, with its worker; made when first needed."""
+        if name not in self._schedules and self._rules.provider(name) is not None:
+            self._schedules[name] = Schedule(self._max_keys)
+            self._changed[name] = asyncio.Event()
+            self._workers[name] = asyncio.create_task(self._work(name))
+        return self._schedules.get(name)
+
     async def _work(self, name: str) -> None:
-        while True:
-            fetcher, provider = self._filler.fetcher(name), self._rules.provider(name)
-            if fetcher is None or provider is None:
-                return
+        """For ever, or until the provider is no longer configured."""
+        while (provider := self._rules.provider(name)) is not None:
+            if (fetcher := self._filler.fetcher(name)) is None:
+                # What it needs may come back.
+                await asyncio.sleep(MISSING_SLEEP_S)
+                continue
             schedule = self._schedules[name]
             self._metrics.refresh.keys.labels(name).set(len(schedule))
-            running = sum(task.get_name() == name for task in self._running)
-            account = await self._filler.books.account(provider)
-            if running >= provider.settings.limits.concurrency or not fetcher.ready(account):
+            if self._full(provider):
                 await asyncio.sleep(LIMITED_SLEEP_S)
-                continue
-            due = schedule.pop(self._clock())
-            if due is None:
+            elif (due := schedule.pop(self._clock())) is None:
                 await self._until_due(name, schedule)
-                continue
-            self._start(provider, schedule.group(due, self._clock()))
-            # Lets the fetch take its token before the limits are asked again.
-            await asyncio.sleep(0)
+            else:
+                await self._take_up(provider, fetcher, due)
 
-    def _start(self, provider: Provider, dues: list[Due]) -> None:
-        group = self._group(dues[0].request)
-        generation = None
-        if group is not None:
-            generation = self._filler.generations.begin([due.request.key for due in dues], self._filler.publish)
-            deadline = asyncio.create_task(self._close_at_deadline(provider, group, generation))
-            self._deadlines.add(deadline)
-            deadline.add_done_callback(self._deadlines.discard)
-        for due in dues:
-            task = asyncio.create_task(self._refresh(provider, due, generation), name=provider.name)
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+    async def _take_up(self, provider: Provider, fetcher: Fetcher, due: Due) -> None:
+        """Starts a refresh, or puts it off: while the provider cannot be called, or while its partition's account has
+        to wait, which does not concern others."""
+        account = await self._filler.books.account(provider, due.request.partition)
+        schedule, now = self._schedules[provider.name], self._clock()
+        if (wait := self._starts.wait(due.request, account)) > 0:
+            schedule.postpone(due, now + max(LEAST_HOLD_S, wait))
+        elif not fetcher.ready(account):
+            schedule.postpone(due, None)
+            await asyncio.sleep(LIMITED_SLEEP_S)
+        elif (group := self._group(due.request)) is None:
+            self._start(provider, due, account)
+        else:
+            self._start_group(provider, group, schedule.group(due, now), account)
+
+    def _full(self, provider: Provider) -> bool:
+        running = sum(task.get_name() == provider.name for task in self._running)
+        return running >= provider.settings.limits.concurrency
+
+    def _start(self, provider: Provider, due: Due, account: Account, generation: Generation | None = None) -> None:
+        self._starts.count(due.request, account)
+        task = asyncio.create_task(self._refresh(provider, due, generation), name=provider.name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _start_group(self, provider: Provider, group: str, dues: list[Due], account: Account) -> None:
+        generation = self._filler.generations.begin([due.request.key for due in dues], self._filler.publish)
+        # The one that was due is started in any case: it was looked whether it may.
+        self._start(provider, dues[0], account, generation)
+        deadline = asyncio.create_task(self._close_at_deadline(provider, group, generation))
+        self._deadlines.add(deadline)
+        deadline.add_done_callback(self._deadlines.discard)
+        followers = asyncio.create_task(self._start_rest(provider, dues[1:], account, generation))
+        self._followers.add(followers)
+        followers.add_done_callback(self._followers.discard)
+
+    async def _start_rest(
+        self, provider: Provider, dues: list[Due], account: Account, generation: Generation
+    ) -> None:
+        """The others of a group, as fast as the limits allow. What has not begun when the generation is closed goes
+        back to where it stood."""
+        waiting = deque(dues)
+        while waiting and not generation.done.is_set():
+            fetcher = self._filler.fetcher(provider.name)
+            due = waiting[0]
+            ready = fetcher is not None and fetcher.ready(account) and self._starts.wait(due.request, account) == 0
+            if ready and not self._full(provider):
+                self._start(provider, waiting.popleft(), account, generation)
+            else:
+                await asyncio.sleep(LIMITED_SLEEP_S)
+        if (schedule := self._schedules.get(provider.name)) is not None:
+            for due in waiting:
+                schedule.postpone(due, None)
 
     def _group(self, request: CanonicalRequest) -> str | None:
         route = self._rules.route(request.provider, request.route)
@@ -176,9 +228,11 @@ class Refresher:
 
     async def _close_at_deadline(self, provider: Provider, group: str, generation: Generation) -> None:
         """What is late by then does not keep the others from being seen."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(generation.done.wait(), provider.settings.limits.timeout_s)
-        await generation.deadline()
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(generation.done.wait(), provider.settings.limits.timeout_s)
+        finally:
+            await generation.deadline()
         result = "complete" if generation.complete else "incomplete"
         self._metrics.projection.generations.labels(provider.name, group, result).inc()
 
@@ -206,7 +260,7 @@ class Refresher:
                 case Refused(trouble=False):
                     # The provider's verdict on this key, not a failure.
                     brought = Brought(started_at, Board(), changed=False)
-            self._tell(provider.name, None if brought is not None else filled.result)
+            self._tell(due.request, None if brought is not None else filled.result)
         except Exception:
             logger.exception("a refresh of %s/%s failed", due.request.provider, due.request.route)
             self._metrics.runtime.internal_errors.labels("refresh").inc()
@@ -231,14 +285,22 @@ class Refresher:
             schedule.hurry([k.key for k in schedule.requests() if _concerns(k, log.routes, moved)], self._clock())
         self._filler.projections.learn(provider, entry)
 
-    def _tell(self, name: str, failure: FetchResult | None) -> None:
+    def _tell(self, request: CanonicalRequest, failure: FetchResult | None) -> None:
         """Logs when a provider begins and when it ceases to fail, not every failure in between."""
-        if isinstance(failure, Refused | Failed) and name not in self._failing:
-            self._failing.add(name)
-            logger.warning("refreshes of %s fail: %s", name, failure.reason)
-        elif failure is None and name in self._failing:
-            self._failing.discard(name)
-            logger.info("refreshes of %s succeed again", name)
+        which = request.provider, request.partition
+        shown = "/".join(filter(None, which))
+        if isinstance(failure, Refused | Failed) and which not in self._failing:
+            self._failing.add(which)
+            logger.warning("refreshes of %s fail: %s", shown, failure.reason)
+        elif failure is None and which in self._failing:
+            self._failing.discard(which)
+            logger.info("refreshes of %s succeed again", shown)
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _brought(fetched: Fetched) -> Brought:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.provider_settings import RouteSettings
-from sidecar.refresh.schedule import LAST_RETRY_S, Brought, Schedule, boundary_after
+from sidecar.refresh.schedule import LAST_RETRY_S, MAX_SEEN, Brought, Due, Schedule, boundary_after
 
 MOVED = 1003.0
 
@@ -301,3 +301,133 @@ def test_no_key_is_started_more_often_than_once_per_window(steps):
             assert at > last.get(one.key, 0), "each boundary at most once"
             last[one.key] = at
             running[one.key] = (now, now + duration)
+
+
+IN_PLAY = Board(events=1, starts=(900.0,))
+
+
+def paced(**changes: object) -> RouteSettings:
+    """Ten seconds in play, a hundred otherwise."""
+    settings = {"name": "odds", "path": "/x", "window_s": 100, "max_stale_s": 200, "starts": "begins"}
+    return RouteSettings.model_validate({**settings, "pace": {"in_play_s": 10}, **changes})
+
+
+def test_what_was_seen_before_the_demand_sets_the_first_window():
+    schedule = Schedule(5)
+    schedule.learn(request().key, Brought(1001, IN_PLAY, changed=True, floor_s=0), 1001)
+    schedule.demand(request(), paced(), 1002, 1002)
+    assert schedule.next_at() == 1010
+    schedule.learn(request(1).key, Brought(1001, IN_PLAY, changed=True, floor_s=50), 1001)
+    schedule.demand(request(1), paced(), 1002, 1002)
+    assert [at for _, at in due(schedule, 1100)] == [1010, 1051]
+
+
+def test_what_was_seen_long_before_the_demand_says_nothing():
+    schedule = Schedule(5)
+    schedule.learn(request().key, Brought(1001, IN_PLAY, changed=True), 1001)
+    schedule.demand(request(), paced(idle_after_s=60), 1062, 1062)
+    assert schedule.next_at() == 1100
+
+
+def test_what_was_seen_is_taken_over_by_a_changed_configuration():
+    schedule = Schedule(5)
+    schedule.learn(request().key, Brought(1001, IN_PLAY, changed=True), 1001)
+    moved = schedule.moved({"odds": paced()}, 1002)
+    moved.demand(request(), paced(), 1002, 1002)
+    assert moved.next_at() == 1010
+
+
+def test_only_the_latest_that_were_seen_are_remembered():
+    schedule = Schedule(5)
+    for number in range(MAX_SEEN + 1):
+        schedule.learn(request(number).key, Brought(1001, IN_PLAY, changed=True), 1001)
+    for number, at in ((0, 1100), (1, 1010), (MAX_SEEN, 1010)):
+        schedule = schedule.moved({}, 1002)
+        schedule.demand(request(number), paced(), 1002, 1002)
+        assert schedule.next_at() == at
+
+
+def test_an_older_answer_tells_the_phase_of_what_nothing_is_known_of():
+    schedule = Schedule(5)
+    schedule.demand(request(), paced(), 1005, 1005)
+    schedule.learn(request().key, Brought(998, IN_PLAY, changed=False), 1005)
+    assert schedule.next_at() == 1000
+    schedule.learn(request().key, Brought(990, Board(), changed=False), 1005)
+    assert schedule.next_at() == 1000, "but not of what something is known of"
+
+
+def gold(number: int, name: str = "odds") -> CanonicalRequest:
+    return CanonicalRequest("vendor", name, f"/{number}", partition="gold")
+
+
+def test_what_is_put_off_keeps_its_place_and_holds_up_its_partition_alone():
+    schedule = Schedule(50)
+    for number in range(3):
+        schedule.demand(gold(number), route(), 1000, 1000)
+    first = schedule.pop(1010)
+    assert first is not None
+    schedule.postpone(first, 1025)
+    assert schedule.next_at() == 1025
+    schedule.demand(request(), route(), 1011, 1011)
+    assert due(schedule, 1024) == [(request(), 1020)]
+    assert sorted(one.path for one, at in due(schedule, 1025)) == ["/0", "/1", "/2"]
+
+
+def test_what_is_put_back_is_due_as_before():
+    schedule = Schedule(5)
+    schedule.demand(request(), route(), 1000, 1000)
+    first = schedule.pop(1012)
+    assert first is not None
+    schedule.postpone(first, None)
+    assert due(schedule, 1012) == [(request(), 1010)]
+    schedule.finished(request().key, 1013, brought(1012))
+    schedule.postpone(Due(request(9), 1010), None)
+    assert len(schedule) == 1
+
+
+def test_a_clock_that_steps_back_ends_what_holds_up():
+    schedule = Schedule(5)
+    schedule.demand(gold(0), route(), 100_000, 100_000)
+    first = schedule.pop(100_010)
+    assert first is not None
+    schedule.postpone(first, 103_600)
+    assert due(schedule, 50_000) == []
+    assert due(schedule, 50_010) == [(gold(0), 50_010)]
+
+
+def group(schedule: Schedule, now: float) -> list[tuple[str, float]]:
+    """Paths and boundaries of all that start together; in plain order behind the first, where they are due alike."""
+    first = schedule.pop(now)
+    assert first is not None
+    assert first.request.partition == ""
+    dues = schedule.group(first, now)
+    assert {due.request.partition for due in dues} == {""}
+    return sorted(((due.request.path, due.at) for due in dues), key=lambda due: (due[1], due[0]))
+
+
+def test_a_group_is_of_one_partition_and_what_is_due_longest_comes_first():
+    boards = RouteSettings.model_validate({**route().model_dump(), "group": "boards"})
+    schedule = Schedule(50)
+    for number, fetched_at in ((0, 995), (1, 1001), (2, 985), (3, 979)):
+        schedule.demand(request(number), boards, 1000, fetched_at)
+        schedule.demand(gold(number), boards, 1000, 1004)
+    # The first is late: all that are due go along, each for its own boundary; /1 is of this one already.
+    assert group(schedule, 1003) == [("/3", 980), ("/2", 990), ("/0", 1000)]
+    for number in (0, 2, 3):
+        schedule.finished(request(number).key, 1004, brought(1003))
+    assert group(schedule, 1010) == [("/0", 1010), ("/1", 1010), ("/2", 1010), ("/3", 1010)]
+
+
+def test_what_a_group_left_behind_comes_before_what_it_took():
+    boards = RouteSettings.model_validate({**route().model_dump(), "group": "boards"})
+    schedule = Schedule(50)
+    for number in range(4):
+        schedule.demand(request(number), boards, 1000, 1000)
+    first = schedule.pop(1010)
+    assert first is not None
+    taken, *left = schedule.group(first, 1010)
+    schedule.finished(taken.request.key, 1011, brought(1010))
+    for one in left:
+        schedule.postpone(one, None)
+    rest = group(schedule, 1011)
+    assert rest == sorted((one.request.path, 1010) for one in left)

@@ -1,0 +1,154 @@
+"""One comparison of a projection with the provider's own answer, in front of a provider on loopback."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.refresh.shadow import compare, cost, same
+from tests.sidecar.scene import odds
+
+ODDS = {
+    "path": "/v4/sports/{sport}/odds",
+    "lists": ["markets", "regions"],
+    "cost": 1.0,
+    "updated": ["last_update"],
+    "window_s": 3600,
+    "max_stale_s": 3600,
+}
+VENDOR = {"profile": "the-odds-api", "projection": {"kinds": ["markets"]}}
+FORM = {"dateFormat": "iso", "oddsFormat": "decimal", "regions": "uk"}
+WIDE = replace(odds(markets="h2h,totals", **FORM), path="/v4/sports/epl/odds")
+NARROW = replace(odds(markets="h2h", **FORM), path="/v4/sports/epl/odds")
+
+
+def board(markets: str, price: float, at: str) -> list[dict]:
+    made = [
+        {"key": key, "last_update": at, "outcomes": [{"name": "A", "price": price}, {"name": "B", "price": 2.0}]}
+        for key in markets.split(",")
+    ]
+    bookmaker = {"key": "acme", "title": "Acme", "last_update": at, "markets": made}
+    event = {
+        "id": "e1",
+        "sport_key": "epl",
+        "sport_title": "EPL",
+        "commence_time": "2030-01-01T00:00:00Z",
+        "home_team": "A",
+        "away_team": "B",
+        "bookmakers": [bookmaker],
+    }
+    return [event]
+
+
+class Prices:
+    """Answers with the next price at each call; a call whose price is None fails."""
+
+    def __init__(self, *prices: float | None) -> None:
+        self.prices = list(prices)
+        self.asked: list[str] = []
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        self.asked.append(request.query["markets"])
+        price = self.prices.pop(0)
+        if price is None:
+            return web.json_response({}, status=500)
+        at = f"2026-01-01T00:00:0{len(self.asked)}Z"
+        return web.json_response(board(request.query["markets"], price, at))
+
+
+@pytest.fixture
+def compared(scene_of, origin):
+    """Compares the narrow request, made from the wide one, under these prices; returns what was found and asked."""
+
+    async def run(*prices, planned=True, narrow=NARROW, **changes):
+        origin.says = says = Prices(*prices)
+        scene = scene_of(ODDS, **{**VENDOR, **changes})
+        if planned:
+            scene.filler.projections.plan("vendor", {NARROW.key: WIDE})
+        found = await compare(scene.filler, scene.provider, narrow, time.time())
+        for request in (WIDE, NARROW):
+            assert await scene.filler.stored(request.key) is None, "what is compared is not stored"
+        return found, says.asked
+
+    return run
+
+
+WIDE_MARKETS = "h2h,totals"
+
+
+async def test_equal_odds_take_two_calls_whatever_the_times_say(compared):
+    found, asked = await compared(1.5, 1.5)
+    assert (found.finding, found.kinds, found.cost) == ("equal", {"markets"}, 3)
+    assert asked == [WIDE_MARKETS, "h2h"]
+    assert found.wide.request == WIDE
+    assert found.projected.request == found.direct.request == NARROW
+
+
+async def test_other_odds_are_different_when_the_wide_answer_stood_still(compared):
+    found, asked = await compared(1.5, 1.6, 1.5)
+    assert (found.finding, found.cost) == ("different", 5)
+    assert asked == [WIDE_MARKETS, "h2h", WIDE_MARKETS]
+    assert b"1.6" in found.direct.identity
+    assert b"1.5" in found.projected.identity
+
+
+async def test_odds_that_moved_meanwhile_tell_nothing(compared):
+    found, _ = await compared(1.5, 1.6, 1.6)
+    assert (found.finding, found.cost) == ("inconclusive", 5)
+
+
+@pytest.mark.parametrize(("prices", "cost_"), [((None, 1.5), 1), ((1.5, None), 2), ((1.5, 1.6, None), 3)])
+async def test_a_call_that_fails_tells_nothing_and_what_was_paid_counts(compared, prices, cost_):
+    found, _ = await compared(*prices)
+    assert (found.finding, found.cost) == ("inconclusive", cost_)
+
+
+async def test_what_is_not_made_from_another_is_not_compared(compared):
+    assert await compared(planned=False) == (None, [])
+    assert await compared(narrow=WIDE) == (None, [])
+    assert await compared(projection={"kinds": []}) == (None, [])
+
+
+async def test_a_plan_is_compared_with_its_own_key(scene_of, origin):
+    origin.says = Prices(1.5, 1.5)
+    scene = scene_of(ODDS, **VENDOR)
+    wide, narrow = (replace(request, partition="gold") for request in (WIDE, NARROW))
+    scene.filler.projections.plan("vendor", {narrow.key: wide})
+    found = await compare(scene.filler, scene.provider, narrow, time.time())
+    assert found is not None
+    assert found.finding == "equal"
+    assert {key for _, key in origin.asked} == {"gold-key"}
+
+
+async def test_the_most_that_a_comparison_takes_is_known_before(scene_of):
+    scene = scene_of(ODDS, **VENDOR)
+    assert cost(scene.provider, NARROW, WIDE) == 1 + 2 * 2
+
+
+def documents():
+    plain = st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=2)
+    names = st.sampled_from(["a", "b", "at"])
+    return st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3))
+
+
+def changed(document, value):
+    """Another time wherever a time stands."""
+    match document:
+        case dict():
+            return {name: value if name == "at" else changed(inner, value) for name, inner in document.items()}
+        case list():
+            return [changed(inner, value) for inner in document]
+    return document
+
+
+@given(documents(), documents())
+def test_only_what_is_named_may_differ(one, other):
+    body = json.dumps(one).encode()
+    assert same(body, json.dumps(changed(one, "now")).encode(), ["at"])
+    assert same(body, json.dumps(other).encode(), []) == (
+        json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    )

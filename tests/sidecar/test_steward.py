@@ -1,0 +1,254 @@
+"""The steward with the real parts that it steers, in front of a provider on loopback."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from holdover.canonical import CanonicalRequest
+from holdover.credential import Credential
+from holdover.phase import Phase
+from holdover.rules import Rules
+from holdover.store.ledger import utc_day
+from sidecar.refresh.economy import Overall
+from tests.sidecar.scene import odds, until
+
+QUOTA = {"remaining": "x-left", "resets": "daily"}
+PROBE = {"name": "sports", "path": "/sports", "window_s": 3600, "max_stale_s": 3600, "cost": 0.0}
+FAST = {"window_s": 10, "max_stale_s": 600}
+SPORT = "/v4/sports/epl/odds"
+THE_ODDS_API = {
+    "profile": "the-odds-api",
+    "projection": {"kinds": ["markets"]},
+    "shadow": {"one_in": 1, "credits_per_day": 7},
+}
+ODDS = {"path": "/v4/sports/{sport}/odds", "lists": ["markets", "regions"], "cost": 1.0}
+
+
+def left(**by_key: float):
+    """Answers as a provider that tells each key what it has left."""
+
+    async def says(request: web.BaseRequest) -> web.Response:
+        key = request.query["apiKey"].removesuffix("-key")
+        return web.json_response([], headers={"x-left": str(by_key[key])} if key in by_key else {})
+
+    return says
+
+
+@asynccontextmanager
+async def running(scene):
+    task = asyncio.create_task(scene.steward.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def told(scene, *partitions):
+    """Keys in demand whose accounts have heard of their quotas."""
+    for partition in partitions:
+        scene.refresher.demand(odds("epl", partition))
+        await scene.filler.fill(odds("epl", partition), 0.0, "client")
+
+
+def stretch_of(scene, partition):
+    items = scene.refresher._schedules["vendor"]._items.values()
+    [found] = [item.stretch for item in items if item.request.partition == partition]
+    return found
+
+
+async def test_each_plan_is_stretched_by_its_own_quota(scene_of, origin):
+    origin.says = left(plain=1e9, gold=100, free=1e9)
+    scene = scene_of(FAST, quota=QUOTA)
+    await told(scene, "", "gold", "free")
+    await scene.steward._tend(scene.provider)
+    assert [stretch_of(scene, name) for name in ("", "gold", "free")] == [1, pytest.approx(48, rel=0.01), 1]
+    assert scene.value("budget_affordable") == 0
+    assert scene.value("refresh_stretch", phase="unknown") == pytest.approx(48, rel=0.01)
+
+
+async def test_what_is_left_to_one_plan_does_not_pay_for_another(scene_of, origin):
+    origin.says = left(plain=0.5, gold=1e9)
+    scene = scene_of(FAST, quota=QUOTA)
+    await told(scene, "", "gold")
+    await scene.steward._tend(scene.provider)
+    assert stretch_of(scene, "") > 10
+    assert stretch_of(scene, "gold") == 1
+
+
+async def test_the_budget_command_finds_the_worst_plan_and_the_sum(scene_of, origin):
+    origin.says = left(plain=1e9, gold=1e9)
+    scene = scene_of(FAST, quota=QUOTA)
+    await told(scene, "", "gold")
+    before = time.time()
+    await scene.steward._tend(scene.provider)
+    [(name, state)] = scene.ledger.learnt("vendor", "governor").items()
+    assert name == "state"
+    assert state.keys() == {"stretch", "affordable", "per_day", "at"}
+    assert state["stretch"] == {"unknown": 1}
+    assert state["affordable"] is True
+    assert state["per_day"] == pytest.approx(2 * 2 * 8640)
+    assert before <= state["at"] <= time.time()
+
+
+async def test_a_phase_that_is_over_is_stretched_no_more(scene_of):
+    scene = scene_of()
+    rounds: tuple[dict[Phase, float], ...] = ({"in_play": 3.0, "far": 9.0}, {"far": 2.0})
+    for longest in rounds:
+        scene.steward._show(scene.provider, Overall({}, {}, longest, affordable=True, per_day=0.0))
+    assert scene.value("refresh_stretch", phase="in_play") == 1
+    assert scene.value("refresh_stretch", phase="far") == 2
+
+
+async def test_plans_are_probed_each_with_its_own_key(scene_of, origin):
+    origin.says = left(plain=5, gold=6, free=7)
+    scene = scene_of({}, PROBE, quota={**QUOTA, "probe": "/sports"})
+    await scene.steward._tend(scene.provider)
+    await scene.steward._tend(scene.provider)
+    assert sorted(origin.asked) == [("/sports", "free-key"), ("/sports", "gold-key"), ("/sports", "plain-key")]
+    for name, remaining in (("", 5), ("gold", 6), ("free", 7)):
+        account = await scene.filler.books.account(scene.provider, name)
+        assert account.remaining(time.time()) == remaining
+
+
+async def test_a_used_up_plan_is_probed_again_and_found_refilled(scene_of, origin):
+    origin.says = left(plain=5, gold=0, free=5)
+    clock = time.time()
+    scene = scene_of({}, PROBE, quota={**QUOTA, "probe": "/sports"})
+    scene.steward._clock = lambda: clock
+    await scene.steward._tend(scene.provider)
+    account = await scene.filler.books.account(scene.provider, "gold")
+    assert account.frozen(time.time())
+    origin.says = left(plain=5, gold=500, free=5)
+    await scene.steward._tend(scene.provider)
+    assert origin.count("gold-key") == 1, "not before its time"
+    clock += 61
+    await scene.steward._tend(scene.provider)
+    assert not account.frozen(time.time())
+    assert origin.count("plain-key") == 1
+
+
+async def test_tenants_are_not_probed_while_nothing_is_amiss(scene_of, origin):
+    scene = scene_of(
+        {"window_s": 3600, "max_stale_s": 3600},
+        PROBE,
+        quota={**QUOTA, "probe": "/sports"},
+        clients="own",
+        credential={"query": "apiKey"},
+        classes={},
+        secrets={},
+    )
+    request = odds(partition="t1")
+    await scene.filler.fill(request, 0.0, "client", credential=Credential(query=(("apiKey", "k1"),)))
+    scene.refresher.demand(request)
+    await scene.steward._tend(scene.provider)
+    assert origin.asked == [("/odds/epl", "k1")]
+    account = await scene.filler.books.account(scene.provider, "t1")
+    account.freeze(time.time())
+    await scene.steward._tend(scene.provider)
+    assert origin.asked[1:] == [("/sports", "k1")]
+
+
+def narrow(regions: str = "uk") -> CanonicalRequest:
+    return replace(odds(markets="h2h", regions=regions), path=SPORT)
+
+
+async def both_planned(scene):
+    """One of two requests is made from the other by now."""
+    wide = replace(odds(markets="h2h,totals", regions="uk"), path=SPORT)
+    for request in (wide, narrow()):
+        scene.refresher.demand(request)
+    await scene.steward._tend(scene.provider)
+    assert scene.filler.projections.carrier(narrow(), time.time()) == wide
+
+
+async def test_what_comparing_took_today_is_remembered_over_a_restart(scene_of, origin, ledger):
+    """One comparison takes up to five credits of seven, so there is one in a day, whoever is started how often."""
+
+    async def says(request: web.BaseRequest) -> web.Response:
+        return web.json_response([{"id": "e1"}])
+
+    origin.says = says
+    for start in range(3):
+        scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **THE_ODDS_API)
+        await both_planned(scene)
+        asked = len(origin.asked)
+        scene.refresher.compare([narrow()])
+        await scene.steward._compare(scene.provider)
+        assert (len(origin.asked) > asked) == (start == 0)
+        assert not scene.refresher.to_compare
+    fact = ledger.learnt("vendor", "shadow")["spent"]
+    assert fact["day"] == utc_day(time.time())
+    assert 0 < fact["credits"] <= 7
+
+
+async def test_another_day_has_credits_of_its_own(scene_of, origin, ledger):
+    ledger.learn("vendor", "shadow", "spent", {"day": "2020-01-01", "credits": 7.0})
+    scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **THE_ODDS_API)
+    await both_planned(scene)
+    asked = len(origin.asked)
+    scene.refresher.compare([narrow()])
+    await scene.steward._compare(scene.provider)
+    assert len(origin.asked) > asked
+
+
+async def test_what_a_stop_interrupts_was_paid_for(scene_of, origin, ledger):
+    scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **THE_ODDS_API)
+    await both_planned(scene)
+    hang, asked = asyncio.Event(), len(origin.asked)
+
+    async def says(_: web.BaseRequest) -> web.Response:
+        await hang.wait()
+        return web.json_response([])
+
+    origin.says = says
+    scene.refresher.compare([narrow()])
+    task = asyncio.create_task(scene.steward._compare(scene.provider))
+    await until(lambda: len(origin.asked) > asked)
+    task.cancel()
+    hang.set()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert ledger.learnt("vendor", "shadow")["spent"]["credits"] == 5
+
+
+async def test_trouble_with_one_provider_does_not_end_the_steward(scene_of, origin, monkeypatch, caplog):
+    monkeypatch.setattr("sidecar.refresh.steward.INTERVAL_S", 0.01)
+    origin.says = left(plain=1e9)
+    scene = scene_of(FAST, quota=QUOTA)
+    await told(scene, "")
+    kept, broken = scene.refresher.kept, True
+
+    def sometimes(provider):
+        if broken:
+            raise ValueError("broken")
+        return kept(provider)
+
+    monkeypatch.setattr(scene.refresher, "kept", sometimes)
+    async with running(scene):
+        await until(lambda: "could not be looked after" in caplog.text)
+        broken = False
+        await until(lambda: "state" in scene.ledger.learnt("vendor", "governor"))
+    assert scene.metrics.registry.get_sample_value("holdover_internal_errors_total", {"where": "steward"}) >= 1
+    assert scene.value("budget_affordable") == 1
+
+
+async def test_every_provider_leaves_its_state(scene_of, rules_of, origin, ledger):
+    """Each of them on its own beat: the first does not keep the second from being written."""
+    origin.says = left(plain=1e9)
+    scene = scene_of(FAST, quota=QUOTA)
+    await told(scene, "")
+    [second] = rules_of(FAST, quota=QUOTA, name="second", hosts=["api.second.test"]).providers
+    rules = Rules([scene.provider, second])
+    for part in (scene.filler, scene.refresher, scene.steward):
+        part.use(rules)
+    scene.refresher.demand(replace(odds(), provider="second"))
+    for provider in rules.providers:
+        await scene.steward._tend(provider)
+    assert "state" in ledger.learnt("vendor", "governor")
+    assert "state" in ledger.learnt("second", "governor")

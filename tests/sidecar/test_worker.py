@@ -1,0 +1,261 @@
+"""The refresher with its filler, store and ledger, in front of a provider on loopback."""
+
+import asyncio
+import time
+from dataclasses import replace
+from functools import partial
+
+from aiohttp import web
+
+from holdover.account import Account
+from holdover.credential import NOBODY, Credential
+from holdover.intake import Fetched
+from holdover.rules import Rules
+from sidecar.refresh.starts import Starts
+from tests.sidecar.scene import odds, until
+
+SLOW = {"rate_per_s": 0.1, "burst": 1, "retries": 0}
+PACED = {"window_s": 30, "starts": "begins", "pace": {"in_play_s": 1, "near_from_s": 60}}
+
+
+async def seen(scene, request, credential=NOBODY):
+    filled = await scene.filler.fill(request, 0.0, "client", credential=credential)
+    assert isinstance(filled.result, Fetched)
+    scene.refresher.seen(filled.result)
+    return filled.result.entry
+
+
+def board(begins: float):
+    async def says(_: web.BaseRequest) -> web.Response:
+        return web.json_response([{"begins": time.time() + begins}])
+
+    return says
+
+
+def window(scene):
+    [kept] = scene.refresher.kept("vendor")
+    return kept.window_s
+
+
+async def test_a_demanded_key_is_fetched_again_and_again_in_the_background(scene_of, origin):
+    scene = scene_of()
+    assert scene.refresher.demand(odds())
+    await until(lambda: origin.count("plain-key") >= 2)
+    assert scene.refresher.keys == 1
+    assert scene.value("refresh_keys") == 1
+
+
+async def test_what_is_asked_for_first_and_demanded_afterwards_has_the_window_of_its_phase(scene_of, origin):
+    """With a client's own credential nothing can be kept fresh before the provider accepted it."""
+    origin.says = board(-10)
+    scene = scene_of(PACED, clients="own", credential={"query": "apiKey"}, classes={}, secrets={})
+    request, own = odds(partition="tenant"), Credential(query=(("apiKey", "k1"),))
+    assert not scene.refresher.demand(request)
+    entry = await seen(scene, request, own)
+    assert scene.refresher.demand(request)
+    assert window(scene) == 1
+    assert scene.refresher.kept("vendor")[0].board == entry.board
+    await until(lambda: origin.count("k1") >= 2)
+
+
+async def test_what_is_demanded_first_and_answered_from_the_store_has_the_window_of_its_phase(scene_of, origin):
+    origin.says = board(-10)
+    scene = scene_of(PACED)
+    await scene.filler.fill(odds(), 0.0, "client")
+    scene.refresher.demand(odds())
+    assert window(scene) == 30
+    await seen(scene, odds())
+    assert window(scene) == 1
+
+
+async def test_what_was_kept_before_a_restart_has_the_window_of_its_phase(scene_of, origin):
+    origin.says = board(-10)
+    entry = (await scene_of(PACED).filler.fill(odds(), 0.0, "client")).result.entry
+    scene = scene_of(PACED)
+    scene.refresher.carry_on(entry)
+    assert window(scene) == 1
+    scene.refresher.carry_on(replace(entry, status=404, request=odds("nba")))
+    assert scene.refresher.keys == 1
+
+
+async def test_a_pause_of_one_plan_does_not_stop_the_others(scene_of, origin):
+    async def says(request: web.BaseRequest) -> web.Response:
+        paused = request.query["apiKey"] == "plain-key"
+        return web.json_response([], status=429 if paused else 200, headers={"Retry-After": "3600"} if paused else {})
+
+    origin.says = says
+    scene = scene_of()
+    for number in range(30):
+        scene.refresher.demand(odds(f"s{number}"))
+    await until(lambda: origin.count("plain-key") >= 1)
+    account = await scene.filler.books.account(scene.provider)
+    await until(lambda: account.pause_until > time.time() + 3000)
+    await until(lambda: not scene.refresher._running)
+    heard = origin.count("plain-key")
+    scene.refresher.demand(odds("epl", "gold"))
+    await until(lambda: origin.count("gold-key") >= 2)
+    assert origin.count("plain-key") == heard
+
+
+async def test_what_was_put_off_comes_when_the_pause_ends(scene_of, origin):
+    scene = scene_of()
+    account = await scene.filler.books.account(scene.provider)
+    account.pause_until = time.time() + 2
+    scene.refresher.demand(odds())
+    scene.refresher.demand(odds("epl", "gold"))
+    await until(lambda: origin.count("plain-key") >= 1)
+    assert time.time() >= account.pause_until
+    assert origin.count("gold-key") >= 1
+
+
+async def test_spent_tokens_of_one_plan_do_not_stop_the_others(scene_of, origin):
+    """Ten seconds for each token: what waited for one within the fetcher would take all the places to run in."""
+    scene = scene_of(limits={**SLOW, "concurrency": 4})
+    for number in range(20):
+        scene.refresher.demand(odds(f"s{number}"))
+    await until(lambda: origin.count("plain-key") >= 1)
+    scene.refresher.demand(odds("epl", "gold"))
+    await until(lambda: origin.count("gold-key") >= 1)
+    assert origin.count("plain-key") == 1
+
+
+async def test_nothing_turns_while_an_account_has_to_wait(scene_of, origin, monkeypatch):
+    scene = scene_of(limits=SLOW)
+    for number in range(20):
+        scene.refresher.demand(odds(f"s{number}"))
+    await until(lambda: origin.count("plain-key") >= 1)
+    await until(lambda: not scene.refresher._running)
+    turns, real = 0, Starts.wait
+
+    def counted(*args):
+        nonlocal turns
+        turns += 1
+        return real(*args)
+
+    monkeypatch.setattr(Starts, "wait", counted)
+    await asyncio.sleep(0.5)
+    assert turns <= 5
+
+
+async def test_a_provider_that_fails_is_left_alone_for_all_plans(scene_of, origin):
+    async def says(_: web.BaseRequest) -> web.Response:
+        return web.json_response({}, status=500)
+
+    origin.says = says
+    limits = {"rate_per_s": 10_000.0, "burst": 10_000, "retries": 0, "breaker_failures": 2, "breaker_open_s": 3600}
+    scene = scene_of(limits=limits)
+    for partition in ("", "gold"):
+        scene.refresher.demand(odds("epl", partition))
+    await until(lambda: len(origin.asked) >= 2)
+    await until(lambda: not scene.refresher._running)
+    asked, started = len(origin.asked), scene.value("refresh_schedule_lag_seconds_count")
+    scene.refresher.demand(odds("epl", "free"))
+    await asyncio.sleep(1.5)
+    assert len(origin.asked) == asked
+    assert scene.value("refresh_schedule_lag_seconds_count") == started, "not even tried"
+
+
+async def test_refreshes_go_on_when_the_provider_can_be_called_again(scene_of, origin, tmp_path, caplog):
+    ca_file = tmp_path / "ca.pem"
+    scene = scene_of(ca_file=ca_file)
+    scene.refresher.demand(odds())
+    await until(lambda: "cannot be called" in caplog.text)
+    await asyncio.sleep(0.1)
+    scene.filler._ca_file = None
+    await until(lambda: origin.count("plain-key") >= 2)
+
+
+async def test_a_group_larger_than_its_time_out_becomes_visible_in_parts(scene_of, origin, caplog):
+    """Five at once and five a second; after a second what has come is published, and the rest follows."""
+    limits = {"rate_per_s": 5.0, "burst": 5, "retries": 0, "timeout_s": 1.0, "breaker_failures": 100}
+    scene = scene_of({"group": "boards", "window_s": 20}, limits=limits)
+    route = scene.rules.route("vendor", "odds")
+    requests = [odds(f"s{number}") for number in range(25)]
+    now = time.time()
+    for request in requests:
+        scene.refresher._schedule("vendor").demand(request, route.settings, now, now - 100)
+    await until(lambda: len(origin.asked) >= 25)
+    await until(lambda: not scene.refresher._running)
+    assert len({path for path, _ in origin.asked}) == 25
+    assert len(origin.asked) == 25, "none is asked for twice"
+    assert "fail" not in caplog.text
+    for request in requests:
+        stored = await scene.filler.stored(request.key)
+        assert stored is not None
+    incomplete = scene.value("generations_total", group="boards", result="incomplete")
+    assert incomplete is not None
+    assert incomplete >= 1
+
+
+async def test_a_client_does_not_wait_behind_a_large_group(scene_of, origin):
+    limits = {"rate_per_s": 5.0, "burst": 5, "retries": 0, "timeout_s": 2.0}
+    scene = scene_of({"group": "boards", "window_s": 20}, {"name": "other", "path": "/other"}, limits=limits)
+    route = scene.rules.route("vendor", "odds")
+    for number in range(40):
+        scene.refresher._schedule("vendor").demand(odds(f"s{number}"), route.settings, time.time(), 0.0)
+    await until(lambda: len(origin.asked) >= 5)
+    other = replace(odds(), route="other", path="/other")
+    filled = await scene.filler.fill(other, 0.0, "client")
+    assert isinstance(filled.result, Fetched)
+
+
+async def test_closing_publishes_what_a_group_brought(scene_of, origin):
+    limits = {"rate_per_s": 0.1, "burst": 3, "retries": 0, "timeout_s": 600.0}
+    scene = scene_of({"group": "boards"}, limits=limits)
+    route = scene.rules.route("vendor", "odds")
+    requests = [odds(f"s{number}") for number in range(5)]
+    for request in requests:
+        scene.refresher._schedule("vendor").demand(request, route.settings, time.time(), 0.0)
+    await until(lambda: len(origin.asked) == 3)
+    await until(lambda: not scene.refresher._running)
+    await scene.refresher.close()
+    stored = [await scene.filler.on_disk(partial(scene.filler._store.get, request.key)) for request in requests]
+    assert sum(entry is not None for entry in stored) == 3
+
+
+async def test_a_provider_that_is_no_longer_configured_is_left_alone(scene_of, origin):
+    scene = scene_of()
+    scene.refresher.demand(odds())
+    await until(lambda: len(origin.asked) >= 1)
+    rules = Rules([])
+    scene.filler.use(rules)
+    scene.refresher.use(rules)
+    assert scene.refresher.keys == 0
+    assert not scene.refresher.demand(odds())
+
+
+async def test_plans_fail_and_recover_by_themselves(scene_of, origin, caplog):
+    caplog.set_level("INFO")
+    good = set[str]()
+
+    async def says(request: web.BaseRequest) -> web.Response:
+        fine = request.query["apiKey"] in {"plain-key", *good}
+        return web.json_response([], status=200 if fine else 500)
+
+    origin.says = says
+    limits = {"rate_per_s": 10_000.0, "burst": 10_000, "retries": 0, "breaker_failures": 100}
+    scene = scene_of(limits=limits)
+    for partition in ("", "gold"):
+        scene.refresher.demand(odds("epl", partition))
+    await until(lambda: origin.count("plain-key") >= 3 and origin.count("gold-key") >= 2)
+    told = [r.getMessage() for r in caplog.records if r.name == "holdover.refresh"]
+    assert told == ["refreshes of vendor/gold fail: status 500"]
+    good.add("gold-key")
+    await until(lambda: "refreshes of vendor/gold succeed again" in caplog.text)
+
+
+async def test_an_account_does_not_start_more_than_it_allows(scene_of):
+    provider = scene_of(limits={"rate_per_s": 0.01, "burst": 3}).provider
+    account = Account(provider.settings.quota, provider.settings.limits)
+    starts = Starts(time.time)
+    for left in (True, True, True, False):
+        assert (starts.wait(odds(), account) == 0) == left
+        starts.count(odds(), account)
+    assert starts.wait(odds("epl", "gold"), account) == 0
+    waits = []
+    for _ in range(3):
+        account.rate.take(time.monotonic())
+        waits.append(starts.wait(odds(), account))
+    assert all(one > 100 for one in waits)
+    account.pause_until = time.time() + 1e6
+    assert starts.wait(odds(), account) > 9e5
