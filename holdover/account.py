@@ -23,7 +23,8 @@ _UNKNOWN = Balance(None, None, 0.0)
 class Account:
     """One credential at one provider. `shared`: calls are made with several clients' credentials, of which one may be
     bad. `balance` is what is remembered over restarts; `pause_until` is the provider's Retry-After; `last_refusal` is
-    its own answer to the call after which no more were made."""
+    its own answer to the call after which no more were made; `overdrawn`: it goes on answering, and billing, when
+    nothing is left."""
 
     quota: QuotaSettings
     limits: LimitSettings
@@ -34,8 +35,9 @@ class Account:
     last_refusal: Response | None = None
     check_at: float = 0.0
     slowed_at: float = -math.inf
-    called_at: float = -math.inf
+    heard_at: float = -math.inf
     frozen_at: float = -math.inf
+    overdrawn: bool = False
     changed: bool = False
     rate: Rate = field(init=False)
 
@@ -64,7 +66,8 @@ class Account:
     def _tried_at(self) -> float:
         """When a frozen account without a probe is tried again: clocks differ, and days begin at other hours.
         What holdover counts itself is not tried."""
-        if self.quota.probe is not None or self.quota.limit is not None or self.frozen_at == -math.inf:
+        own_count = self.quota.limit is not None
+        if self.quota.probe is not None or own_count or self.overdrawn or self.frozen_at == -math.inf:
             return math.inf
         return self.frozen_at + RETRY_FROZEN_S
 
@@ -73,7 +76,7 @@ class Account:
 
     def may_hear(self, now: float) -> bool:
         """Whether a call may go out to hear how the provider refuses, as none did lately."""
-        return self.quota.limit is None and now >= self.called_at + LISTEN_S
+        return self.quota.limit is None and not self.overdrawn and now >= self.heard_at + LISTEN_S
 
     def told(self, headers: Headers, now: float, asked_at: float | None = None) -> None:
         """Takes the quota from the header of an answer to what was asked at `asked_at`. A missing or malformed field
@@ -116,15 +119,14 @@ class Account:
             self.check_at = now + DEAD_CHECK_S
             self._now_is(replace(self.balance, dead=True))
 
-    def accepted(self, *, paid: bool = False) -> None:
-        """The provider gave an answer: whatever was wrong with the credential is over, and with the quota too if it
-        `paid` for the answer."""
-        if (
-            paid
-            and self.balance.frozen_until is not None
-            and not (self.balance.remaining is not None and self.balance.remaining <= 0)
-        ):
-            self._now_is(replace(self.balance, frozen_until=None))
+    def accepted(self, asked_at: float = math.inf, *, paid: bool = False) -> None:
+        """The provider gave an answer to what was asked at `asked_at`: whatever was wrong with the credential is
+        over, and with the quota too if it `paid` for the answer."""
+        if paid and self.balance.frozen_until is not None:
+            if self.balance.remaining is None or self.balance.remaining > 0:
+                self._now_is(replace(self.balance, frozen_until=None))
+            else:
+                self.overdrawn = self.overdrawn or asked_at > self.frozen_at
         if self.balance.dead:
             self._now_is(replace(self.balance, dead=False))
         if self.balance.frozen_until is None:
@@ -137,8 +139,9 @@ class Account:
             # What the provider said to something else is not its word on this.
             self.last_refusal = None
             # Nor did a call from before hear it.
-            self.called_at = -math.inf
+            self.heard_at = -math.inf
             self.frozen_at = now
+            self.overdrawn = False
             self._now_is(replace(self.balance, frozen_until=now + (MAX_FREEZE_S if left is None else left)))
 
     def _now_is(self, balance: Balance) -> None:

@@ -15,6 +15,7 @@ from holdover.gate import retry_after
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.metrics import Trigger, UpstreamMetrics
 from holdover.rules import Provider, Route
+from holdover.spacing import Turn
 from holdover.tally import Tally
 
 PAUSING = frozenset((429, 503))
@@ -23,7 +24,7 @@ PAUSING = frozenset((429, 503))
 @dataclass(frozen=True, slots=True)
 class Call:
     """What to ask, and on whose account: `credential` goes along, `account` is what is known of it, `client` is who
-    is told to have caused the cost ("" for a refresh)."""
+    is told to have caused the cost ("" for a refresh), `turn` its place among calls that keep a distance."""
 
     route: Route
     canonical: CanonicalRequest
@@ -32,6 +33,7 @@ class Call:
     credential: Credential
     account: Account
     client: str = ""
+    turn: Turn | None = None
 
 
 class Bookkeeping:
@@ -81,7 +83,7 @@ class Bookkeeping:
         cost = self._billed(call, response, result)
         account.refused(means, response, now)
         if isinstance(result, Fetched):
-            account.accepted(paid=cost > 0)
+            account.accepted(asked_at, paid=cost > 0)
             account.rate.ease(time.monotonic())
         account.spent(cost, now)
         # A stranger's own credits are none of ours.

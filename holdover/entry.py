@@ -48,6 +48,11 @@ class Entry:
         return self.request.key
 
     @property
+    def made_by(self) -> frozenset[str]:
+        """The kinds of projection in `projected`."""
+        return frozenset(filter(None, self.projected.split("+")))
+
+    @property
     def etag(self) -> str | None:
         """The provider's own validator."""
         return header(self.headers, "etag")

@@ -62,7 +62,10 @@ class Fetcher:
         self._limits = limits
         self._breaker = Breaker(limits.breaker_failures, limits.breaker_open_s)
         self._slots = asyncio.Semaphore(limits.concurrency)
+        # Strangers must not take the slots of holdover's own calls.
+        self._strangers_slots = asyncio.Semaphore(limits.concurrency)
         self._hearing = asyncio.Lock()
+        self._last_failure: FetchResult | None = None
         self._books = Bookkeeping(provider, metrics, tally)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -107,16 +110,18 @@ class Fetcher:
         return await self._fetch(call)
 
     async def _fetch(self, call: Call) -> FetchResult:
+        result: FetchResult | None = None
         for attempt in range(self._limits.retries + 1):
             if (left := call.account.rate.wait(time.monotonic())) > self._limits.timeout_s:
                 return Failed("more is asked than the provider's rate limit allows", retry_after=left)
+            # What the last try led to tells more than why there is no further one.
             if (refused := self._refusal_to_call(call)) is not None:
-                return refused
+                return result or refused
             await asyncio.sleep(call.account.rate.take(time.monotonic()))
-            async with self._slots:
+            async with self._strangers_slots if call.trigger == "forward" else self._slots:
                 # Asked again: what waited here for its turn must not go out after the pause was asked for.
                 if (refused := self._refusal_to_call(call)) is not None:
-                    return refused
+                    return result or refused
                 result = await self._call(replace(call, trigger="retry") if attempt else call)
             if attempt == self._limits.retries or not _worth_retrying(result):
                 return result
@@ -150,16 +155,23 @@ class Fetcher:
                     replace(account.paused_with, headers=headers), "the provider asked for a pause", trouble=True
                 )
             return Failed("the provider asked for a pause", retry_after=left)
+        if call.turn is not None and (left := call.turn.left()) > 0:
+            return Failed("the provider was asked too recently", retry_after=left)
         if (left := self._breaker.wait(time.monotonic())) > 0:
-            return Failed("the provider fails and is left alone for a moment", retry_after=left)
+            reason = "the provider fails and is left alone for a moment"
+            if isinstance(self._last_failure, Refused):
+                return replace(self._last_failure, reason=reason, trouble=True)
+            return Failed(reason, retry_after=left)
         return None
 
     async def _call(self, call: Call) -> FetchResult:
         name, metrics = self.provider.name, self._metrics
         self._breaker.start(time.monotonic())
         requested_at, started = time.time(), time.perf_counter()
-        if call.trigger == "client":
-            call.account.called_at = requested_at
+        if call.turn is not None:
+            call.turn.taken()
+        if call.account.suspended(requested_at, self._cost(call)) is not None:
+            call.account.heard_at = requested_at
         code = "error"
         result: FetchResult = Failed("cancelled")
         heard: list[Response] = []
@@ -234,8 +246,10 @@ class Fetcher:
         failed = isinstance(result, Failed) or (isinstance(result, Refused) and result.response.status >= 500)
         if failed:
             self._breaker.failure(now)
+            self._last_failure = result
         else:
             self._breaker.success()
+            self._last_failure = None
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()

@@ -88,9 +88,9 @@ class HotTier:
 
     def put(self, entry: Entry) -> Ready | None:
         """Makes `entry` ready, unless that would take the key back in time; returns what stands. None when the
-        configuration no longer has its provider."""
+        configuration no longer has its provider, or the kinds of projection that made it."""
         provider = self._rules.provider(entry.request.provider)
-        if provider is None:
+        if provider is None or not entry.made_by <= frozenset[str](provider.settings.projection.kinds):
             return None
         old = self._ready.get(entry.key)
         if old is not None and not supersedes(entry, old.entry, self._clock()):

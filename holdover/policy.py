@@ -54,11 +54,12 @@ def decide(route: RouteSettings, entry: Entry, now: float, *, refreshing: bool) 
         ttl = min(ttl, start - now)
     if from_the_future(entry, now):
         return Expired(usable=False)
+    # What is within its window was too old when it came, if the provider's side had kept it for long.
+    if elapsed > max_stale_s:
+        return Expired(usable=False)
     if ttl > 0:
         return Fresh(ttl)
-    if refreshing and elapsed <= max_stale_s:
-        return Stale(ttl)
-    return Expired(usable=elapsed <= max_stale_s)
+    return Stale(ttl) if refreshing else Expired(usable=True)
 
 
 def limits(route: RouteSettings, entry: Entry, now: float) -> tuple[float, float]:

@@ -14,6 +14,8 @@ from holdover.rules import Provider, Route, Rules
 REFUSED_FOR_S = 600.0
 TO_BE_VERIFIED = frozenset({"odds"})
 """Kinds that are used only after comparisons found them right often enough."""
+BY_REGION = frozenset({"regions", "bookmakers"})
+"""Kinds for which it matters which bookmakers a region has."""
 _PARSED = 8
 _MOST_PATHS = 10_000
 _MOST_THERE = 32
@@ -61,15 +63,24 @@ class Projections:
 
     def knowledge(self, provider: Provider, *, on_trial: bool = False) -> Knowledge:
         """What is configured, and what was learnt where that is allowed. `on_trial`: with the kinds that are still to
-        be verified."""
+        be verified.
+
+        A region's bookmakers are learnt from answers, and one that had no odds in them is missing: until comparisons
+        found all kinds right that depend on it, it is used on trial alone."""
         settings = provider.settings.projection
         learnt = self.learnt.get(provider.name, Knowledge())
         configured = {region: frozenset(books) for region, books in settings.regions.items()}
-        regions = {**learnt.regions, **configured} if settings.learn_regions else configured
         kinds = frozenset[str](settings.kinds) - learnt.switched_off
+        use_learnt = settings.learn_regions and (on_trial or kinds & BY_REGION <= learnt.verified)
+        regions = {**learnt.regions, **configured} if use_learnt else configured
         if not on_trial:
             kinds -= TO_BE_VERIFIED - learnt.verified
         return replace(learnt, regions=regions, kinds=kinds, emptied=settings.emptied)
+
+    def kinds(self, provider: str) -> frozenset[str]:
+        """Those that may be used now."""
+        found = self.rules.provider(provider)
+        return self.knowledge(found).kinds if found is not None else frozenset()
 
     def carrier(self, canonical: CanonicalRequest, now: float) -> CanonicalRequest:
         """The request whose answer this one is made from; itself when it is asked for directly."""

@@ -313,12 +313,19 @@ class ProjectionSettings(Table):
     kinds: list[Kind] = Field(default=[], description="Kinds that are on. The profile decides what each may do.")
     regions: dict[str, list[str]] = Field(default={}, description="Bookmakers of each region, all of them.")
     learn_regions: bool = Field(
-        default=False, description="Learn the bookmakers of a region from answers to requests for it alone."
+        default=False,
+        description="Learn the bookmakers of a region from answers to requests for it alone; used after comparisons "
+        "(`[shadow]`) found the kinds right that depend on it.",
     )
     emptied: Literal["refuse", "keep", "omit"] = Field(
         default="refuse",
         description="What the provider does with an event that has no bookmaker left: `refuse` asks it.",
     )
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether something is used only after comparisons found it right."""
+        return "odds" in self.kinds or self.learn_regions
 
 
 class ShadowSettings(Table):
@@ -327,7 +334,9 @@ class ShadowSettings(Table):
     one_in: int = Field(default=0, ge=0, description="One in this many projected hits is compared; 0 is none.")
     credits_per_day: float = Field(default=100.0, ge=0, description="Most credits that comparing may cost in a day.")
     verified_after: int = Field(
-        default=20, ge=1, description="Equal comparisons after which odds may be converted (kind `odds`)."
+        default=20,
+        ge=1,
+        description="Equal comparisons after which odds may be converted (kind `odds`) and learnt regions used.",
     )
 
 

@@ -211,7 +211,7 @@ class StandIn:
 
     async def _forwarded(self, cacheable: Cacheable, client: str) -> Filled:
         provider, credential = cacheable.provider, cacheable.credential
-        result = await self._filler.forward(cacheable, client)
+        result = await self._filler.upstream.forward(cacheable, client)
         if isinstance(result, Fetched) and result.entry.status == 200:
             if cacheable.route.settings.proves_credential:
                 await asyncio.to_thread(self._admission.accepted, provider, credential, self._clock())
@@ -232,7 +232,7 @@ class StandIn:
     def _maybe_compare(self, cacheable: Cacheable, ready: Ready) -> None:
         """Samples the hits that show whether projections are right, or would be (kinds still to be verified)."""
         settings = cacheable.provider.settings
-        if (one_in := settings.shadow.one_in) and (ready.entry.projected or "odds" in settings.projection.kinds):
+        if (one_in := settings.shadow.one_in) and (ready.entry.projected or settings.projection.has_trials):
             self._projected_hits += 1
             if self._projected_hits % one_in == 0 and len(self._to_compare) < _MAX_COMPARED:
                 self._to_compare.append(cacheable.canonical)

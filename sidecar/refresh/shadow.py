@@ -45,8 +45,8 @@ async def compare(filler: Filler, provider: Provider, narrow: CanonicalRequest, 
     route = filler.route(narrow)
     if not kinds or route is None:
         return None
-    before = await filler.direct(carrier, "shadow")
-    direct = await filler.direct(narrow, "shadow")
+    before = await filler.upstream.direct(carrier, "shadow")
+    direct = await filler.upstream.direct(narrow, "shadow")
     cost = sum(result.entry.cost for result in (before, direct) if isinstance(result, Fetched))
     if not isinstance(before, Fetched) or not isinstance(direct, Fetched):
         return Comparison("inconclusive", kinds, cost)
@@ -58,7 +58,7 @@ async def compare(filler: Filler, provider: Provider, narrow: CanonicalRequest, 
     found = before.entry, projected, direct.entry
     if await asyncio.to_thread(same, projected.identity, direct.entry.identity, names):
         return Comparison("equal", kinds, cost, *found)
-    after = await filler.direct(carrier, "shadow")
+    after = await filler.upstream.direct(carrier, "shadow")
     if not isinstance(after, Fetched):
         return Comparison("inconclusive", kinds, cost, *found)
     moved = not await asyncio.to_thread(same, before.entry.identity, after.entry.identity, names)

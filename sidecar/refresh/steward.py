@@ -217,6 +217,7 @@ class Steward:
         self._filler.projections.learnt[provider.name] = self._written[provider.name] = known
         if not different:
             return
+        await self._filler.withdraw(provider.name)
         keep = partial(self._ledger.keep, provider.name, key, _files(found), now)
         kept = await self._filler.on_disk(keep)
         for kind in found.kinds:

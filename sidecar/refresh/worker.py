@@ -155,7 +155,7 @@ class Refresher:
     async def _work(self, name: str) -> None:
         """For ever, or until the provider is no longer configured."""
         while (provider := self._rules.provider(name)) is not None:
-            if (fetcher := self._filler.fetcher(name)) is None:
+            if (fetcher := self._filler.upstream.fetcher(name)) is None:
                 # What it needs may come back.
                 await asyncio.sleep(MISSING_SLEEP_S)
                 continue
@@ -211,7 +211,7 @@ class Refresher:
         back to where it stood."""
         waiting = deque(dues)
         while waiting and not generation.done.is_set():
-            fetcher = self._filler.fetcher(provider.name)
+            fetcher = self._filler.upstream.fetcher(provider.name)
             due = waiting[0]
             ready = fetcher is not None and fetcher.ready(account) and self._starts.wait(due.request, account) == 0
             if ready and not self._full(provider):

@@ -132,10 +132,27 @@ def test_own_count_is_not_tried():
 def test_one_call_a_minute_may_hear_how_the_provider_refuses():
     one = account()
     assert one.may_hear(NOW)
-    one.called_at = NOW
+    one.heard_at = NOW
     assert not one.may_hear(NOW + LISTEN_S - 1)
     assert one.may_hear(NOW + LISTEN_S)
     assert not account(limit=10).may_hear(NOW)
+
+
+@pytest.mark.parametrize("probe", [None, "/v4/sports"])
+def test_a_provider_that_answers_beyond_the_quota_is_not_listened_to_again_before_the_reset(probe):
+    one = account(probe=probe)
+    told(one, left=0, used=500)
+    assert one.may_hear(NOW)
+    one.accepted(asked_at=NOW - 1, paid=True)
+    assert one.may_hear(NOW), "that was asked before"
+    one.accepted(asked_at=NOW + 1, paid=True)
+    for later in (LISTEN_S, RETRY_FROZEN_S, 86_400.0):
+        assert not one.may_hear(NOW + later)
+        assert one.suspended(NOW + later, 1.0) == UNTIL_RESET
+    one.told((("x-left", "500"), ("x-used", "0")), NOW + 90_000, NOW + 90_000)
+    assert one.suspended(NOW + 90_000, 1.0) is None
+    told(one, NOW + 90_001, left=0, used=500)
+    assert one.may_hear(NOW + 90_001)
 
 
 def test_an_answer_to_what_was_asked_before_does_not_end_it():

@@ -494,9 +494,31 @@ async def test_an_open_circuit_binds_who_queues_already(vendor, fetcher_of, metr
     results = await asyncio.gather(*waiting)
     # Who gets the slot of the first failure goes out before the second failure is known.
     assert len(vendor.asked) <= 3
-    assert sum(isinstance(result, Failed) and bool(result.retry_after) for result in results) >= 37
+    assert sum(isinstance(result, Refused) and result.response.status == 500 for result in results) == 40
     assert circuit(metrics) == "open"
     assert not fetcher.ready()
+
+
+async def test_an_open_circuit_tells_what_the_provider_said_last(vendor, fetcher_of):
+    fetcher = fetcher_of({"breaker_failures": 2, "breaker_open_s": 60.0, "retries": 0})
+    vendor.says(reply(b'{"m":"one"}', status=500), reply(b'{"m":"down"}', status=502))
+    await fetch(fetcher)
+    await fetch(fetcher)
+    result = await fetch(fetcher, request_for("other"))
+    assert isinstance(result, Refused)
+    assert (result.response.status, result.response.body, result.trouble) == (502, b'{"m":"down"}', True)
+    assert len(vendor.asked) == 2
+
+
+async def test_an_open_circuit_after_a_lost_connection_has_no_words_of_the_provider(vendor, fetcher_of):
+    fetcher = fetcher_of({"breaker_failures": 2, "breaker_open_s": 60.0, "retries": 0})
+    vendor.says(reply(status=500), raw(b"", abort=True))
+    await fetch(fetcher)
+    await fetch(fetcher)
+    result = await fetch(fetcher)
+    assert isinstance(result, Failed)
+    assert result.retry_after
+    assert len(vendor.asked) == 2
 
 
 async def half_open(fetcher, vendor):
@@ -517,7 +539,7 @@ async def test_one_probe_goes_through_and_closes_the_circuit(vendor, fetcher_of,
     probe = asyncio.create_task(fetch(fetcher))
     await vendor.asked_for(1)
     others = await asyncio.gather(*(fetch(fetcher, request_for(f"s{n}")) for n in range(9)))
-    assert all(isinstance(result, Failed) for result in others)
+    assert {result.response.status for result in others if isinstance(result, Refused)} == {500}
     assert len(vendor.asked) == 1
     release.set()
     assert isinstance(await probe, Fetched)
@@ -672,6 +694,22 @@ async def test_who_comes_at_once_after_the_last_credit_gets_the_providers_own_wo
     }
     assert all(isinstance(result, Refused) for result in results)
     assert len(vendor.asked) == 2
+
+
+async def test_what_costs_nothing_hears_no_refusal(vendor, fetcher_of, provider_of):
+    """Clients go on asking for what is free. That does not keep one call from hearing how the others are refused."""
+    free = {"name": "sports", "path": "/v4/sports", "window_s": 1, "max_stale_s": 9, "cost": 0}
+    paid = {"name": "odds", "path": "/v4/sports/{sport}/odds", "window_s": 1, "max_stale_s": 9}
+    fetcher = fetcher_of(
+        quota={"remaining": "x-left"}, errors=[{"means": "quota", "status": [401]}], routes=[paid, free]
+    )
+    vendor.says(reply(x_left="0"), reply(x_left="0"), reply(b'{"m":"spent"}', status=401))
+    await fetch(fetcher)
+    route = fetcher.fetcher.provider.routes[1]
+    assert isinstance(await fetch(fetcher, request_for("free"), route=route), Fetched)
+    result = await fetch(fetcher)
+    assert isinstance(result, Refused)
+    assert result.response.body == b'{"m":"spent"}'
 
 
 async def test_one_call_a_minute_at_most_hears_nothing(vendor, fetcher_of):

@@ -13,6 +13,7 @@ from holdover.fill import Filler
 from holdover.intake import Failed, Fetched, Refused
 from holdover.key import Cacheable, plan
 from holdover.metrics import Metrics
+from holdover.providers.profile import Knowledge
 from holdover.rules import Rules
 
 LIMITS = {"rate_per_s": 10_000.0, "burst": 10_000, "retries": 0}
@@ -208,10 +209,10 @@ async def test_calls_under_way_end_with_the_old_configuration(vendor, filler_of,
     filler = filler_of()
     waiting = asyncio.create_task(filler.fill(ODDS, 0.0, "client"))
     await vendor.asked_for(1)
-    old = filler.fetcher("vendor")
+    old = filler.upstream.fetcher("vendor")
     filler.use(rules_of(limits={**LIMITS, "timeout_s": 3.0}))
     assert old is not None
-    assert filler.fetcher("vendor") is not old
+    assert filler.upstream.fetcher("vendor") is not old
     vendor.open.set()
     assert entry_in(await waiting).identity == b"[1]"
     await old.close()
@@ -219,7 +220,7 @@ async def test_calls_under_way_end_with_the_old_configuration(vendor, filler_of,
 
 async def test_close_closes_what_was_replaced_too(filler_of, rules_of):
     filler = filler_of()
-    old = filler.fetcher("vendor")
+    old = filler.upstream.fetcher("vendor")
     assert old is not None
     filler.use(rules_of(limits={**LIMITS, "timeout_s": 3.0}))
     await asyncio.sleep(0)
@@ -231,10 +232,10 @@ async def test_close_closes_what_was_replaced_too(filler_of, rules_of):
 
 async def test_a_fetcher_whose_provider_did_not_change_stays(filler_of, rules_of):
     filler = filler_of()
-    fetcher = filler.fetcher("vendor")
+    fetcher = filler.upstream.fetcher("vendor")
     filler.use(rules_of())
-    assert filler.fetcher("vendor") is fetcher
-    assert filler.fetcher("nobody") is None
+    assert filler.upstream.fetcher("vendor") is fetcher
+    assert filler.upstream.fetcher("nobody") is None
 
 
 async def test_close_ends_what_flies(vendor, filler_of):
@@ -362,6 +363,34 @@ async def test_what_is_made_of_a_held_answer_is_not_seen_before_it(vendor, fille
     assert len(vendor.asked) == 1
 
 
+async def test_what_a_kind_made_is_not_given_after_it_was_switched_off(vendor, filler_of, projecting, store):
+    filler = filler_of(rules=projecting())
+    filler.projections.plan("vendor", {H2H.key: WIDE})
+    entry_in(await filler.fill(H2H, 0.0, "client"))
+    by_book = entry_in(await filler.fill(odds(markets="h2h,spreads", bookmakers="x", regions=""), 0.0, "client"))
+    assert (store.get(H2H.key).projected, by_book.projected) == ("markets", "bookmakers")
+    filler.projections.learnt["vendor"] = Knowledge(switched_off=frozenset({"markets"}))
+    assert await filler.stored(H2H.key) is None
+    await filler.withdraw("vendor")
+    assert store.get(H2H.key) is None
+    assert store.get(WIDE.key) is not None
+    assert store.get(by_book.key) is not None
+    assert entry_in(await filler.fill(H2H, 0.0, "client")).projected == ""
+
+
+async def test_a_kind_that_is_switched_off_while_it_is_at_work_leaves_nothing(vendor, filler_of, projecting, store):
+    filler = filler_of(rules=projecting())
+    entry_in(await filler.fill(WIDE, 0.0, "client"))
+    generation = filler.generations.begin([H2H.key], filler.publish)
+    held = entry_in(await filler.fill(H2H, 0.0, "refresh"))
+    assert held.projected == "markets"
+    filler.projections.learnt["vendor"] = Knowledge(switched_off=frozenset({"markets"}))
+    await filler.withdraw("vendor")
+    await generation.leave(H2H.key)
+    assert generation.done.is_set()
+    assert store.get(H2H.key) is None
+
+
 async def test_what_the_content_refuses_is_asked_for_directly(vendor, filler_of, projecting, metrics):
     """Event b has no bookmaker y; what the provider makes of that is its own affair."""
     vendor.says = lambda request: board(request, without={("b", "y")})
@@ -487,6 +516,36 @@ async def test_too_old_an_answer_is_not_given_for_the_interval(vendor, filler_of
     result = (await filler.fill(ODDS, clock(), "client")).result
     assert isinstance(result, Failed)
     assert len(vendor.asked) == 1
+
+
+async def test_the_interval_holds_over_a_restart_and_in_other_processes(vendor, filler_of, rules_of, route_of):
+    rules = rules_of(route_of(min_interval_s=30))
+    first = await filler_of(rules=rules).fill(ODDS, 0.0, "client")
+    again = await filler_of(rules=rules).fill(ODDS, time.time() + 100, "refresh")
+    assert again.result == Fetched(entry_in(first), None)
+    assert len(vendor.asked) == 1
+
+
+async def test_a_failed_call_is_not_tried_again_within_the_interval(vendor, filler_of, rules_of, route_of):
+    limits = {"retries": 2, "timeout_s": 5.0}
+    filler = filler_of(rules=rules_of(route_of(min_interval_s=30), limits=limits))
+    vendor.status = 503
+    result = (await filler.fill(ODDS, 0.0, "client")).result
+    assert isinstance(result, Refused), "the provider's own words, not ours on why it is not tried again"
+    assert len(vendor.asked) == 1
+
+
+async def test_what_was_not_sent_takes_no_turn(vendor, filler_of, rules_of, route_of):
+    limits = {"breaker_failures": 1, "breaker_open_s": 0.2, "retries": 0}
+    filler = filler_of(rules=rules_of(route_of(min_interval_s=30), limits=limits))
+    vendor.status = 500
+    await filler.fill(replace(ODDS, path="/v4/sports/nba/odds"), 0.0, "client")
+    await filler.fill(ODDS, 0.0, "client")
+    assert len(vendor.asked) == 1, "the circuit is open"
+    vendor.status = 200
+    async with asyncio.timeout(20):
+        while not isinstance((await filler.fill(ODDS, 0.0, "client")).result, Fetched):
+            await asyncio.sleep(0.05)
 
 
 async def test_an_interval_may_be_shared_by_requests(vendor, filler_of, rules_of, route_of):
@@ -617,11 +676,11 @@ async def test_a_client_of_whom_nothing_is_known_gets_the_providers_own_answer(v
     assert isinstance(cacheable, Cacheable)
     filler = filler_of(rules=rules)
     vendor.says = lambda request: web.json_response([key_of(request)], headers={"x-left": "3"})
-    good = await filler.forward(cacheable, "desk")
+    good = await filler.upstream.forward(cacheable, "desk")
     assert isinstance(good, Fetched)
     assert good.entry.identity == b'["-"]', "no answer quotes a credential"
     vendor.says = refusing("BAD")
-    bad = await filler.forward(cacheable, "desk")
+    bad = await filler.upstream.forward(cacheable, "desk")
     assert isinstance(bad, Refused)
     assert (bad.means, bad.response.status) == ("credential", 401)
     assert [key_of(request) for request in vendor.asked] == ["client-secret", "client-secret"]
@@ -630,6 +689,28 @@ async def test_a_client_of_whom_nothing_is_known_gets_the_providers_own_answer(v
     own = await filler.fill(ODDS, 0.0, "client")
     assert isinstance(own.result, Fetched), "holdover's own account is untouched"
     assert key_of(vendor.asked[-1]) == "own-secret"
+
+
+async def test_strangers_share_one_rate_and_leave_holdovers_own_calls_alone(vendor, filler_of, rules_of):
+    rules = rules_of(clients="known", limits={"rate_per_s": 0.001, "burst": 3, "concurrency": 1}, **ACCOUNT)
+    filler = filler_of(rules=rules)
+    vendor.open.clear()
+
+    def forward(number):
+        target = f"{ODDS.path}?regions=us&apiKey=stranger-{number}"
+        cacheable = plan(Request("GET", "api.vendor.test", target), rules, b"salt")
+        assert isinstance(cacheable, Cacheable)
+        return asyncio.create_task(filler.upstream.forward(cacheable, "desk"))
+
+    strangers = [forward(number) for number in range(5)]
+    await vendor.asked_for(1)
+    own = asyncio.create_task(filler.fill(ODDS, 0.0, "client"))
+    await vendor.asked_for(2)
+    vendor.open.set()
+    results = await asyncio.gather(*strangers)
+    assert isinstance((await own).result, Fetched)
+    assert sorted(type(result).__name__ for result in results) == ["Failed"] * 2 + ["Fetched"] * 3
+    assert len(vendor.asked) == 4
 
 
 @pytest.mark.parametrize("code", ["SPENT", "BAD"])
@@ -641,7 +722,7 @@ async def test_a_strangers_credential_says_nothing_about_holdovers_own(vendor, f
     cacheable = plan(Request("GET", "api.vendor.test", f"{ODDS.path}?regions=us&apiKey=stranger"), rules, b"salt")
     assert isinstance(cacheable, Cacheable)
     vendor.says = refusing(code, x_left="0", x_used="500")
-    await filler.forward(cacheable, "desk")
+    await filler.upstream.forward(cacheable, "desk")
     assert value(metrics, "upstream_quota_remaining", upstream="vendor") == 94
     assert value(metrics, "upstream_credential_dead", upstream="vendor") == 0
     assert value(metrics, "upstream_quota_frozen", upstream="vendor") == 0

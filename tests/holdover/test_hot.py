@@ -1,5 +1,6 @@
 import itertools
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,17 @@ def test_an_entry_of_a_provider_that_is_gone_is_not_held(tier, entry_of, provide
     hot.use(Rules([provider_of(name="other")]), HotSettings())
     assert hot.put(entry) is None
     assert len(hot) == 0
+
+
+def test_what_a_kind_of_projection_made_that_is_off_is_not_held(stores, tier, entry_of, provider_of):
+    made = replace(entry_of(), projected="markets+dates")
+    hot = tier()
+    assert hot.put(made) is None
+    stores[1].put(made, NOW)
+    assert hot.load(made.key) is None
+    kinds = {"kinds": ["markets", "dates", "events"]}
+    hot.use(Rules([provider_of(projection=kinds)]), HotSettings())
+    assert hot.load(made.key) is not None
 
 
 def test_it_never_goes_back_in_time(tier, entry_of):

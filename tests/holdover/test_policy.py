@@ -40,6 +40,10 @@ ASKED = 1000.0
         (10, 50, True, Stale(0)),
         (10, 50, False, Expired(usable=True)),
         (10, 50.125, True, Expired(usable=False)),
+        # Within its window, but older than the route promises when it came.
+        (1, 59, False, Fresh(9)),
+        (1, 59.125, False, Expired(usable=False)),
+        (1, 59.125, True, Expired(usable=False)),
         # The clock stepped back: by less than a second it is noise, by more the age is not known.
         (-0.25, 0, False, Fresh(10.25)),
         (-0.5, 0, True, Fresh(10.5)),
@@ -53,11 +57,12 @@ def test_decide_at_its_edges(route_of, entry_of, elapsed, initial_age, refreshin
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.booleans())
-def test_nothing_past_its_window_is_served_past_its_limit(route_of, entry_of, elapsed, initial_age, refreshing):
+def test_nothing_is_served_past_its_limit(route_of, entry_of, elapsed, initial_age, refreshing):
     entry = entry_of(at=ASKED, initial_age=initial_age)
     match decide(route_of(), entry, ASKED + elapsed, refreshing=refreshing):
         case Fresh(ttl):
             assert 0 < ttl <= WINDOW + 1
+            assert age(entry, ASKED + elapsed) <= LIMIT
         case Stale(ttl):
             assert refreshing
             assert ttl <= 0

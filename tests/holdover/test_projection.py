@@ -281,14 +281,19 @@ def test_regions_need_their_bookmakers(rules_of):
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_what_was_learnt_counts_where_that_is_allowed(rules_of, allowed):
-    learnt = Knowledge(regions={"us": frozenset({"x"}), "uk": frozenset({"learnt"})})
-    projections = Projections(rules_of(regions={"uk": ["told"]}, learn_regions=allowed), {"vendor": learnt})
+@pytest.mark.parametrize("found_right", [[], ["regions"], ["bookmakers", "regions"]])
+def test_what_was_learnt_counts_where_that_is_allowed_and_comparisons_found_it_right(rules_of, allowed, found_right):
+    """An answer without a bookmaker does not show that its region lacks that one."""
+    learnt = Knowledge({"us": frozenset({"x"}), "uk": frozenset({"learnt"})}, verified=frozenset(found_right))
+    rules = rules_of(kinds=[*KINDS, "regions"], regions={"uk": ["told"]}, learn_regions=allowed)
+    projections = Projections(rules, {"vendor": learnt})
     [provider] = projections.rules.providers
     known = projections.knowledge(provider)
     told = {"uk": frozenset({"told"})}
-    assert known.regions == ({"us": frozenset({"x"}), **told} if allowed else told)
-    assert known.kinds == frozenset(KINDS)
+    everything = {"us": frozenset({"x"}), **told}
+    assert known.regions == (everything if allowed and len(found_right) == 2 else told)
+    assert projections.knowledge(provider, on_trial=True).regions == (everything if allowed else told)
+    assert known.kinds == {*KINDS, "regions"}
     assert known.emptied == "refuse"
 
 

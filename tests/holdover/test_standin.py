@@ -320,13 +320,13 @@ async def test_no_provider_at_all(stand_in_of, metrics):
     assert outcomes(metrics) == {("failed", "5xx"): 1}
 
 
-async def test_a_pause_is_503_with_the_time_left(vendor, stand_in_of, metrics):
+async def test_a_provider_that_is_left_alone_is_quoted(vendor, stand_in_of):
     stand_in = stand_in_of(limits={**LIMITS, "breaker_failures": 1, "breaker_open_s": 60.0})
     vendor.status = 500
     assert (await get(stand_in))[0] == 500
     status, fields, _ = await get(stand_in)
-    assert status == 503
-    assert 0 < int(fields["retry-after"]) <= 60
+    assert status == 500
+    assert 'detail="the provider fails and is left alone for a moment"' in fields["cache-status"]
     assert len(vendor.asked) == 1
 
 
