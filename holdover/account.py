@@ -38,6 +38,7 @@ class Account:
     heard_at: float = -math.inf
     frozen_at: float = -math.inf
     overdrawn: bool = False
+    untold: float = 0.0
     changed: bool = False
     rate: Rate = field(init=False)
 
@@ -103,10 +104,23 @@ class Account:
     def spent(self, cost: float, now: float) -> None:
         """Counts what a call took."""
         period = _period(self.quota.resets, now)
-        before = self.balance.period_spent if self.balance.period == period else 0.0
+        before, untold = 0.0, 0.0
+        if self.balance.period == period:
+            before, untold = self.balance.period_spent, self.untold
+        self.untold = untold + cost
         self._now_is(replace(self.balance, period_spent=before + cost, period=period))
         if self.quota.limit is not None and self.quota.remaining is None and before + cost >= self.quota.limit:
             self.freeze(now)
+
+    def take_untold(self) -> float:
+        """What was counted since this was last asked; others add it to what they count."""
+        untold, self.untold = self.untold, 0.0
+        return untold
+
+    def counted(self, stands: Balance) -> None:
+        """Takes over what all processes have counted up to what was last told."""
+        if stands.period == self.balance.period:
+            self.balance = replace(self.balance, period_spent=stands.period_spent + self.untold)
 
     def refused(self, means: Meaning | None, response: Response, now: float) -> None:
         """Takes notice of what an error means for further calls."""

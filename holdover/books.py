@@ -20,6 +20,14 @@ MAX_ACCOUNTS = 10_000
 logger = logging.getLogger("holdover.books")
 
 
+@dataclass(frozen=True, slots=True)
+class _Unwritten:
+    """What is to be written of an account; `spent` is what this process counted and the ledger does not know yet."""
+
+    balance: Balance
+    spent: float
+
+
 @dataclass(slots=True)
 class Books:
     """Accounts by provider and partition, what is to be written of them, and the clients' credentials that refreshes
@@ -31,7 +39,7 @@ class Books:
     tally: Tally = field(default_factory=Tally)
     _accounts: dict[tuple[str, str], Account] = field(default_factory=dict)
     _borrowed: dict[tuple[str, str], Credential] = field(default_factory=dict, repr=False)
-    _unwritten: dict[tuple[str, str], Balance] = field(default_factory=dict)
+    _unwritten: dict[tuple[str, str], _Unwritten] = field(default_factory=dict)
 
     def forget(self, provider: str) -> None:
         """After a change of its configuration."""
@@ -40,9 +48,12 @@ class Books:
         for name in [name for name in self._borrowed if name[0] == provider]:
             del self._borrowed[name]
 
-    def release(self) -> None:
-        """Forgets the accounts that are written, to be read anew when they are needed."""
-        self._accounts = {name: account for name, account in self._accounts.items() if account.changed}
+    def release(self, now: float) -> None:
+        """Forgets the accounts that are written, to be read anew when they are needed. A pause that a provider asked
+        for is not written."""
+        self._accounts = {
+            name: account for name, account in self._accounts.items() if account.changed or account.pause_until > now
+        }
 
     async def account(self, provider: Provider, partition: str = "") -> Account:
         """What is known of the credential of a partition."""
@@ -52,7 +63,8 @@ class Books:
             # Somebody else may have made it while the ledger was read.
             if name not in self._accounts:
                 self._make_room()
-                balance = self._unwritten.get(name, written)
+                unwritten = self._unwritten.get(name)
+                balance = unwritten.balance if unwritten is not None else written
                 lent = provider.own(partition) is None and provider.settings.clients != "own"
                 account = Account(provider.settings.quota, provider.settings.limits, shared=lent)
                 account.balance = balance or account.balance
@@ -78,21 +90,37 @@ class Books:
     async def keep(self, now: float) -> None:
         """Writes what changed into the ledger. Nothing is lost while that fails: sums go on."""
         rows = self.tally.take()
-        changed = [(name, account) for name, account in self._accounts.items() if account.changed]
-        self._unwritten |= {name: account.balance for name, account in changed}
-        balances = dict(self._unwritten)
-        if not rows and not balances:
+        for name, account in self._accounts.items():
+            if account.changed:
+                self._to_write(name, account)
+        if not rows and not self._unwritten:
             return
-        for _, account in changed:
-            account.changed = False
         recorded = not rows or await self._written(partial(self.ledger.record, rows, now))
         if not recorded:
             self.tally.put_back(rows)
-        for name, balance in balances.items():
-            recorded = recorded and await self._written(partial(self.ledger.tell, *name, balance))
-        if recorded:
-            self._unwritten = {n: b for n, b in self._unwritten.items() if balances.get(n) is not b}
+        for name in list(self._unwritten):
+            recorded = recorded and await self._tell(name)
         self.metrics.degraded.labels("ledger").set(not recorded)
+
+    def _to_write(self, name: tuple[str, str], account: Account) -> None:
+        earlier = self._unwritten.get(name)
+        spent = account.take_untold() + (earlier.spent if earlier is not None else 0.0)
+        self._unwritten[name] = _Unwritten(account.balance, spent)
+        account.changed = False
+
+    async def _tell(self, name: tuple[str, str]) -> bool:
+        # Taken away first: what is to be written of the same account meanwhile must not count this again.
+        told = self._unwritten.pop(name)
+        stands: list[Balance] = []
+        tell = partial(self.ledger.tell, *name, told.balance, told.spent)
+        if not await self._written(lambda: stands.append(tell())):
+            later = self._unwritten.get(name, told)
+            spent = told.spent + (later.spent if later is not told else 0.0)
+            self._unwritten[name] = _Unwritten(later.balance, spent)
+            return False
+        if (account := self._accounts.get(name)) is not None:
+            account.counted(*stands)
+        return True
 
     async def _written(self, call: Callable[[], None]) -> bool:
         try:
@@ -122,4 +150,4 @@ class Books:
     def _let_go(self, name: tuple[str, str]) -> None:
         account = self._accounts.pop(name)
         if account.changed:
-            self._unwritten[name] = account.balance
+            self._to_write(name, account)

@@ -85,7 +85,7 @@ class Database:
                 try:
                     return operation(self._current())
                 except sqlite3.DatabaseError as error:
-                    if not _is_suspect(error):
+                    if not is_suspect(error):
                         raise
                 return operation(self._open(thorough=True))
             except OSError as error:
@@ -101,11 +101,11 @@ class Database:
     def _open(self, *, thorough: bool) -> sqlite3.Connection:
         self._drop()
         make_private(self.path.parent)
-        with _locked(self.path.parent):
+        with locked(self.path.parent):
             try:
                 connection = self._connect(thorough=thorough)
             except sqlite3.DatabaseError as error:
-                if not _is_suspect(error):
+                if not is_suspect(error):
                     raise
                 self._set_aside(error)
                 connection = self._connect(thorough=False)
@@ -125,7 +125,7 @@ class Database:
         try:
             self._adopt(connection)
             if thorough:
-                _look_through(connection)
+                look_through(connection)
         except BaseException:
             connection.close()
             raise
@@ -133,16 +133,7 @@ class Database:
 
     def _adopt(self, connection: sqlite3.Connection) -> None:
         """Makes the tables of a new file. Nothing is changed in a file that is not ours."""
-        (application,), (version,) = (
-            connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-        )
-        found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master")} - {None}
-        ours, new = application == _APPLICATION, not (application or version or found)
-        if ours and version > self._version:
-            text = f"{self.path} was written by a newer holdover; upgrade this one, or move that file away"
-            raise StoreError(text)
-        if not new and not (ours and version == self._version and found == set(self._schema)):
-            raise Foreign("it is another program's database")
+        new = recognize(connection, self.path, self._schema, self._version)
         connection.execute("PRAGMA journal_mode = WAL")
         # A power cut may lose the last seconds, which the provider's next answer brings back.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -171,6 +162,21 @@ class Database:
         self._on_trouble(f"{self.path} cannot be read ({error}); it was set aside as {aside} and begun anew")
 
 
+def recognize(connection: sqlite3.Connection, path: Path, schema: Sequence[str], version: int) -> bool:
+    """Whether the file is new, and has no tables yet. Raises Foreign for what has others than these, StoreError for
+    what a newer version made."""
+    (application,), (found_version,) = (
+        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+    )
+    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master")} - {None}
+    ours, new = application == _APPLICATION, not (application or found_version or found)
+    if ours and found_version > version:
+        raise StoreError(f"{path} was written by a newer holdover; upgrade this one, or move that file away")
+    if not new and not (ours and found_version == version and found == set(schema)):
+        raise Foreign("it is another program's database")
+    return new
+
+
 def make_private(folder: Path) -> None:
     """Makes the folder, if need be, and closes it to others."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -182,7 +188,8 @@ def make_private(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else opens a file in the folder, or moves one aside, until the block ends."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + LOCK_TIMEOUT_S
@@ -216,13 +223,15 @@ def _make_file(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _look_through(connection: sqlite3.Connection) -> None:
+def look_through(connection: sqlite3.Connection) -> None:
+    """Raises Foreign for a file that is damaged anywhere."""
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         raise Foreign(" ".join(found.split()))
 
 
-def _is_suspect(error: sqlite3.Error) -> bool:
+def is_suspect(error: sqlite3.Error) -> bool:
+    """Whether the error may mean that the file is damaged."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return isinstance(error, Foreign) or code & 0xFF in _SUSPECT or code in _SUSPECT_READ
 

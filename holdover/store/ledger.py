@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from holdover.store import counterexamples
-from holdover.store.database import Database
+from holdover.store.database import Database, recognize
+from holdover.store.readonly import ReadOnly
 
 FILE = "ledger.db"
 OTHER = "_other"
@@ -97,11 +98,19 @@ class Ledger:
     processes.
 
     Every method blocks as long as a disk does and may raise StoreError; then it did nothing. `on_trouble` is told, in
-    a sentence, when the file was damaged and begun anew."""
+    a sentence, when the file was damaged and begun anew. `read_only`: the file has to be there, no file is made or
+    changed, damage is a StoreError, and so is every method that writes."""
 
-    def __init__(self, folder: Path, on_trouble: Callable[[str], None] = logger.error) -> None:
+    def __init__(
+        self, folder: Path, on_trouble: Callable[[str], None] = logger.error, *, read_only: bool = False
+    ) -> None:
         self.folder = folder
-        self._database = Database(folder / FILE, _SCHEMA, _VERSION, on_trouble)
+        path = folder / FILE
+        self._database: Database | ReadOnly
+        if read_only:
+            self._database = ReadOnly(path, lambda found: recognize(found, path, _SCHEMA, _VERSION))
+        else:
+            self._database = Database(path, _SCHEMA, _VERSION, on_trouble)
         self._dropped_on = ""
 
     def close(self) -> None:
@@ -159,22 +168,31 @@ class Ledger:
         )
         return {name: _balance(told) for name, *told in rows}
 
-    def tell(self, provider: str, partition: str, balance: Balance) -> None:
-        """Replaces what was known; figures that are not finite count as not told. Of more than MAX_PARTITIONS of a
-        provider those told of longest ago go."""
-        told = (_finite(balance.remaining), _finite(balance.used), balance.told_at)
-        own = (_finite(balance.period_spent) or 0.0, balance.period, balance.frozen_until, balance.dead)
-        values = (provider, partition, *told, *own)
+    def tell(self, provider: str, partition: str, balance: Balance, spent: float | None = None) -> Balance:
+        """Replaces what was known and returns what stands; figures that are not finite count as not told. Of more
+        than MAX_PARTITIONS of a provider those told of longest ago go.
 
-        def write(database: sqlite3.Connection) -> None:
-            new = not database.execute(
-                "SELECT 1 FROM balance WHERE provider = ? AND partition = ?", values[:2]
-            ).fetchone()
+        `spent`: how much of `balance.period_spent` the caller has not told of before. It is added to what others have
+        counted in that period; without it `period_spent` is replaced as well."""
+        told = replace(
+            balance,
+            remaining=_finite(balance.remaining),
+            used=_finite(balance.used),
+            period_spent=_finite(balance.period_spent) or 0.0,
+        )
+
+        def write(database: sqlite3.Connection) -> Balance:
+            select = "SELECT period_spent, period FROM balance WHERE provider = ? AND partition = ?"
+            row = database.execute(select, (provider, partition)).fetchone()
+            stands = told if row is None or spent is None else _counted(told, _finite(spent) or 0.0, *row)
+            own = (stands.period_spent, stands.period, stands.frozen_until, stands.dead)
+            values = (provider, partition, stands.remaining, stands.used, stands.told_at, *own)
             database.execute("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-            if new:
+            if row is None:
                 _trim(database, "balance", "partition", "told_at", provider, MAX_PARTITIONS)
+            return stands
 
-        self._database.write(write)
+        return self._database.write(write)
 
     def good(self, provider: str, fingerprint: str, now: float) -> None:
         """The provider accepted the credential with this keyed hash. Of more than MAX_CREDENTIALS of a provider
@@ -201,9 +219,12 @@ class Ledger:
         self._database.write(lambda database: database.execute(statement, (provider, fingerprint)))
 
     def salt(self) -> bytes:
-        """32 random bytes, the same for every process as long as the file lives, for keyed hashes of credentials."""
+        """32 random bytes, the same for every process as long as the file lives, for keyed hashes of credentials; none
+        where nobody needed them yet and the ledger is open for reading alone."""
         select = "SELECT value FROM own WHERE name = 'salt'"
         rows = self._database.read(select)
+        if not rows and isinstance(self._database, ReadOnly):
+            return b""
         if not rows:
             # Whichever process is first has its way.
             insert, proposed = "INSERT OR IGNORE INTO own VALUES ('salt', ?)", os.urandom(32)
@@ -267,6 +288,17 @@ def _finite(number: float | None) -> float | None:
 def _balance(told: list[Any]) -> Balance:
     *figures, dead = told
     return replace(Balance(*figures), dead=bool(dead))
+
+
+def _counted(told: Balance, spent: float, before: float, period: str) -> Balance:
+    """What is told with the count of all processes: `before` in `period`, and `spent` since. Who is late with a
+    period that is over, or has counted nothing, changes no count."""
+    if told.period == period:
+        return replace(told, period_spent=before + spent)
+    over = len(period) == len(told.period) and period > told.period
+    if over or not told.period:
+        return replace(told, period_spent=before, period=period)
+    return replace(told, period_spent=spent)
 
 
 def _summed(rows: Iterable[Usage]) -> dict[tuple[str, str, str], list[float]]:

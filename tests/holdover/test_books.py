@@ -71,6 +71,49 @@ async def test_a_restart_goes_on_where_the_last_process_stopped(books, books_of,
     assert (await again.account(vendor, "silver")).balance == Balance(None, None, 0.0)
 
 
+async def test_processes_that_call_at_the_same_time_count_together(books_of, provider_of):
+    vendor = provider_of(credential=OWN["credential"], quota={"limit": 10.0, "resets": "monthly"})
+    one, other = books_of(), books_of()
+    mine, yours = await one.account(vendor), await other.account(vendor)
+    mine.spent(4.0, NOW)
+    yours.spent(3.0, NOW)
+    for books in (one, other, one, other):
+        await books.keep(NOW)
+    assert (yours.balance.period_spent, yours.remaining(NOW)) == (7.0, 3.0)
+    mine.spent(1.0, NOW)
+    await one.keep(NOW)
+    assert mine.remaining(NOW) == 2.0
+    assert (await books_of().account(vendor)).balance.period_spent == 8.0
+
+
+async def test_what_could_not_be_written_is_counted_once(books, books_of, open_ledger, provider_of):
+    vendor = provider_of(credential=OWN["credential"], quota={"limit": 100.0, "resets": "monthly"})
+    account = await books.account(vendor)
+    good, books.ledger = books.ledger, open_ledger()
+    books.ledger.close()
+    for _ in range(2):
+        account.spent(2.0, NOW)
+        await books.keep(NOW)
+    books.forget("vendor")
+    account = await books.account(vendor)
+    assert account.balance.period_spent == 4.0
+    books.ledger = good
+    account.spent(1.0, NOW)
+    await books.keep(NOW)
+    await books.keep(NOW)
+    assert (await books_of().account(vendor)).balance.period_spent == 5.0
+
+
+async def test_a_pause_is_not_forgotten_before_it_is_over(books, provider_of):
+    vendor, now = provider_of(**OWN), time.time()
+    account = await books.account(vendor)
+    account.pause_until = now + 60
+    books.release(now)
+    assert await books.account(vendor) is account
+    books.release(now + 60)
+    assert await books.account(vendor) is not account
+
+
 async def test_what_did_not_change_is_not_written(books, open_ledger, provider_of):
     vendor = provider_of(**OWN)
     account = await books.account(vendor)
@@ -242,7 +285,7 @@ async def test_what_is_not_written_for_a_while_is_not_forgotten(books, books_of,
     broken, books.ledger = books.ledger, open_ledger()
     books.ledger.close()
     await books.keep(NOW)
-    books.release()
+    books.release(NOW)
     books.ledger = broken
     assert (await books.account(vendor)).balance == account.balance
     await books.keep(NOW)

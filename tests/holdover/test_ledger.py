@@ -156,6 +156,67 @@ def test_figures_of_a_balance_that_are_no_numbers_were_not_told(ledger):
         assert ledger.balance("vendor", "") == Balance(None, None, NOW)
 
 
+def counted(spent: float, period: str = "2026-11") -> Balance:
+    """Of a provider that tells nothing."""
+    return Balance(None, None, 0.0, spent, period)
+
+
+def test_what_two_processes_spent_at_the_same_time_adds_up(ledger, open_ledger):
+    other = open_ledger()
+    assert ledger.tell("vendor", "", counted(5.0), 5.0) == counted(5.0)
+    assert other.tell("vendor", "", counted(3.0), 3.0) == counted(8.0)
+    assert ledger.tell("vendor", "", counted(7.0), 2.0) == counted(10.0)
+    assert other.tell("vendor", "", counted(8.0), 0.0) == counted(10.0)
+    assert ledger.balance("vendor", "") == counted(10.0)
+
+
+def test_several_processes_that_count_for_themselves_lose_no_credit(folder, ledger):
+    program = (
+        "for n in range(1, 101):\n    ledger.tell('vendor', '', Balance(None, None, 0.0, 2.0 * n, '2026-11'), 2.0)"
+    )
+    processes = [run(folder, program) for _ in range(3)]
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert ledger.balance("vendor", "") == counted(600.0)
+
+
+def test_a_count_that_adds_replaces_all_else_that_was_told(ledger):
+    ledger.tell("vendor", "", Balance(9.0, 1.0, NOW, 4.0, "2026-11", NOW + 60, True))
+    told = Balance(7.0, None, NOW + 1, 6.0, "2026-11")
+    assert ledger.tell("vendor", "", told, 2.0) == ledger.balance("vendor", "") == told
+
+
+def test_the_count_begins_anew_with_the_period(ledger, open_ledger):
+    ledger.tell("vendor", "", counted(90.0), 90.0)
+    assert open_ledger().tell("vendor", "", counted(3.0, "2026-12"), 3.0) == counted(3.0, "2026-12")
+    assert open_ledger().tell("vendor", "", counted(4.0, "2026-12-01"), 4.0) == counted(4.0, "2026-12-01")
+    assert open_ledger().tell("vendor", "", counted(5.0, "ever"), 5.0) == counted(5.0, "ever")
+
+
+@pytest.mark.parametrize("late", [counted(92.0, "2026-11"), counted(0.0, "")])
+def test_who_is_late_with_a_past_period_or_counted_nothing_leaves_the_count_alone(ledger, late):
+    ledger.tell("vendor", "", counted(3.0, "2026-12"), 3.0)
+    assert ledger.tell("vendor", "", late, late.period_spent) == counted(3.0, "2026-12")
+    assert ledger.balance("vendor", "") == counted(3.0, "2026-12")
+
+
+def test_a_ledger_that_was_lost_takes_the_whole_count_of_the_first_who_tells(ledger, open_ledger):
+    assert ledger.tell("vendor", "", counted(40.0), 1.0) == counted(40.0)
+    assert open_ledger().tell("vendor", "", counted(41.0), 1.0) == counted(41.0)
+
+
+def test_without_what_was_spent_the_count_is_replaced(ledger):
+    ledger.tell("vendor", "", counted(40.0), 40.0)
+    assert ledger.tell("vendor", "", counted(7.0)) == counted(7.0) == ledger.balance("vendor", "")
+
+
+def test_a_count_that_is_no_number_adds_nothing(ledger):
+    ledger.tell("vendor", "", counted(40.0), 40.0)
+    for odd in (float("nan"), float("inf")):
+        assert ledger.tell("vendor", "", counted(40.0), odd) == counted(40.0)
+
+
 def test_the_oldest_balances_go(ledger, monkeypatch):
     monkeypatch.setattr(module, "MAX_PARTITIONS", 2)
     for number, partition in enumerate("abc"):
