@@ -9,7 +9,6 @@ from holdover.provider_settings import RouteSettings
 from holdover.providers.odds_document import OddsDocument, Unprojectable, returned_markets
 from holdover.providers.odds_selection import (
     H2H,
-    LISTS,
     RIDERS,
     TIMES,
     UPCOMING,
@@ -31,9 +30,8 @@ class TheOddsApi(Profile):
     def query(self, route: RouteSettings, path: str, query: Query) -> Query:
         if len({name for name, _ in query}) != len(query):
             return query
-        # Inferred: a list without anything in it, as clients send for what is not set, is an absent one.
-        kept = {name: value for name, value in query if value or name not in LISTS}
-        if "bookmakers" in kept:
+        kept = dict(query)
+        if kept.get("bookmakers"):
             kept.pop("regions", None)
         if route.name == "odds" and sport_of(path) == UPCOMING:
             for name in TIMES:

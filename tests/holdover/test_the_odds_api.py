@@ -16,6 +16,7 @@ from holdover.content import moment
 from holdover.exchange import Request, Response
 from holdover.key import Cacheable, plan
 from holdover.provider_settings import Kind
+from holdover.providers.odds_selection import selection
 from holdover.providers.profile import Knowledge
 from holdover.providers.the_odds_api import TheOddsApi
 from holdover.verdict import meaning
@@ -42,7 +43,8 @@ EVERYTHING = Knowledge(REGIONS, {SPORT: False}, frozenset(KINDS), emptied="keep"
 
 
 def request(path=PATH, **parameters):
-    """As the shipped configuration makes it of a client's request."""
+    """As the shipped configuration makes it of a client's request; None for what is not sent."""
+    parameters = {name: value for name, value in parameters.items() if value is not None}
     found = plan(Request("GET", HOST, f"{path}?{urlencode(parameters)}"), CONFIG.rules)
     assert isinstance(found, Cacheable), found
     return found.canonical
@@ -288,9 +290,9 @@ BASE = {"regions": "us", "markets": "h2h"}
         ({"dateFormat": "unix"}, {}, None),
         ({"oddsFormat": "american"}, {}, {"odds"}),
         ({}, {"oddsFormat": "american"}, None),
-        ({}, {"markets": ""}, {"outrights"}),
-        ({"markets": "h2h,totals"}, {"markets": ""}, {"outrights", "markets"}),
-        ({"markets": "totals"}, {"markets": ""}, None),
+        ({}, {"markets": None}, {"outrights"}),
+        ({"markets": "h2h,totals"}, {"markets": None}, {"outrights", "markets"}),
+        ({"markets": "totals"}, {"markets": None}, None),
         ({"includeLinks": "true"}, {}, None),
         ({}, {"includeLinks": "true"}, None),
         ({"includeLinks": "true", "markets": "h2h,totals"}, {"includeLinks": "true"}, {"markets"}),
@@ -370,7 +372,7 @@ def test_what_has_no_union(one, other):
     ("one", "other", "union"),
     [
         ({"markets": "h2h"}, {"markets": "totals"}, {"markets": "h2h,totals"}),
-        ({"markets": ""}, {"markets": "totals"}, {"markets": "h2h,totals"}),
+        ({"markets": None}, {"markets": "totals"}, {"markets": "h2h,totals"}),
         ({"regions": "us"}, {"regions": "uk,eu"}, {"regions": "eu,uk,us"}),
         ({"bookmakers": "b"}, {"bookmakers": "a"}, {"bookmakers": "a,b"}),
         ({"eventIds": "a"}, {"eventIds": "b"}, {"eventIds": "a,b"}),
@@ -592,9 +594,11 @@ def test_bookmakers_go_before_regions_on_every_route():
         assert both == request(path, bookmakers="fanduel", markets="h2h")
 
 
-def test_an_empty_list_is_an_absent_one():
-    empty = {"markets": "", "bookmakers": "", "eventIds": ","}
-    assert request(**empty, regions="us") == request(regions="us")
+@pytest.mark.parametrize("name", ["markets", "bookmakers", "eventIds"])
+def test_what_an_empty_list_means_is_the_vendors_to_say(name):
+    empty = request(**{"regions": "us", name: ""})
+    assert dict(empty.query) == {**dict(request(regions="us").query), name: ""}
+    assert selection(empty) is None
     assert dict(request(regions="us,,uk").query)["regions"] == ",uk,us"
 
 
