@@ -4,7 +4,6 @@ A hit is a dict lookup and a few header fields. A miss asks the sidecar, or fetc
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +11,10 @@ from functools import lru_cache
 
 from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, detail, local, paid_answer, verbatim
-from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
+from holdover.demand import Demand
 from holdover.exchange import Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
@@ -23,8 +22,9 @@ from holdover.hot import HotTier
 from holdover.intake import Failed, Fetched, Refused
 from holdover.key import Cacheable, Plan, plan
 from holdover.link import Link, LinkDown
+from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
-from holdover.policy import Expired, Fresh, Stale, age, decide
+from holdover.policy import Expired, Fresh, Stale, decide
 from holdover.rules import CREDENTIAL_LIKE, Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
@@ -34,7 +34,6 @@ RECALL_S = 10.0
 MAX_REFUSAL_BYTES = 1_048_576
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
-_MAX_COMPARED = 100
 _PERSONAL = CREDENTIAL_LIKE | {"cookie"}
 
 logger = logging.getLogger("holdover.standin")
@@ -67,9 +66,8 @@ class StandIn:
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
         self._memo: dict[tuple[str, str], Plan] = {}
-        self._to_report: dict[str, CanonicalRequest] = {}
-        self._to_compare: list[CanonicalRequest] = []
-        self._projected_hits = 0
+        self._demand = Demand(self._link, self._hot)
+        self._meter = Meter(metrics, self._hot, self._filler.books.tally)
 
     @property
     def config(self) -> Config:
@@ -126,10 +124,10 @@ class StandIn:
                 status = f"hit; ttl={int(ttl) - 1}{_told(ready, now, 'revalidating')}"
             case Expired():
                 return None
-        self._asked(cacheable, ready, now)
-        self._maybe_compare(cacheable, ready)
+        self._demand.note(cacheable, ready, now)
+        self._demand.sample(cacheable, ready)
         answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
-        self._count(cacheable, outcome, wants, answer, started, ready, now)
+        self._meter.count(cacheable, outcome, wants, answer, started, ready, now)
         return answer
 
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
@@ -185,19 +183,10 @@ class StandIn:
     async def report_demand(self) -> None:
         """For ever: tells the sidecar once a second what clients asked for; the report is also its sign of life."""
         while True:
-            reported, self._to_report = self._to_report, {}
-            try:
-                compare, self._to_compare = self._to_compare, []
-                declined = await self._link.demand(reported.values(), compare)
-                self._metrics.runtime.degraded.labels("sidecar").set(0)
-            except LinkDown:
-                declined = set(reported)
-                self._metrics.runtime.degraded.labels("sidecar").set(1)
-            for key in reported:
-                if (ready := self._hot.get(key)) is not None:
-                    ready.kept = 0 if key in declined else self._link.generation
+            answered = await self._demand.report()
+            self._metrics.runtime.degraded.labels("sidecar").set(not answered)
             await self._filler.books.keep(self._clock())
-            if self._link.up:
+            if answered:
                 # The sidecar calls now; what this process knew of the accounts would be old when it is needed again.
                 self._filler.books.release(self._clock())
             await asyncio.sleep(REPORT_INTERVAL_S)
@@ -229,25 +218,9 @@ class StandIn:
         entry = replace(ready.entry, identity=identity, gzip=compressed(identity) if wants.gzip else b"")
         return Ready(entry, cacheable.provider.settings.quota)
 
-    def _maybe_compare(self, cacheable: Cacheable, ready: Ready) -> None:
-        """Samples the hits that show whether projections are right, or would be (kinds still to be verified)."""
-        settings = cacheable.provider.settings
-        if (one_in := settings.shadow.one_in) and (ready.entry.projected or settings.projection.has_trials):
-            self._projected_hits += 1
-            if self._projected_hits % one_in == 0 and len(self._to_compare) < _MAX_COMPARED:
-                self._to_compare.append(cacheable.canonical)
-
     def _decide(self, cacheable: Cacheable, ready: Ready, now: float) -> Fresh | Stale | Expired:
-        route = cacheable.route.settings
-        told = ready.kept == self._link.generation and ready.reported_at + route.idle_after_s > now
-        refreshing = told and self._link.up
-        return decide(route, ready.entry, now, refreshing=refreshing)
-
-    def _asked(self, cacheable: Cacheable, ready: Ready, now: float) -> None:
-        told = ready.kept == self._link.generation
-        if not told or now - ready.reported_at > cacheable.route.settings.idle_after_s / 4:
-            ready.reported_at = now
-            self._to_report[cacheable.canonical.key] = cacheable.canonical
+        refreshing = self._demand.keeps_fresh(cacheable, ready, now)
+        return decide(cacheable.route.settings, ready.entry, now, refreshing=refreshing)
 
     def _settle(
         self,
@@ -266,7 +239,7 @@ class StandIn:
         match filled.result:
             case Fetched(entry):
                 if ready is not None:
-                    self._asked(cacheable, ready, now)
+                    self._demand.note(cacheable, ready, now)
                 if not led and entry.projected:
                     status = f"hit{_told(ready, now)}" if ready is not None else status
                 fresh = self._echoing(cacheable, Ready(entry, cacheable.provider.settings.quota), wants)
@@ -275,7 +248,7 @@ class StandIn:
                     answer = paid_answer(fresh.entry, wants, f"{status}{stored}")
                 else:
                     answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
-                self._count(cacheable, outcome, wants, answer, started, ready or fresh, now)
+                self._meter.count(cacheable, outcome, wants, answer, started, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
                 if cacheable.echo:
@@ -290,11 +263,11 @@ class StandIn:
         if trouble and ready is not None:
             decision = self._decide(cacheable, ready, now)
             if not isinstance(decision, Expired) or decision.usable:
-                self._asked(cacheable, ready, now)
+                self._demand.note(cacheable, ready, now)
                 answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
-                self._count(cacheable, "stale", wants, answer, started, ready, now)
+                self._meter.count(cacheable, "stale", wants, answer, started, ready, now)
                 return answer
-        self._count(cacheable, "failed" if trouble else outcome, wants, answer, started, None, now)
+        self._meter.count(cacheable, "failed" if trouble else outcome, wants, answer, started, None, now)
         return answer
 
     def _doubt(self, cacheable: Cacheable, filled: Filled) -> None:
@@ -314,39 +287,6 @@ class StandIn:
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)
         return filled
-
-    def _count(
-        self,
-        cacheable: Cacheable,
-        outcome: Outcome,
-        wants: Wants,
-        answer: Answer,
-        started: float,
-        ready: Ready | None,
-        now: float,
-    ) -> None:
-        upstream = cacheable.provider.name
-        client = self._metrics.client
-        seconds = time.perf_counter() - started
-        client.answered(upstream, cacheable.route.name, outcome, answer.status, seconds, len(answer.body))
-        if ready is None:
-            return
-        entry = ready.entry
-        if outcome != "fetched" or entry.projected:
-            client.credits_saved.labels(upstream, cacheable.route.name).inc(entry.cost)
-            self._filler.books.tally.saved(upstream, cacheable.route.name, wants.client, entry.cost)
-        dated, looked = ready.dated_at, entry.board.typical
-        if entry.status == 200:
-            client.served(
-                upstream,
-                age(entry, now),
-                None if dated is None else max(0.0, now - dated),
-                None if looked is None else max(0.0, now - looked),
-            )
-        # One of the last durations, not this entry's own: slow fetches collect more waiters, which biases the sum.
-        durations = self._hot.fetch_durations(upstream)
-        counterfactual = seconds if outcome == "fetched" else random.choice(durations)  # noqa: S311
-        client.compared(upstream, seconds, counterfactual)
 
 
 def _personal(rules: Rules) -> frozenset[str]:

@@ -219,8 +219,8 @@ class Ledger:
         self._database.write(lambda database: database.execute(statement, (provider, fingerprint)))
 
     def salt(self) -> bytes:
-        """32 random bytes, the same for every process as long as the file lives, for keyed hashes of credentials; none
-        where nobody needed them yet and the ledger is open for reading alone."""
+        """32 random bytes, the same for every process as long as the file lives, for keyed hashes of credentials.
+        None while nobody has needed them and the ledger is open for reading alone."""
         select = "SELECT value FROM own WHERE name = 'salt'"
         rows = self._database.read(select)
         if not rows and isinstance(self._database, ReadOnly):

@@ -33,7 +33,7 @@ class ReadOnly:
                 raise StoreError(self._damaged(error)) from error
             raise StoreError(f"{self.path} does not answer: {error}") from error
 
-    def write(self, operation: Callable[[sqlite3.Connection], Any]) -> Any:
+    def write(self, _operation: Callable[[sqlite3.Connection], Any]) -> Any:
         """Refuses: whoever writes opens the file otherwise."""
         raise StoreError(f"{self.path} is open for reading alone")
 
@@ -78,6 +78,6 @@ class ReadOnly:
 
     def _damaged(self, error: Exception) -> str:
         return (
-            f"{self.path} is damaged ({error}). It was left as it is: put a good copy in its place, or let `holdover up` "
-            "set it aside and begin it anew, which a running one does at its next use"
+            f"{self.path} is damaged ({error}). It was left as it is: put a good copy in its place, or let "
+            "`holdover up` set it aside and begin it anew, which a running one does at its next use"
         )

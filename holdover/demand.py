@@ -1,0 +1,54 @@
+"""What clients asked for, as the sidecar is told once a second. The report is also the sign of life of both sides."""
+
+from holdover.answer import Ready
+from holdover.canonical import CanonicalRequest
+from holdover.hot import HotTier
+from holdover.key import Cacheable
+from holdover.link import Link, LinkDown
+
+MAX_COMPARED = 100
+
+
+class Demand:
+    """Of one proxy process. For one event loop."""
+
+    def __init__(self, link: Link, hot: HotTier) -> None:
+        self._link = link
+        self._hot = hot
+        self._asked: dict[str, CanonicalRequest] = {}
+        self._to_compare: list[CanonicalRequest] = []
+        self._projected_hits = 0
+
+    def note(self, cacheable: Cacheable, ready: Ready, now: float) -> None:
+        """A client was given this answer. Told once in a while as long as the sidecar knows of the demand."""
+        told = ready.kept == self._link.generation
+        if not told or now - ready.reported_at > cacheable.route.settings.idle_after_s / 4:
+            ready.reported_at = now
+            self._asked[cacheable.canonical.key] = cacheable.canonical
+
+    def sample(self, cacheable: Cacheable, ready: Ready) -> None:
+        """Some of the hits that show whether projections are right, or would be, are compared."""
+        settings = cacheable.provider.settings
+        if (one_in := settings.shadow.one_in) and (ready.entry.projected or settings.projection.has_trials):
+            self._projected_hits += 1
+            if self._projected_hits % one_in == 0 and len(self._to_compare) < MAX_COMPARED:
+                self._to_compare.append(cacheable.canonical)
+
+    def keeps_fresh(self, cacheable: Cacheable, ready: Ready, now: float) -> bool:
+        """Whether the sidecar is known to refresh this answer: this process told this very sidecar of the demand not
+        long ago, it accepted, and it answered the last report."""
+        told = ready.kept == self._link.generation
+        return told and ready.reported_at + cacheable.route.settings.idle_after_s > now and self._link.up
+
+    async def report(self) -> bool:
+        """Tells the sidecar; False when there is none."""
+        reported, self._asked = self._asked, {}
+        compare, self._to_compare = self._to_compare, []
+        try:
+            declined = await self._link.demand(reported.values(), compare)
+        except LinkDown:
+            declined = set(reported)
+        for key in reported:
+            if (ready := self._hot.get(key)) is not None:
+                ready.kept = 0 if key in declined else self._link.generation
+        return self._link.up

@@ -1,0 +1,55 @@
+"""Counts answers: how fast they were, how old, and what they saved."""
+
+import random
+import time
+
+from holdover.answer import Answer, Ready, Wants
+from holdover.hot import HotTier
+from holdover.key import Cacheable
+from holdover.metrics import Metrics, Outcome
+from holdover.policy import age
+from holdover.tally import Tally
+
+
+class Meter:
+    """Of one proxy process."""
+
+    def __init__(self, metrics: Metrics, hot: HotTier, tally: Tally) -> None:
+        self._metrics = metrics
+        self._hot = hot
+        self._tally = tally
+
+    def count(
+        self,
+        cacheable: Cacheable,
+        outcome: Outcome,
+        wants: Wants,
+        answer: Answer,
+        started: float,
+        ready: Ready | None,
+        now: float,
+    ) -> None:
+        """`started` is `time.perf_counter()` at the request; `ready` is what the answer was made of, None for an
+        error."""
+        upstream = cacheable.provider.name
+        client = self._metrics.client
+        seconds = time.perf_counter() - started
+        client.answered(upstream, cacheable.route.name, outcome, answer.status, seconds, len(answer.body))
+        if ready is None:
+            return
+        entry = ready.entry
+        if outcome != "fetched" or entry.projected:
+            client.credits_saved.labels(upstream, cacheable.route.name).inc(entry.cost)
+            self._tally.saved(upstream, cacheable.route.name, wants.client, entry.cost)
+        dated, looked = ready.dated_at, entry.board.typical
+        if entry.status == 200:
+            client.served(
+                upstream,
+                age(entry, now),
+                None if dated is None else max(0.0, now - dated),
+                None if looked is None else max(0.0, now - looked),
+            )
+        # One of the last durations, not this entry's own: slow fetches collect more waiters, which biases the sum.
+        durations = self._hot.fetch_durations(upstream)
+        counterfactual = seconds if outcome == "fetched" else random.choice(durations)  # noqa: S311
+        client.compared(upstream, seconds, counterfactual)
