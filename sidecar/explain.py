@@ -1,8 +1,7 @@
-"""`holdover explain`: what would happen to a request, and why. Reads the store, changes nothing."""
+"""`holdover explain`: what would happen to a request, and why. Pure: what is stored is passed in."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from holdover.canonical import CanonicalRequest
@@ -10,22 +9,16 @@ from holdover.config import Config
 from holdover.entry import Entry
 from holdover.exchange import Headers, Request
 from holdover.key import Bypass, Cacheable, plan
-from holdover.policy import Expired, Fresh, Stale, age, decide
+from holdover.policy import Expired, Fresh, age, decide, from_the_future, limits
 from holdover.projection import Projections
 from holdover.provider_settings import RouteSettings
 from holdover.providers.profile import Knowledge
 from holdover.rules import Provider
 
+from .sources import Found, Sources, Superset
+from .stored import Stored
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the store holds, by key; from the ledger, the installation's salt and what was learnt, by provider.
-    `no_ledger` says why there is nothing from the ledger."""
-
-    entries: Mapping[str, Entry] = field(default_factory=dict)
-    salt: bytes = b""
-    learnt: Mapping[str, Knowledge] = field(default_factory=dict)
-    no_ledger: str = ""
+type Facts = dict[str, str | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +31,16 @@ class Asked:
     body: bytes = b""
 
 
-def summary(provider: Provider) -> str:
-    """One provider in a few lines, for `holdover check`."""
-    settings = provider.settings
-    kinds = ", ".join(sorted(settings.projection.kinds)) or "none"
-    lines = [f"  {provider.name}: profile {settings.profile}, clients {settings.clients}, projections {kinds}"]
-    for route in provider.routes:
-        of = route.settings
-        methods = "/".join(of.methods)
-        group = f", group {of.group}" if of.group else ""
-        times = f"window {of.window_s:g} s, served up to {of.max_stale_s:g} s"
-        lines.append(f"    {methods} {of.path}  {times}{group}  ({route.name})")
-        lines += [f"      warning: {sentence}" for sentence in _too_soon(provider, of)]
-    return "\n".join(lines)
-
-
-def _too_soon(provider: Provider, of: RouteSettings) -> Iterator[str]:
-    """A window that is promised and cannot be kept, because calls have to be further apart."""
-    together = [route.settings for route in provider.routes if of.group and route.settings.group == of.group]
-    quickest = min([of, *together], key=lambda each: each.window_s)
-    if of.min_interval_s > of.window_s:
-        yield f"min_interval_s = {of.min_interval_s:g} is longer than the window; odds are renewed that often at best"
-    elif of.min_interval_s > quickest.window_s:
-        yield (
-            f"min_interval_s = {of.min_interval_s:g} is longer than the {quickest.window_s:g} s in which "
-            f"{quickest.name} renews group {of.group}; this route cannot keep up"
-        )
-
-
-def explain(config: Config, asked: Asked, stored: Stored, now: float) -> dict[str, str]:
+def explain(config: Config, asked: Asked, stored: Stored, now: float) -> Facts:
     """Facts in the order in which people read them. Shows no credential: what it prints derives from the canonical
     request, which has none."""
     parts = urlsplit(asked.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = Request(asked.method, parts.hostname or "", target, asked.headers, asked.body)
     match plan(request, config.rules, stored.salt):
-        case Cacheable(provider, route, canonical) as cacheable:
-            entry = stored.entries.get(canonical.key)
-            facts = (
-                _request(cacheable) | _learnt(provider, stored) | _superset(config, provider, canonical, stored, now)
-            )
-            return facts | _stored(entry, route.settings.window_s, now) | _decision(entry, route.settings, now)
+        case Cacheable() as cacheable:
+            sources = Sources(Projections(config.rules, dict(stored.learnt)), stored.entries, now)
+            return _request(cacheable) | _learnt(cacheable.provider, stored) | _answer(cacheable, stored, sources)
         case Bypass(provider, None, reason):
             return {"provider": provider.name, "decision": f"passed to the provider untouched: {reason}"}
         case Bypass(provider, route, reason):
@@ -93,12 +55,12 @@ def explain(config: Config, asked: Asked, stored: Stored, now: float) -> dict[st
             }
 
 
-def _request(cacheable: Cacheable) -> dict[str, str]:
+def _request(cacheable: Cacheable) -> Facts:
     """What is asked of the provider, for what, and for whom."""
     provider, settings, canonical = cacheable.provider, cacheable.route.settings, cacheable.canonical
-    facts = {
+    facts: Facts = {
         "route": f"{provider.name}/{cacheable.route.name}",
-        "canonical": f"{canonical.method} {provider.settings.origin}{canonical.target}",
+        "canonical": _spelled(provider, canonical),
     }
     if canonical.body:
         facts["body"] = canonical.body
@@ -116,7 +78,7 @@ def _request(cacheable: Cacheable) -> dict[str, str]:
     return facts
 
 
-def _learnt(provider: Provider, stored: Stored) -> dict[str, str]:
+def _learnt(provider: Provider, stored: Stored) -> Facts:
     """What the ledger says about projections; nothing for a provider that has none."""
     projection = provider.settings.projection
     if not projection.kinds:
@@ -134,58 +96,88 @@ def _learnt(provider: Provider, stored: Stored) -> dict[str, str]:
     return {"learnt": "; ".join(filter(None, told)) or "nothing yet"}
 
 
-def _superset(
-    config: Config, provider: Provider, canonical: CanonicalRequest, stored: Stored, now: float
-) -> dict[str, str]:
-    """The wider request that this one is answered from: the cheapest that is stored, or the one that is fetched."""
-    projections = Projections(config.rules, dict(stored.learnt))
-    found = [
-        entry.request
-        for entry in stored.entries.values()
-        if entry.status == 200
-        and not entry.projected
-        and entry.request.path == canonical.path
-        and projections.allowed(provider, entry.request, canonical, now)
-    ]
-    routes = {route.name: route.settings for route in provider.routes}
-    cost = provider.profile.cost
-    found.sort(key=lambda request: (cost(routes[request.route], request, None), request.target))
-    carrier = projections.carrier(canonical, now)
-    if found:
-        return {"superset": f"{found[0].target} is stored and can answer it"}
-    if carrier.key != canonical.key:
-        return {"superset": f"{carrier.target} is fetched for it, at the same cost"}
-    return {"superset": "none: it is asked for itself"}
+def _answer(cacheable: Cacheable, stored: Stored, sources: Sources) -> Facts:
+    """What is stored, what is asked, and what comes of it."""
+    provider, settings, canonical = cacheable.provider, cacheable.route.settings, cacheable.canonical
+    found, entry, now = sources.fill(canonical), sources.stored(canonical), sources.now
+    facts: Facts = {}
+    if provider.settings.projection.kinds:
+        facts["superset"] = [_superset(each, found, settings, now) for each in sources.supersets(canonical)]
+    facts["stored"] = f"unknown: {stored.no_entries}" if stored.no_entries else _stored(entry, settings, now)
+    return facts | {"upstream": _upstream(cacheable, found), "decision": _decision(entry, settings, found, now)}
 
 
-def _stored(entry: Entry | None, window_s: float, now: float) -> dict[str, str]:
-    if entry is None:
-        return {"stored": "nothing"}
-    kind = f"{len(entry.identity)} bytes, {len(entry.gzip)} as gzip, revision {entry.revision}"
-    return {"stored": f"{age(entry, now):.1f} s old ({window_s:g} s window), {kind}"}
+def _superset(superset: Superset, found: Found | CanonicalRequest, settings: RouteSettings, now: float) -> str:
+    """A wider answer: how fresh it is, and whether this request is answered from it."""
+    entry = superset.entry
+    text = f"{entry.request.target}: {_freshness(entry, settings, now)}"
+    if not isinstance(superset.decision, Fresh):
+        return text
+    if superset.answer is None:
+        return f"{text}; what is in it does not allow to make this answer of it"
+    answers = isinstance(found, Found) and found.source is entry
+    return f"{text}; {'this request is answered from it' if answers else 'it would do'}"
 
 
-def _decision(entry: Entry | None, route: RouteSettings, now: float) -> dict[str, str]:
-    if entry is None:
-        return {"decision": "miss: one request goes to the provider; whoever asks meanwhile shares the answer"}
-    match decide(route, entry, now, refreshing=False):
+def _freshness(entry: Entry, settings: RouteSettings, now: float) -> str:
+    old, (window_s, max_stale_s) = f"{age(entry, now):.1f} s old", limits(settings, entry, now)
+    match decide(settings, entry, now, refreshing=False):
         case Fresh(ttl):
-            text = f"hit: served from the cache, within the window for another {ttl:.1f} s"
-        case Stale(ttl):
-            text = f"hit: served {-ttl:.1f} s past the window while a refresh is under way"
-        case Expired(True):
-            text = (
-                "past its window: served at once if clients keep it in demand, else fetched first; kept for failures"
-            )
-        case Expired():
-            text = "past its limit: fetched; never served, whatever happens"
-    return {"decision": text}
+            return f"fresh, {old}, within its window for another {ttl:.1f} s"
+        case Expired(usable=False) if from_the_future(entry, now):
+            return "of unknown age: the clock was set back since it came"
+        case Expired(usable=False):
+            return f"too old, {old}, never served past {max_stale_s:g} s"
+    return f"stale, {old}, past its window of {window_s:g} s"
 
 
-def as_text(facts: dict[str, str]) -> str:
+def _stored(entry: Entry | None, settings: RouteSettings, now: float) -> str:
+    if entry is None:
+        return "nothing"
+    made = f"made from a wider answer ({entry.projected}), " if entry.projected else ""
+    sizes = f"{len(entry.identity)} bytes, {len(entry.gzip)} as gzip, revision {entry.revision}"
+    return f"{_freshness(entry, settings, now)}; {made}{sizes}"
+
+
+def _upstream(cacheable: Cacheable, found: Found | CanonicalRequest) -> str:
+    """What a client's question leads to now."""
+    if isinstance(found, Found):
+        own = found.source.key == cacheable.canonical.key
+        return "nothing is asked" if own else f"nothing is asked: {found.source.request.target} is stored"
+    provider = cacheable.provider
+    routes = {route.name: route.settings for route in provider.routes}
+    cost = provider.profile.cost(routes[found.route], found, None)
+    text = f"{_spelled(provider, found)} is asked, for {cost:g} {'credit' if cost == 1 else 'credits'}"
+    return text if found.key == cacheable.canonical.key else f"{text}; this request is answered from it"
+
+
+def _decision(entry: Entry | None, settings: RouteSettings, found: Found | CanonicalRequest, now: float) -> str:
+    made = isinstance(found, Found)
+    if entry is None:
+        how = "made from a stored wider answer" if made else "one request goes to the provider"
+        return f"miss: {how}; whoever asks meanwhile shares the answer"
+    match decide(settings, entry, now, refreshing=False):
+        case Fresh(ttl):
+            return f"hit: served from the cache, within the window for another {ttl:.1f} s"
+        case Expired(usable=False):
+            return f"past its limit: {'made anew from a wider answer' if made else 'fetched'}; never served"
+    how = "made anew from a wider answer" if made else "fetched first; kept for failures"
+    return f"past its window: served at once if clients keep it in demand, else {how}"
+
+
+def _spelled(provider: Provider, request: CanonicalRequest) -> str:
+    return f"{request.method} {provider.settings.origin}{request.target}"
+
+
+def as_text(facts: Facts) -> str:
+    """A line for each fact, or for each item of one that is a list."""
     width = max(map(len, facts))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())
+    lines = []
+    for name, value in facts.items():
+        items = [value] if isinstance(value, str) else value or ["none is stored"]
+        lines += [f"{label:<{width}}  {item}" for label, item in zip([name, *[""] * len(items)], items, strict=False)]
+    return "\n".join(lines)
 
 
-def as_json(facts: dict[str, str]) -> str:
+def as_json(facts: Facts) -> str:
     return json.dumps(facts, indent=2)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from holdover.store.ledger import Ledger
 from scripts.rig import HOST, Emulator, House, fetch_json, running, write_house
 from tests.e2e.wire import arrivals, ask, calm_window, dial, fresh_target, reconfigure
 
@@ -153,120 +152,6 @@ def test_explain_of_what_is_no_url(own: House, url: str):
     said = sentence(own.run("explain", url), 1)
     assert said.count("\n") == 1
     assert "secret" not in said
-
-
-DATES = f"https://{HOST}/v4/sports/soccer_epl/odds?regions=uk&markets=h2h&dateFormat=unix&oddsFormat=decimal"
-
-
-def explained(house: House, *arguments: str) -> dict[str, str]:
-    done = house.run("explain", "--json", *arguments)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
-
-
-def test_explain_uses_what_was_learnt(written: House):
-    """Without a ledger, with one, and after a comparison switched a kind off; `trust` switches it on again."""
-    written.write_profile("the-odds-api", kinds='["dates", "odds"]')
-    before = explained(written, DATES)
-    assert before["learnt"] == "nothing: there is no ledger yet"
-    assert "dateFormat=iso" in before["superset"]
-    assert "oddsFormat=decimal" in before["superset"]
-    assert not (written.folder / "var" / "store" / "ledger.db").exists()
-    with closing(Ledger(written.folder / "var" / "store")) as ledger:
-        assert explained(written, DATES)["learnt"] == "nothing yet"
-        ledger.learn(
-            "the-odds-api", "projection", "odds", {"state": "verified", "equal": 50, "different": 0, "at": 0}
-        )
-        verified = explained(written, DATES)
-        assert verified["learnt"] == "odds verified by comparisons"
-        assert "dateFormat=iso&markets=h2h&oddsFormat=american" in verified["superset"]
-        ledger.learn("the-odds-api", "projection", "dates", {"state": "off", "equal": 0, "different": 1, "at": 0})
-        off = explained(written, DATES)
-        assert off["learnt"] == "dates switched off by a comparison; odds verified by comparisons"
-        assert "dateFormat=unix&markets=h2h&oddsFormat=american" in off["superset"]
-    assert written.run("trust", "the-odds-api/dates").returncode == 0
-    assert explained(written, DATES) == verified
-
-
-def test_explain_tells_of_regions_and_outrights_that_were_learnt(written: House):
-    written.write_profile("the-odds-api", kinds='["bookmakers", "outrights"]\nlearn_regions = true')
-    with closing(Ledger(written.folder / "var" / "store")) as ledger:
-        for region in ("us", "uk"):
-            ledger.learn("the-odds-api", "region", region, ["one", "two"])
-        ledger.learn("the-odds-api", "outrights", "soccer_epl", False)
-    found = explained(written, DATES)
-    assert found["learnt"] == "bookmakers of uk, us; which of 1 sports have outrights"
-
-
-def test_explain_without_a_usable_ledger(written: House):
-    written.write_profile("the-odds-api")
-    (written.folder / "var" / "store" / "ledger.db").mkdir(parents=True)
-    found = explained(written, DATES)
-    assert found["learnt"].startswith("nothing: the ledger cannot be read: ")
-    assert found["decision"].startswith("miss: ")
-
-
-CALL = "https://api.betfair.com/exchange/betting/json-rpc/v1"
-BOOKS = '{"jsonrpc": "2.0", "method": "SportsAPING/v1.0/listMarketBook", "params": {"marketIds": ["1.2"]}, "id": 7}'
-FIELDS = ("-H", "X-Application: secret-key", "-H", "X-Authentication: secret-session")
-
-
-@pytest.fixture
-def exchange(written: House) -> House:
-    written.write_profile("betfair", hosts='["api.betfair.com"]')
-    return written
-
-
-def test_explain_of_a_call_by_post(exchange: House, tmp_path: Path):
-    """Given as text, by a file, and on the standard input; the id is the client's own and no part of the key."""
-    other = tmp_path / "call.json"
-    other.write_text(BOOKS.replace('"id": 7', '"id": "mine"').replace(": ", ":"))
-    found = explained(exchange, CALL, *FIELDS, "--body", BOOKS)
-    assert found["route"] == "betfair/json-rpc"
-    assert found["canonical"].startswith("POST ")
-    assert json.loads(found["body"]) == {**json.loads(BOOKS), "id": 1}
-    assert found["echo"].startswith("7 ")
-    assert found["decision"].startswith("miss: ")
-    assert "secret" not in str(found)
-    by_file = explained(exchange, CALL, *FIELDS, "--method", "post", "--body", f"@{other}")
-    command = exchange.command("explain", "--json", CALL, *FIELDS, "--body", "@-")
-    piped = subprocess.run(
-        command, env=exchange.environment(), input=other.read_text(), capture_output=True, text=True, timeout=60
-    )
-    assert json.loads(piped.stdout) == by_file
-    assert by_file["echo"].startswith('"mine" ')
-    assert by_file["key"] == found["key"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("--body", "[]"), "a batch of calls is not cached"),
-        (("--body", "nonsense"), "the body is not one JSON-RPC call"),
-        (("--method", "POST"), "the body is not one JSON-RPC call"),
-        (
-            ("--body", BOOKS.replace("listMarketBook", "placeOrders")),
-            "the method is not one whose answers are shared",
-        ),
-        (("--method", "GET", "--body", BOOKS), "method GET is not cached"),
-        (("--method", "DELETE"), "method DELETE is not cached"),
-        ((), "method GET is not cached"),
-    ],
-)
-def test_explain_tells_why_a_call_is_not_cached(exchange: House, arguments: tuple[str, ...], reason: str):
-    assert explained(exchange, CALL, *arguments)["decision"] == f"passed to the provider untouched: {reason}"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--method", "P OST"), "'P OST' is no method of a request"),
-        (("--method", ""), "'' is no method of a request"),
-        (("--body", "@no/such/file"), "no/such/file: No such file or directory"),
-    ],
-)
-def test_explain_of_what_is_no_request(exchange: House, arguments: tuple[str, ...], said: str):
-    assert said in sentence(exchange.run("explain", CALL, *arguments), 1)
 
 
 def test_purge_of_a_key(own: House, provider: Emulator):

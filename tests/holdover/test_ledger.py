@@ -192,6 +192,7 @@ def test_the_count_begins_anew_with_the_period(ledger, open_ledger):
     assert open_ledger().tell("vendor", "", counted(3.0, "2026-12"), 3.0) == counted(3.0, "2026-12")
     assert open_ledger().tell("vendor", "", counted(4.0, "2026-12-01"), 4.0) == counted(4.0, "2026-12-01")
     assert open_ledger().tell("vendor", "", counted(5.0, "ever"), 5.0) == counted(5.0, "ever")
+    assert open_ledger().tell("vendor", "", counted(6.0, "2026-12"), 6.0) == counted(6.0, "2026-12")
 
 
 @pytest.mark.parametrize("late", [counted(92.0, "2026-11"), counted(0.0, "")])

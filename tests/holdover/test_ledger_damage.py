@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,3 +240,118 @@ def test_a_wrong_statement_of_ours_is_no_damage(folder):
         with pytest.raises(StoreError):
             ledger._database.read("SELECT nothing FROM usage")
         assert len(ledger.usage()) == 200
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Of every file, with its mode."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, b"" if path.is_dir() else path.read_bytes())
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("damage", [*LOUD, truncate], ids=lambda damage: damage.__name__)
+def test_who_only_reads_leaves_a_damaged_ledger_as_it_is(damage, folder):
+    with closing(Ledger(folder)) as ledger:
+        fill(ledger)
+    settle(folder)
+    damage(folder)
+    before = contents(folder)
+    with pytest.raises(StoreError) as caught:
+        Ledger(folder, read_only=True).usage()
+    assert str(caught.value).startswith(f"{folder / 'ledger.db'} is damaged (")
+    assert "put a good copy in its place, or let `holdover up` set it aside and begin it anew" in str(caught.value)
+    assert contents(folder) == before
+
+
+def test_who_only_reads_makes_no_file(folder):
+    with pytest.raises(StoreError) as caught:
+        Ledger(folder, read_only=True)
+    assert str(caught.value) == f"{folder / 'ledger.db'} cannot be read: No such file or directory"
+    assert not folder.exists()
+    with closing(Ledger(folder)) as ledger:
+        fill(ledger)
+    before = contents(folder)
+    reader = Ledger(folder, read_only=True)
+    assert len(reader.usage()) == 200
+    assert len(reader.salt()) == 32
+    assert contents(folder) == before
+    assert list(before) == ["ledger.db"]
+
+
+def test_who_only_reads_sees_what_others_wrote_just_now(folder):
+    with closing(Ledger(folder)) as ledger:
+        reader = Ledger(folder, read_only=True)
+        assert reader.salt() == b""
+        for number in range(3):
+            ledger.good("vendor", f"f{number}", NOW)
+            assert reader.known_at("vendor", f"f{number}") == NOW
+        assert reader.salt() != ledger.salt() == reader.salt()
+
+
+def test_who_only_reads_after_a_kill_sees_what_stands_in_the_log_alone(folder):
+    program = (
+        "import os, sys; from pathlib import Path; from holdover.store.ledger import Ledger\n"
+        "Ledger(Path(sys.argv[1])).good('vendor', 'f', 1.0); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
+    assert (folder / "ledger.db-wal").stat().st_size
+    before = contents(folder)
+    assert Ledger(folder, read_only=True).known_at("vendor", "f") == 1.0
+    # The index of the log is made by whoever reads it first.
+    assert contents(folder) | {"ledger.db-shm": None} == before | {"ledger.db-shm": None}
+
+
+def test_a_ledger_open_for_reading_refuses_to_write(folder):
+    Ledger(folder).close()
+    reader = Ledger(folder, read_only=True)
+    for write in (
+        lambda: reader.good("vendor", "f", NOW),
+        lambda: reader.tell("vendor", "", Balance(1.0, 1.0, NOW)),
+        lambda: reader.spend("vendor", "odds", "", 1.0, 1, NOW),
+    ):
+        with pytest.raises(StoreError) as caught:
+            write()
+        assert str(caught.value) == f"{folder / 'ledger.db'} is open for reading alone"
+    with pytest.raises(StoreError) as caught:
+        reader._database.read("SELECT absent FROM usage")
+    assert "does not answer: no such column: absent" in str(caught.value)
+    reader.close()
+
+
+@pytest.mark.parametrize("make", ["link", "folder", "fifo"])
+def test_who_only_reads_refuses_what_is_no_plain_file(folder, tmp_path, make):
+    path = folder / "ledger.db"
+    folder.mkdir()
+    match make:
+        case "link":
+            Ledger(tmp_path / "elsewhere").close()
+            path.symlink_to(tmp_path / "elsewhere" / "ledger.db")
+        case "folder":
+            path.mkdir()
+        case _:
+            os.mkfifo(path)
+    with pytest.raises(StoreError) as caught:
+        Ledger(folder, read_only=True)
+    assert str(caught.value) == f"{path} cannot be read: not a plain file"
+
+
+def test_a_ledger_that_begins_to_be_written_while_it_is_read_is_read_again(folder, monkeypatch):
+    """Without a log the file is read without locks: what was read then may be half of something."""
+    with closing(Ledger(folder)) as ledger:
+        ledger.good("vendor", "f", NOW)
+    with closing(Ledger(folder)) as idle:
+        reader = Ledger(folder, read_only=True)
+        database: Any = reader._database
+        read, ways = database._select, list[str]()
+
+        def select(how, statement, values):
+            rows = read(how, statement, values)
+            if not ways:
+                idle.good("vendor", "f", NOW + 1)
+            ways.append(how)
+            return rows
+
+        monkeypatch.setattr(database, "_select", select)
+        assert reader.known_at("vendor", "f") == NOW + 1
+    assert ways == ["?immutable=1", "?mode=ro"]

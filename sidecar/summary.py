@@ -1,0 +1,34 @@
+"""A provider's configuration in a few lines, for `holdover check`."""
+
+from collections.abc import Iterator
+
+from holdover.provider_settings import RouteSettings
+from holdover.rules import Provider
+
+
+def summary(provider: Provider) -> str:
+    """With a warning for each promise that cannot be kept."""
+    settings = provider.settings
+    kinds = ", ".join(sorted(settings.projection.kinds)) or "none"
+    lines = [f"  {provider.name}: profile {settings.profile}, clients {settings.clients}, projections {kinds}"]
+    for route in provider.routes:
+        of = route.settings
+        methods = "/".join(of.methods)
+        group = f", group {of.group}" if of.group else ""
+        times = f"window {of.window_s:g} s, served up to {of.max_stale_s:g} s"
+        lines.append(f"    {methods} {of.path}  {times}{group}  ({route.name})")
+        lines += [f"      warning: {sentence}" for sentence in _too_soon(provider, of)]
+    return "\n".join(lines)
+
+
+def _too_soon(provider: Provider, of: RouteSettings) -> Iterator[str]:
+    """A window that is promised and cannot be kept, because calls have to be further apart."""
+    together = [route.settings for route in provider.routes if of.group and route.settings.group == of.group]
+    quickest = min([of, *together], key=lambda each: each.window_s)
+    if of.min_interval_s > of.window_s:
+        yield f"min_interval_s = {of.min_interval_s:g} is longer than the window; odds are renewed that often at best"
+    elif of.min_interval_s > quickest.window_s:
+        yield (
+            f"min_interval_s = {of.min_interval_s:g} is longer than the {quickest.window_s:g} s in which "
+            f"{quickest.name} renews group {of.group}; this route cannot keep up"
+        )
