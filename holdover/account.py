@@ -55,6 +55,11 @@ class Account:
             return limit - balance.used
         return limit - (balance.period_spent if balance.period == _period(self.quota.resets, now) else 0.0)
 
+    def leaves(self, reserve: float, cost: float, now: float) -> bool:
+        """Whether a call of this cost leaves at least `reserve` credits, as far as anybody knows."""
+        left = self.remaining(now)
+        return cost <= 0 or left is None or left - cost >= reserve
+
     def suspended(self, now: float, cost: float) -> str | None:
         """Why a call of this cost is not made now; None when it may be."""
         # A dead credential is tried once a minute: being refused costs nothing, and somebody may have renewed it.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from holdover.account import Account
@@ -26,6 +26,12 @@ class _Unwritten:
 
     balance: Balance
     spent: float
+
+    def after(self, earlier: "_Unwritten | None") -> "_Unwritten":
+        """With what was counted before it in the same period; what a period took that is over matters no more."""
+        if earlier is None or earlier.balance.period != self.balance.period:
+            return self
+        return replace(self, spent=self.spent + earlier.spent)
 
 
 @dataclass(slots=True)
@@ -103,9 +109,7 @@ class Books:
         self.metrics.degraded.labels("ledger").set(not recorded)
 
     def _to_write(self, name: tuple[str, str], account: Account) -> None:
-        earlier = self._unwritten.get(name)
-        spent = account.take_untold() + (earlier.spent if earlier is not None else 0.0)
-        self._unwritten[name] = _Unwritten(account.balance, spent)
+        self._unwritten[name] = _Unwritten(account.balance, account.take_untold()).after(self._unwritten.get(name))
         account.changed = False
 
     async def _tell(self, name: tuple[str, str]) -> bool:
@@ -114,9 +118,8 @@ class Books:
         stands: list[Balance] = []
         tell = partial(self.ledger.tell, *name, told.balance, told.spent)
         if not await self._written(lambda: stands.append(tell())):
-            later = self._unwritten.get(name, told)
-            spent = told.spent + (later.spent if later is not told else 0.0)
-            self._unwritten[name] = _Unwritten(later.balance, spent)
+            later = self._unwritten.get(name)
+            self._unwritten[name] = later.after(told) if later is not None else told
             return False
         if (account := self._accounts.get(name)) is not None:
             account.counted(*stands)

@@ -1,5 +1,6 @@
 """Where the answer to a request would come from: what is stored, something wider, or the provider. The order is that
-of `holdover.fill.Filler`, for a client's question; what the sidecar's planner has merged is not known here."""
+of `holdover.fill.Filler`, for a client's question. Not known here is what the sidecar has in mind alone: what its
+planner has merged, and which wider answers proxies fetched without it, of which it makes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -178,10 +178,24 @@ class Refresher:
         elif not fetcher.ready(account):
             schedule.postpone(due, None)
             await asyncio.sleep(LIMITED_SLEEP_S)
+        elif not self._affords(provider, due.request, account):
+            self._leave_reserve(schedule, due)
         elif (group := self._group(due.request)) is None:
             self._start(provider, due, account)
         else:
             self._start_group(provider, group, schedule.group(due, now), account)
+
+    def _affords(self, provider: Provider, request: CanonicalRequest, account: Account) -> bool:
+        """Whether the refresh leaves the reserve to clients. What is made of a wider answer costs what that does."""
+        now = self._clock()
+        carrier = self._filler.projections.carrier(request, now)
+        route = self._rules.route(carrier.provider, carrier.route)
+        cost = provider.profile.cost(route.settings, carrier, None) if route is not None else 0.0
+        return account.leaves(provider.settings.quota.reserve, cost, now)
+
+    def _leave_reserve(self, schedule: Schedule, due: Due) -> None:
+        schedule.finished(due.request.key, self._clock(), None)
+        self._tell(due.request, Failed("only the reserve of credits is left"))
 
     def _full(self, provider: Provider) -> bool:
         running = sum(task.get_name() == provider.name for task in self._running)
@@ -213,6 +227,10 @@ class Refresher:
         while waiting and not generation.done.is_set():
             fetcher = self._filler.upstream.fetcher(provider.name)
             due = waiting[0]
+            if not self._affords(provider, due.request, account) and (schedule := self._schedules.get(provider.name)):
+                self._leave_reserve(schedule, waiting.popleft())
+                await generation.leave(due.request.key)
+                continue
             ready = fetcher is not None and fetcher.ready(account) and self._starts.wait(due.request, account) == 0
             if ready and not self._full(provider):
                 self._start(provider, waiting.popleft(), account, generation)

@@ -104,6 +104,23 @@ async def test_what_could_not_be_written_is_counted_once(books, books_of, open_l
     assert (await books_of().account(vendor)).balance.period_spent == 5.0
 
 
+async def test_what_a_period_took_that_is_over_is_not_counted_in_the_next(books, open_ledger, books_of, provider_of):
+    vendor = provider_of(credential=OWN["credential"], quota={"limit": 100.0, "resets": "monthly"})
+    account, december = await books.account(vendor), NOW + 10 * 86_400
+    good, books.ledger = books.ledger, open_ledger()
+    books.ledger.close()
+    account.spent(5.0, NOW)
+    await books.keep(NOW)
+    other = books_of()
+    (await other.account(vendor)).spent(2.0, december)
+    await other.keep(december)
+    account.spent(1.0, december)
+    await books.keep(december)
+    books.ledger = good
+    await books.keep(december)
+    assert (await books_of().account(vendor)).balance.period_spent == 3.0
+
+
 async def test_a_pause_is_not_forgotten_before_it_is_over(books, provider_of):
     vendor, now = provider_of(**OWN), time.time()
     account = await books.account(vendor)

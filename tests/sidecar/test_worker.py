@@ -68,6 +68,26 @@ async def test_what_is_demanded_first_and_answered_from_the_store_has_the_window
     assert window(scene) == 1
 
 
+async def test_refreshes_leave_the_reserve_to_clients(scene_of, origin):
+    """A call costs 2 credits."""
+
+    async def says(_: web.BaseRequest) -> web.Response:
+        return web.json_response([], headers={"x-left": str(15 - 2 * len(origin.asked))})
+
+    origin.says = says
+    scene = scene_of({}, {"name": "free", "path": "/free", "cost": 0}, quota={"remaining": "x-left", "reserve": 8.0})
+    free = replace(odds(), route="free", path="/free")
+    for request in (odds(), odds("nba"), free):
+        scene.refresher.demand(request)
+    await until(lambda: origin.count("plain-key", "/free") >= 4)
+    assert origin.count("plain-key", "/odds") <= 3, "the third would leave less than 8 by what was told"
+    before = origin.count("plain-key", "/odds")
+    await until(lambda: origin.count("plain-key", "/free") >= 6)
+    assert origin.count("plain-key", "/odds") == before
+    filled = await scene.filler.fill(odds(), time.time(), "client")
+    assert isinstance(filled.result, Fetched), "a client may use it"
+
+
 async def test_what_was_kept_before_a_restart_has_the_window_of_its_phase(scene_of, origin):
     origin.says = board(-10)
     entry = (await scene_of(PACED).filler.fill(odds(), 0.0, "client")).result.entry
@@ -161,7 +181,7 @@ async def test_refreshes_go_on_when_the_provider_can_be_called_again(scene_of, o
     scene.refresher.demand(odds())
     await until(lambda: "cannot be called" in caplog.text)
     await asyncio.sleep(0.1)
-    scene.filler._ca_file = None
+    scene.filler.upstream._ca_file = None
     await until(lambda: origin.count("plain-key") >= 2)
 
 
