@@ -20,15 +20,21 @@ class Flights[T]:
     def join(self, key: str, call: Callable[[], Awaitable[T]]) -> tuple[asyncio.Task[T], bool]:
         """The task for `key` and whether this caller started it. Await it through `asyncio.shield`."""
         flying = self._flying.get(key)
-        if flying is not None:
+        # One that has ended is taken out by its callback, a turn of the loop later: what it brought may be too old for
+        # who comes now.
+        if flying is not None and not flying.done():
             return flying, False
         task: asyncio.Task[T] = asyncio.ensure_future(_run(call))
         # Whoever waited has the exception; when nobody did, it is nobody's.
         task.add_done_callback(_look_at)
         if not task.done():  # an eager task factory may have run it to its end already
             self._flying[key] = task
-            task.add_done_callback(lambda _: self._flying.pop(key, None))
+            task.add_done_callback(lambda ended: self._forget(key, ended))
         return task, True
+
+    def _forget(self, key: str, ended: asyncio.Task[T]) -> None:
+        if self._flying.get(key) is ended:
+            del self._flying[key]
 
     async def settle(self) -> None:
         """Cancels what still flies and waits for it to end."""

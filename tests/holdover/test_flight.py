@@ -154,3 +154,20 @@ async def test_a_failure_that_nobody_waits_for_is_not_reported_as_lost():
     del call, waiter
     assert len(flights) == 0
     assert reports == []
+
+
+async def test_who_comes_in_the_turn_in_which_a_flight_ended_starts_another():
+    flights, ended, call = flights_of(), Call(), Call("another")
+    first, _ = flights.join("k", ended)
+    ended.end.set()
+    await first
+    # As it is before the callbacks of the first have run.
+    flights._flying["k"] = first
+    second, led = flights.join("k", call)
+    assert led
+    flights._forget("k", first)
+    assert flights.join("k", call) == (second, False)
+    call.end.set()
+    assert await second == "another"
+    await asyncio.sleep(0)
+    assert len(flights) == 0
