@@ -22,7 +22,7 @@ from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.metrics import Effect, Metrics, Trigger
 from holdover.policy import Fresh, decide
 from holdover.projection import Projections
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 from holdover.rules import Route, Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger

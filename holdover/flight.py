@@ -20,8 +20,8 @@ class Flights[T]:
     def join(self, key: str, call: Callable[[], Awaitable[T]]) -> tuple[asyncio.Task[T], bool]:
         """The task for `key` and whether this caller started it. Await it through `asyncio.shield`."""
         flying = self._flying.get(key)
-        # One that has ended is taken out by its callback, a turn of the loop later: what it brought may be too old for
-        # who comes now.
+        # One that has ended is taken out by its callback, a turn of the loop later: what it brought may be too old
+        # for who comes now.
         if flying is not None and not flying.done():
             return flying, False
         task: asyncio.Task[T] = asyncio.ensure_future(_run(call))

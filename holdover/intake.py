@@ -10,7 +10,8 @@ from holdover.entry import Entry
 from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.metrics import Effect
 from holdover.policy import provider_trouble, refusal, said_json
-from holdover.provider_settings import ErrorSettings, RouteSettings
+from holdover.provider_settings import ErrorSettings
+from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
 from holdover.verdict import Meaning, meaning, reads_bodies
 

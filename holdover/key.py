@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request, header
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 from holdover.rules import CREDENTIAL_LIKE, Provider, Route, Routed, Rules, Unrouted, decode
 
 

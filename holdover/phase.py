@@ -4,7 +4,7 @@ from bisect import bisect_right
 from typing import Literal
 
 from holdover.content import Board
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 
 type Phase = Literal["in_play", "near", "far", "empty", "unknown"]
 

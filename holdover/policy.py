@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from holdover.entry import Entry
 from holdover.exchange import Response, elements, header
 from holdover.phase import max_stale, next_start, promise
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 
 
 @dataclass(frozen=True, slots=True)

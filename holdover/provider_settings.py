@@ -5,12 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from holdover.settings import Address, FieldName, Host, Name, PositiveSeconds, Seconds, Table, port_exists
+from holdover.route_settings import Pointer, RouteSettings
+from holdover.settings import Address, FieldName, Host, Name, PositiveSeconds, Table, port_exists
 
-Pointer = Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$")]
-"""RFC 6901; `*` stands for every element of a list."""
-Member = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
-"""Name of a JSON member, wherever it stands."""
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -96,181 +93,6 @@ class QuotaSettings(Table):
         description="Target that costs nothing and tells the quota: asked at start, and while calls that cost are "
         "suspended.",
     )
-
-
-class PaceSettings(Table):
-    """`[routes.pace]`: windows by what the answer holds. What is absent is the route's `window_s`."""
-
-    cadence_s: Seconds = Field(
-        default=0.0, description="How often the provider itself looks; never asked more often than this, in seconds."
-    )
-    in_play_s: PositiveSeconds | None = Field(
-        default=None, description="Longest window while an event is in play, in seconds."
-    )
-    near_s: PositiveSeconds | None = Field(
-        default=None, description="Longest window while the next start is near, in seconds."
-    )
-    far_s: PositiveSeconds | None = Field(
-        default=None, description="Longest window while every start is far, in seconds."
-    )
-    empty_s: PositiveSeconds | None = Field(
-        default=None, description="Longest window while there is no event, in seconds."
-    )
-    near_from_s: PositiveSeconds = Field(default=21_600.0, description="How long before its start an event is near.")
-    max_stale_in_play_s: PositiveSeconds | None = Field(
-        default=None, description="`max_stale_s` while an event is in play."
-    )
-    phase_lock: bool = Field(
-        default=False,
-        description="Refresh just after the provider's own publishing, learnt from `updated`, instead of at whole "
-        "multiples of the window.",
-    )
-
-
-class ChangeLogSettings(Table):
-    """`[routes.change_log]`: this route's answer names what changed; only that is fetched again before its window."""
-
-    ids: Pointer = Field(description="Where the ids stand; `*` is every member of a list.")
-    routes: list[Name] = Field(min_length=1, description="Routes whose path holds such an id as a segment.")
-
-
-class RouteSettings(Table):
-    """`[[routes]]` of a provider: one kind of request and the freshness it is promised."""
-
-    name: Name = Field(description="Name in metrics, logs and `holdover purge PROVIDER/ROUTE`.")
-    path: str = Field(description="Path template; `{word}` stands for one segment.")
-    methods: list[Literal["GET", "POST"]] = Field(
-        default=["GET"],
-        min_length=1,
-        description="Methods answered from the cache; GET answers HEAD too. POST needs a profile that knows bodies.",
-    )
-    calls: list[str] = Field(
-        default=[],
-        description="Methods that a body calls, where the profile knows bodies: the route is for these alone. "
-        "None: for all of them.",
-    )
-    window_s: float = Field(
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
-        description="Refresh interval that the route promises, in seconds.",
-    )
-    max_stale_s: Seconds = Field(
-        description="Greatest age at which an answer is still given when the provider fails, in seconds."
-    )
-    idle_after_s: PositiveSeconds = Field(
-        default_factory=lambda known: max(60.0, 2 * known.get("window_s", 0.0)),
-        description="How long a key is kept fresh after the last request for it, in seconds; by default two windows, "
-        "at least 60.",
-    )
-    trailing_slash: Literal["same", "distinct"] = Field(
-        default="same",
-        description="Whether `/odds/` is the same as `/odds`; the template's own form is sent upstream.",
-    )
-    parameters: list[str] = Field(default=[], description="Query parameters that are part of the key.")
-    lists: list[str] = Field(
-        default=[], description="Parameters that hold comma lists whose order and repetition do not matter."
-    )
-    repeated: list[str] = Field(
-        default=[],
-        description="Lists that clients also send as repeated parameters, `name=1&name=2` or `name[]=1`.",
-    )
-    booleans: list[str] = Field(
-        default=[], description="Parameters whose `True`, `TRUE` and `true` mean the same, and `False` likewise."
-    )
-    defaults: dict[str, str] = Field(
-        default={}, description="Values that the provider assumes for absent parameters."
-    )
-    drop: list[str] = Field(default=[], description="Parameters that change nothing and are left out.")
-    unknown: Literal["key", "drop", "bypass"] = Field(
-        default="key",
-        description="What any other parameter does: join the key, be left out, or send the request past the cache.",
-    )
-    headers: list[FieldName] = Field(
-        default=[], description="Request header fields that are part of the key and sent upstream."
-    )
-    content: Literal["json", "any"] = Field(
-        default="json",
-        description="What is stored: only answers that say they are JSON and are it, or anything. A maintenance page "
-        "with status 200 is not odds.",
-    )
-    override: list[Literal["no-store", "private"]] = Field(
-        default=[], description="Cache-Control directives of the provider that this route sets aside."
-    )
-
-    proves_credential: bool = Field(
-        default=True,
-        description="Whether an answer shows that the provider accepts the client's credential; false for what it "
-        "gives to anybody.",
-    )
-    min_interval_s: Seconds = Field(
-        default=0.0,
-        description="Least time between two calls for one key, whoever asks, in seconds; a client who asks sooner "
-        "gets what the last one brought.",
-    )
-    interval_by: list[str] = Field(
-        default=[],
-        description="Parameters that alone tell calls apart for `min_interval_s`, beside the path.",
-    )
-    negative_s: Seconds = Field(
-        default=10.0,
-        description="How long a 404 or 422 is kept, in seconds.",
-    )
-    honour_max_age: bool = Field(
-        default=False, description="Whether the provider's `max-age` is the least time between refreshes."
-    )
-    group: Name | None = Field(
-        default=None,
-        description="Routes of one group become visible together: no client sees a new board beside an old one.",
-    )
-    cost: float = Field(default=1.0, ge=0, description="Credits of one call; the profile may know better.")
-    cost_per_item: float = Field(
-        default=0.0, ge=0, description="Credits of each item in the answer, where that is more than `cost`."
-    )
-    items: Pointer = Field(default="", description="Where the answer has its list of events or other items.")
-    updated: list[Member] = Field(
-        default=[],
-        description="Members that tell when the provider last looked at a price; equal odds with newer ones are no "
-        "change.",
-    )
-    updated_at: Pointer | None = Field(
-        default=None, description="Where the answer tells, once, when it was made; instead of `updated`."
-    )
-    volatile: list[Member] = Field(default=[], description="Other members whose change is no change of the odds.")
-    starts: Member | None = Field(
-        default=None, description="Member that tells when an event begins; in play is what has begun."
-    )
-    pace: PaceSettings = PaceSettings()
-    change_log: ChangeLogSettings | None = None
-
-    @field_validator("path")
-    @classmethod
-    def _template(cls, path: str) -> str:
-        if not re.fullmatch(r"(/([A-Za-z0-9._~!$&'()*+,:@-]+|\{[a-z_]+\}))+/?|/", path):
-            raise ValueError("a path starts with / and has plain segments or {word} between slashes, none empty")
-        return path
-
-    @model_validator(mode="after")
-    def _limits(self) -> Self:
-        if self.max_stale_s < self.window_s:
-            raise ValueError("max_stale_s is below window_s; an answer would be too old before its refresh is due")
-        if self.calls and "POST" not in self.methods:
-            raise ValueError("calls are told apart by the bodies of POST, which is not among the methods")
-        pace = self.pace
-        for name in ("near_s", "far_s"):
-            if (window := getattr(pace, name)) is not None and window > self.max_stale_s:
-                raise ValueError(f"pace.{name} is above max_stale_s; an answer would be too old before its refresh")
-        in_play_s, limit = pace.in_play_s or self.window_s, pace.max_stale_in_play_s
-        if limit is not None and limit < in_play_s:
-            raise ValueError("pace.max_stale_in_play_s is below the window in play")
-        windows = (self.window_s, pace.in_play_s, pace.near_s, pace.far_s, pace.empty_s)
-        if any(window is not None and window < pace.cadence_s for window in windows):
-            raise ValueError("pace.cadence_s is above a window; the provider would be asked less often than promised")
-        if pace.phase_lock and not (pace.cadence_s and self.updated):
-            raise ValueError("pace.phase_lock needs cadence_s and `updated`, from which the rhythm is learnt")
-        if pace != PaceSettings() and self.starts is None and pace.empty_s is None:
-            raise ValueError("pace needs `starts`: without it nothing is known to be near or in play")
-        return self
 
 
 class ErrorSettings(Table):
@@ -408,10 +230,14 @@ class ProviderSettings(Table):
 
     @model_validator(mode="after")
     def _routes_of_change_logs(self) -> Self:
-        names = {route.name for route in self.routes}
+        routes = {route.name: route for route in self.routes}
         for route in self.routes:
-            if route.change_log and (unknown := set(route.change_log.routes) - names):
-                raise ValueError(f"change_log of {route.name!r} names no route: {min(unknown)!r}")
+            for name in route.change_log.routes if route.change_log else ():
+                if name not in routes:
+                    raise ValueError(f"change_log of {route.name!r} names no route: {name!r}")
+                if missing := route.variable_names - routes[name].variable_names:
+                    text = f"path of {route.name!r} holds {{{min(missing)}}}, which the path of {name!r} does not"
+                    raise ValueError(f"{text}: the log could not be asked for; write its value")
             if "POST" in route.methods and self.profile != "betfair":
                 raise ValueError(f"route {route.name!r}: profile {self.profile!r} knows no POST bodies")
         return self

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from holdover.credential import NOBODY, Credential
-from holdover.provider_settings import ProviderSettings, RouteSettings
+from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Profile
 from holdover.providers.registry import profile_of
+from holdover.route_settings import RouteSettings
 from holdover.settings import split_address
 
 # Names under which APIs take credentials. One that a provider does not declare sends the request past the cache:

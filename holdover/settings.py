@@ -1,5 +1,5 @@
 """Every setting of `config/holdover.toml`, typed, immutable and described; the README's reference is made from here
-and from `holdover.provider_settings`."""
+`holdover.provider_settings` and `holdover.route_settings`."""
 
 import ipaddress
 from typing import Annotated, Self

@@ -10,7 +10,7 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from holdover import provider_settings, settings
+from holdover import provider_settings, route_settings, settings
 from holdover.metrics import Metrics
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -28,9 +28,9 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`config/providers/*.toml`, `[classes.NAME]`", provider_settings.ClassSettings),
     ("`config/providers/*.toml`, `[projection]`", provider_settings.ProjectionSettings),
     ("`config/providers/*.toml`, `[shadow]`", provider_settings.ShadowSettings),
-    ("`config/providers/*.toml`, `[[routes]]`", provider_settings.RouteSettings),
-    ("`config/providers/*.toml`, `[routes.pace]`", provider_settings.PaceSettings),
-    ("`config/providers/*.toml`, `[routes.change_log]`", provider_settings.ChangeLogSettings),
+    ("`config/providers/*.toml`, `[[routes]]`", route_settings.RouteSettings),
+    ("`config/providers/*.toml`, `[routes.pace]`", route_settings.PaceSettings),
+    ("`config/providers/*.toml`, `[routes.change_log]`", route_settings.ChangeLogSettings),
 )
 
 

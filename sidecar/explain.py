@@ -11,8 +11,8 @@ from holdover.exchange import Headers, Request
 from holdover.key import Bypass, Cacheable, plan
 from holdover.policy import Expired, Fresh, age, decide, from_the_future, limits
 from holdover.projection import Projections
-from holdover.provider_settings import RouteSettings
 from holdover.providers.profile import Knowledge
+from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
 
 from .sources import Found, Sources, Superset

@@ -9,7 +9,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
 from holdover.policy import Decision, Fresh, decide
 from holdover.projection import Projections
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
 
 

@@ -10,8 +10,8 @@ import re
 from typing import NoReturn
 
 from holdover.content import parsed
-from holdover.provider_settings import RouteSettings
 from holdover.providers.profile import Profile
+from holdover.route_settings import RouteSettings
 
 _PREFIX = "SportsAPING/v1.0/"
 _PARAMETERS = {

@@ -11,7 +11,6 @@ import re
 from dataclasses import replace
 
 from holdover.canonical import CanonicalRequest, Query
-from holdover.provider_settings import RouteSettings
 from holdover.providers.pinnacle_board import (
     Board,
     Head,
@@ -24,6 +23,7 @@ from holdover.providers.pinnacle_board import (
     written,
 )
 from holdover.providers.profile import Knowledge, Profile
+from holdover.route_settings import RouteSettings
 
 _BOARDS = re.compile(r"/v[0-9]+/(odds|fixtures)/?")
 _MARK = ("", "board")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from holdover.canonical import CanonicalRequest, Query
 from holdover.content import count
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from holdover.canonical import CanonicalRequest, Query
 from holdover.content import count, select
-from holdover.provider_settings import RouteSettings
 from holdover.providers.odds_document import OddsDocument, Unprojectable, returned_markets
 from holdover.providers.odds_selection import (
     H2H,
@@ -19,6 +18,7 @@ from holdover.providers.odds_selection import (
     usable,
 )
 from holdover.providers.profile import Knowledge, Profile
+from holdover.route_settings import RouteSettings
 
 _BOOKMAKERS_PER_REGION = 10
 _EMPTY_LIST = re.compile(rb"\s*\[\s*\]\s*")

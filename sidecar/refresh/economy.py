@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from holdover.account import Account, seconds_to_reset
 from holdover.canonical import CanonicalRequest
 from holdover.phase import Phase, max_stale, phase
-from holdover.provider_settings import RouteSettings
 from holdover.providers.profile import Knowledge
+from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
 
 from .governor import Allocation, Need, allocate

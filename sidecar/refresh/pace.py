@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from holdover.content import Board
 from holdover.phase import next_start, promise
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 
 _WEIGHT = 0.2
 _FEWEST = 4

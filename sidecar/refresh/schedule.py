@@ -5,12 +5,12 @@ so all keys of a route change together, on every host alike. A fetch that takes 
 boundaries that pass meanwhile; the next one starts at once, because its odds are late already."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 
 from .lanes import Lanes
 from .pace import ChangeRate, due, phase_offset, window
@@ -22,6 +22,7 @@ CLOCK_STEP_S = 1.0
 MAX_SEEN = 1_000
 """Answers to what is not kept fresh that are remembered, in case it will be."""
 _NOTICEABLE = 0.05
+_TOLD_WITHIN_S = 1.0
 _UNKNOWN = Board()
 
 
@@ -66,6 +67,7 @@ class _Item:
     offset_s: float | None = None
     stretch: float = 1.0
     floor_s: float = 0.0
+    changed_at: float = 0.0
     known: bool = False
     running: bool = False
     failures: int = 0
@@ -83,7 +85,12 @@ class _Item:
             phase_offset_s=self.offset_s,
             stretch=self.stretch,
         )
-        return max(at, self.fetched_at + self.floor_s)
+        at = max(at, self.fetched_at + self.floor_s)
+        # Told in whole seconds: what was fetched within that second may be older than the change.
+        told_at = self.changed_at + _TOLD_WITHIN_S
+        if told_at <= self.fetched_at:
+            return at
+        return min(at, max(told_at, self.fetched_at + max(self.floor_s, self.route.min_interval_s)))
 
     def window(self, now: float) -> float:
         return max(window(self.route, self.board, now, self.change_rate.value), self.floor_s)
@@ -147,12 +154,15 @@ class Schedule:
             item.due_at = item.next_at(now)
             self._plan(item)
 
-    def hurry(self, keys: Collection[str], now: float) -> None:
-        """Makes keys due at once: something tells that they changed."""
-        for key in keys:
-            if (item := self._items.get(key)) is not None and not item.running and item.due_at > now:
-                item.due_at = max(now, item.fetched_at + item.route.min_interval_s)
-                self._plan(item)
+    def hurry(self, changed: Mapping[str, float], now: float) -> None:
+        """The provider tells when these keys changed (Unix seconds): what was fetched before then is due at once, or
+        as soon as the provider and the route allow another request. No cadence or stretch holds it back."""
+        for key, at in changed.items():
+            if (item := self._items.get(key)) is not None and at > item.changed_at:
+                item.changed_at = at
+                if not item.running and not item.failures:
+                    item.due_at = item.next_at(now)
+                    self._plan(item)
 
     def stretch(self, stretches: Mapping[str, float], now: float) -> None:
         """Takes over what the governor allows; 1 for a key that it does not name."""
@@ -164,8 +174,8 @@ class Schedule:
                     item.due_at = item.next_at(now)
                     self._plan(item)
 
-    def requests(self) -> list[CanonicalRequest]:
-        return [item.request for item in self._items.values()]
+    def requests(self, partition: str) -> list[CanonicalRequest]:
+        return [item.request for item in self._items.values() if item.request.partition == partition]
 
     def kept(self, now: float) -> list[Kept]:
         """All that is kept fresh."""
@@ -288,6 +298,7 @@ class Schedule:
         for item in self._items.values():
             item.asked_at = min(item.asked_at, now)
             item.fetched_at = min(item.fetched_at, now)
+            item.changed_at = min(item.changed_at, now)
             item.due_at = min(item.due_at, boundary_after(now, item.route.window_s))
             self._plan(item)
 

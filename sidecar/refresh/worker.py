@@ -6,11 +6,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from urllib.parse import unquote
 
 from holdover.account import Account
 from holdover.canonical import CanonicalRequest
-from holdover.content import Board, select
+from holdover.content import Board
 from holdover.credential import NOBODY
 from holdover.entry import Entry
 from holdover.fetch import Fetcher
@@ -20,6 +19,7 @@ from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
 
+from .changelog import changes, concerned, logs_of
 from .schedule import Brought, Due, Kept, Schedule
 from .starts import Starts
 
@@ -141,6 +141,8 @@ class Refresher:
         if route is None or schedule is None:
             return False
         accepted = schedule.demand(request, route.settings, asked_at, fetched_at)
+        for log in logs_of(self._rules, request) if accepted else ():
+            self._add(log, asked_at, fetched_at)
         self._changed[request.provider].set()
         return accepted
 
@@ -295,13 +297,13 @@ class Refresher:
         entry = fetched.entry
         provider = self._rules.provider(entry.request.provider)
         route = self._rules.route(entry.request.provider, entry.request.route)
-        if provider is None or route is None or fetched.effect != "changed" or entry.projected:
+        if provider is None or route is None or entry.projected:
             return
-        if (log := route.settings.change_log) is not None:
-            moved = {str(found) for found in select(entry.identity, log.ids)}
-            schedule = self._schedules[provider.name]
-            schedule.hurry([k.key for k in schedule.requests() if _concerns(k, log.routes, moved)], self._clock())
-        self._filler.projections.learn(provider, entry)
+        if (log := route.settings.change_log) is not None and (schedule := self._schedules.get(provider.name)):
+            told = changes(log, entry.identity)
+            schedule.hurry(concerned(schedule.requests(entry.request.partition), log, told), self._clock())
+        if fetched.effect == "changed":
+            self._filler.projections.learn(provider, entry)
 
     def _tell(self, request: CanonicalRequest, failure: FetchResult | None) -> None:
         """Logs when a provider begins and when it ceases to fail, not every failure in between."""
@@ -324,7 +326,3 @@ async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
 def _brought(fetched: Fetched) -> Brought:
     entry = fetched.entry
     return Brought(entry.requested_at, entry.board, fetched.effect == "changed", entry.floor_s)
-
-
-def _concerns(request: CanonicalRequest, routes: Collection[str], moved: Collection[str]) -> bool:
-    return request.route in routes and any(unquote(part) in moved for part in request.path.split("/"))

@@ -14,7 +14,8 @@ from holdover.canonical import CanonicalRequest
 from holdover.content import revision_of
 from holdover.entry import Entry
 from holdover.exchange import Headers
-from holdover.provider_settings import ProviderSettings, RouteSettings
+from holdover.provider_settings import ProviderSettings
+from holdover.route_settings import RouteSettings
 from holdover.rules import Provider, Secret, compile_provider
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger

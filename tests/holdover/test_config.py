@@ -164,8 +164,13 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
         ("max_stale_s = 60", 'max_stale_s = 60\n[[errors]]\nmeans = "quota"\npointer = "code"', [
             "vendor.toml:16: errors[0].pointer: has a character or form that is not allowed here (pattern ^(/[^/]*)*$)"
         ]),
-        ("max_stale_s = 60", 'max_stale_s = 60\nchange_log = { ids = "/ids", routes = ["scores"] }', [
+        ("max_stale_s = 60", 'max_stale_s = 60\nchange_log = { changes = "/*", id = "/id", at = "/at", routes = ["scores"] }', [
             "vendor.toml:1: change_log of 'odds' names no route: 'scores'"
+        ]),
+        ("max_stale_s = 60", 'max_stale_s = 60\n[[routes]]\nname = "log"\npath = "/{access}/log"\nwindow_s = 60\n'
+            'max_stale_s = 60\nchange_log = { changes = "/*", id = "/id", at = "/at", routes = ["odds"] }', [
+            "vendor.toml:1: path of 'log' holds {access}, which the path of 'odds' does not: the log could not be asked "
+            "for; write its value"
         ]),
         ("max_stale_s = 60", 'max_stale_s = 60\nmethods = ["PUT"]', [
             "vendor.toml:14: routes[0].methods[0]: must be 'GET' or 'POST'"

@@ -12,8 +12,8 @@ from holdover.config import files, load
 from holdover.content import board_of, revision_of
 from holdover.exchange import Request, Response
 from holdover.key import Bypass, Cacheable, plan
-from holdover.provider_settings import RouteSettings
 from holdover.providers.profile import Knowledge
+from holdover.route_settings import RouteSettings
 from holdover.rules import Provider, Rules
 from holdover.verdict import meaning
 

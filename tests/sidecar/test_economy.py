@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from holdover.account import Account
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board
-from holdover.provider_settings import ProviderSettings, RouteSettings
+from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Knowledge
+from holdover.route_settings import RouteSettings
 from holdover.rules import Provider, compile_provider
 from sidecar.refresh.economy import Economy, economize, economize_each, overall
 from sidecar.refresh.schedule import Kept

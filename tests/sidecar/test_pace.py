@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from holdover.content import Board
 from holdover.phase import max_stale, next_start, phase, promise
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 from sidecar.refresh.pace import ChangeRate, due, phase_offset, window
 from sidecar.refresh.schedule import boundary_after
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdover.canonical import CanonicalRequest
-from holdover.provider_settings import RouteSettings
 from holdover.providers.profile import Knowledge
 from holdover.providers.the_odds_api import TheOddsApi
+from holdover.route_settings import RouteSettings
 from sidecar.refresh.planner import Demand, Plan, plan
 
 PATH = "/v4/sports/{sport}/odds"

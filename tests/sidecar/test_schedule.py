@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board
-from holdover.provider_settings import RouteSettings
+from holdover.route_settings import RouteSettings
 from sidecar.refresh.schedule import LAST_RETRY_S, MAX_SEEN, Brought, Due, Schedule, boundary_after
 
 MOVED = 1003.0
