@@ -431,3 +431,80 @@ def test_what_a_group_left_behind_comes_before_what_it_took():
         schedule.postpone(one, None)
     rest = group(schedule, 1011)
     assert rest == sorted((one.request.path, 1010) for one in left)
+
+
+def logged(asked_at: float = 1000.0, floor_s: float = 0, min_interval_s: float = 0) -> Schedule:
+    """A key with a window of ten minutes, last fetched at `asked_at`, whose changes are told."""
+    schedule = Schedule(5)
+    settings = route(window_s=600, idle_after_s=6_000).model_copy(update={"min_interval_s": min_interval_s})
+    schedule.demand(request(), settings, asked_at, asked_at)
+    schedule.learn(request().key, Brought(asked_at, Board(), changed=False, floor_s=floor_s), asked_at)
+    return schedule
+
+
+@pytest.mark.parametrize(
+    ("floor_s", "min_interval_s", "at"),
+    [(0, 0, MOVED + 1), (0, 30, 1030), (60, 0, 1060), (60, 30, 1060), (2, 1, MOVED + 1), (1000, 0, 2000)],
+)
+def test_what_changed_is_due_when_it_can_be_seen_and_the_provider_allows_it(floor_s, min_interval_s, at):
+    schedule = logged(floor_s=floor_s, min_interval_s=min_interval_s)
+    schedule.hurry({request().key: MOVED}, 1003.5)
+    assert due(schedule, at - 0.01) == []
+    assert due(schedule, at) == [(request(), at)]
+
+
+def test_what_was_fetched_after_the_change_waits_for_its_window():
+    schedule = logged(1000)
+    schedule.hurry({request().key: 998.5}, 1001)
+    assert next_at(schedule) == 1200
+
+
+def test_a_change_that_is_told_again_is_fetched_once():
+    schedule = logged()
+    for now in (1003, 1003.5, 1005, 1030):
+        schedule.hurry({request().key: MOVED}, now)
+        for one, _ in due(schedule, now):
+            schedule.finished(one.key, now + 0.1, brought(now))
+    assert next_at(schedule) == 1200
+    schedule.hurry({request().key: 1040.0}, 1041)
+    assert next_at(schedule) == 1041
+
+
+def test_a_change_told_during_a_fetch_is_fetched_after_it():
+    schedule = logged()
+    assert due(schedule, 1200) == [(request(), 1200)]
+    schedule.hurry({request().key: 1200.0}, 1200.5)
+    schedule.finished(request().key, 1201, brought(1200))
+    assert due(schedule, 1201) == [(request(), 1201)]
+    schedule.finished(request().key, 1202, brought(1201))
+    assert next_at(schedule) == 1800
+
+
+def test_no_cadence_and_no_stretch_hold_back_what_changed():
+    schedule = logged()
+    schedule.stretch({request().key: 4.0}, 1000)
+    schedule.hurry({request().key: MOVED}, 1003)
+    schedule.stretch({request().key: 6.0}, 1003)
+    assert next_at(schedule) == MOVED + 1
+
+
+def test_a_change_hurries_no_retry():
+    schedule = logged()
+    assert len(due(schedule, 1200)) == 1
+    schedule.finished(request().key, 1200.5, None)
+    schedule.hurry({request().key: 1200.0}, 1200.6)
+    assert next_at(schedule) == 1201.5
+
+
+def test_a_change_of_what_is_not_kept_fresh_is_nothing():
+    schedule = Schedule(5)
+    schedule.hurry({request().key: MOVED}, 1003)
+    assert schedule.next_at() is None
+
+
+def test_a_change_told_by_a_clock_that_stepped_back_does_not_hide_the_next():
+    schedule = logged()
+    schedule.hurry({request().key: 5_000.0}, 1003)
+    assert due(schedule, 1003) == due(schedule, 900) == []
+    schedule.hurry({request().key: 903.0}, 903)
+    assert next_at(schedule) == 904
