@@ -20,7 +20,8 @@ from holdover.rules import Rules
 from scripts.emulator.schedule import World
 from scripts.emulator.timeline import Timeline
 from sidecar.refresh.economy import Economy, economize
-from sidecar.refresh.schedule import Brought, Schedule
+from sidecar.refresh.item import Brought
+from sidecar.refresh.schedule import Schedule
 
 from .odds_shapes import HOUR, LIVE, SPORTS, price
 from .odds_vendor import as_response, planned, told

@@ -12,8 +12,8 @@ from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.route_settings import RouteSettings
 
+from .item import UNKNOWN, Brought, Item
 from .lanes import Lanes
-from .pace import ChangeRate, due, phase_offset, window
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
@@ -22,8 +22,6 @@ CLOCK_STEP_S = 1.0
 MAX_SEEN = 1_000
 """Answers to what is not kept fresh that are remembered, in case it will be."""
 _NOTICEABLE = 0.05
-_TOLD_WITHIN_S = 1.0
-_UNKNOWN = Board()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +30,6 @@ class Due:
 
     request: CanonicalRequest
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """What a refresh brought: when it was asked for, what the board says, whether the odds had changed, and how long
-    the provider wants to be left alone."""
-
-    asked_at: float
-    board: Board
-    changed: bool
-    floor_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,67 +42,17 @@ class Kept:
     window_s: float
 
 
-@dataclass(slots=True)
-class _Item:
-    request: CanonicalRequest
-    route: RouteSettings
-    asked_at: float
-    fetched_at: float
-    due_at: float = 0.0
-    board: Board = _UNKNOWN
-    change_rate: ChangeRate = ChangeRate()  # noqa: RUF009
-    offset_s: float | None = None
-    stretch: float = 1.0
-    floor_s: float = 0.0
-    changed_at: float = 0.0
-    known: bool = False
-    running: bool = False
-    failures: int = 0
-
-    def idle(self, now: float) -> bool:
-        return self.asked_at + self.route.idle_after_s < now
-
-    def next_at(self, now: float) -> float:
-        at = due(
-            self.route,
-            self.board,
-            self.fetched_at,
-            now,
-            change_rate=self.change_rate.value,
-            phase_offset_s=self.offset_s,
-            stretch=self.stretch,
-        )
-        at = max(at, self.fetched_at + self.floor_s)
-        # Told in whole seconds: what was fetched within that second may be older than the change.
-        told_at = self.changed_at + _TOLD_WITHIN_S
-        if told_at <= self.fetched_at:
-            return at
-        return min(at, max(told_at, self.fetched_at + max(self.floor_s, self.route.min_interval_s)))
-
-    def window(self, now: float) -> float:
-        return max(window(self.route, self.board, now, self.change_rate.value), self.floor_s)
-
-    def brought(self, new: Brought) -> None:
-        self.change_rate = self.change_rate.after(new.changed)
-        self.stands(new)
-
-    def stands(self, new: Brought) -> None:
-        """Takes over what there is, which says nothing of changes."""
-        self.known = True
-        self.fetched_at, self.board, self.floor_s = new.asked_at, new.board, new.floor_s
-        self.offset_s = phase_offset(self.route, new.board, self.route.window_s, self.offset_s)
-
-
 class Schedule:
     """The demanded keys of one provider, at most `max_keys`."""
 
     def __init__(self, max_keys: int) -> None:
         self._max_keys = max_keys
-        self._items: dict[str, _Item] = {}
+        self._items: dict[str, Item] = {}
         self._lanes = Lanes()
         self._seen: dict[str, Brought] = {}
         self._latest = 0.0
         self._next_sweep = 0.0
+        self._renewed: dict[tuple[str, str], float] = {}
 
     def __len__(self) -> int:
         return len(self._items)
@@ -126,7 +63,7 @@ class Schedule:
         route: RouteSettings,
         asked_at: float,
         fetched_at: float,
-        board: Board = _UNKNOWN,
+        board: Board = UNKNOWN,
     ) -> bool:
         """A client asked for the key at `asked_at`; what there is of it was fetched at `fetched_at`. False when
         there is no room for another key."""
@@ -136,7 +73,7 @@ class Schedule:
             return True
         if len(self._items) >= self._max_keys and not self._forget_idle(asked_at):
             return False
-        item = _Item(request, route, asked_at, fetched_at, board=board)
+        item = Item(request, route, asked_at, fetched_at, board=board)
         if (seen := self._seen.pop(request.key, None)) is not None and seen.asked_at + route.idle_after_s >= asked_at:
             item.stands(seen)
         item.due_at = item.next_at(asked_at)
@@ -200,10 +137,22 @@ class Schedule:
         ats = [max(first.at, other.due_at) if other.due_at <= now else first.at for other in others]
         return [first, *(Due(other.request, at) for other, at in zip(others, ats, strict=True))]
 
-    def _joins(self, other: _Item, first: _Item, at: float, now: float) -> bool:
-        same = (other.route.group, other.request.partition) == (first.route.group, first.request.partition)
+    def _joins(self, other: Item, first: Item, at: float, now: float) -> bool:
+        same = _group_of(other) == _group_of(first)
         wanted = other.fetched_at < at or other.due_at <= now
-        return same and wanted and not other.running and not other.idle(now)
+        allowed = other.fetched_at + other.floor_s <= now
+        return same and wanted and allowed and not other.running and not other.idle(now)
+
+    def renew(self, group: str, partition: str, fetched_at: float, now: float) -> None:
+        """Somebody else's call brought a board of the group, newer than the others are. They are due too, but not for
+        every such call: once in the shortest window of the group."""
+        keys = [item for item in self._items.values() if _group_of(item) == (group, partition) and not item.idle(now)]
+        behind = [item for item in keys if item.behind(fetched_at, now)]
+        if behind and now >= self._renewed.get((group, partition), 0.0) + min(item.promise(now) for item in keys):
+            self._renewed[group, partition] = now
+            first = min(behind, key=lambda item: item.fetched_at)
+            first.due_at = min(first.due_at, fetched_at)
+            self._plan(first)
 
     def pop(self, now: float) -> Due | None:
         """The refresh that is due longest; it counts as running until `finished`. Idle keys are forgotten."""
@@ -269,7 +218,7 @@ class Schedule:
             fresh._plan(changed)
         return fresh
 
-    def _plan(self, item: _Item) -> None:
+    def _plan(self, item: Item) -> None:
         self._items[item.request.key] = item
         if not item.running:
             self._lanes.push(item.due_at, item.request.partition, item.request.key)
@@ -294,6 +243,7 @@ class Schedule:
         """Times of the old clock lie ahead and would keep everything waiting for them."""
         self._lanes.clear()
         self._seen.clear()
+        self._renewed.clear()
         self._next_sweep = now
         for item in self._items.values():
             item.asked_at = min(item.asked_at, now)
@@ -306,3 +256,7 @@ class Schedule:
 def boundary_after(moment: float, window_s: float) -> float:
     """The first multiple of the window after `moment`."""
     return (math.floor(moment / window_s) + 1) * window_s
+
+
+def _group_of(item: Item) -> tuple[str | None, str]:
+    return item.route.group, item.request.partition

@@ -20,7 +20,8 @@ from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
 
 from .changelog import changes, concerned, logs_of
-from .schedule import Brought, Due, Kept, Schedule
+from .item import Brought
+from .schedule import Due, Kept, Schedule
 from .starts import Starts
 
 LONGEST_SLEEP_S = 1.0
@@ -92,6 +93,8 @@ class Refresher:
         entry = fetched.entry
         if (schedule := self._schedule(entry.request.provider)) is not None:
             schedule.learn(entry.key, _brought(fetched), self._clock())
+            if fetched.effect is not None and (group := self._group(entry.request)) is not None:
+                schedule.renew(group, entry.request.partition, entry.requested_at, self._clock())
             self._changed[entry.request.provider].set()
         self._learn(fetched)
 

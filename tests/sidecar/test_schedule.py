@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.route_settings import RouteSettings
-from sidecar.refresh.schedule import LAST_RETRY_S, MAX_SEEN, Brought, Due, Schedule, boundary_after
+from sidecar.refresh.item import Brought
+from sidecar.refresh.schedule import LAST_RETRY_S, MAX_SEEN, Due, Schedule, boundary_after
 
 MOVED = 1003.0
 
@@ -431,6 +432,69 @@ def test_what_a_group_left_behind_comes_before_what_it_took():
         schedule.postpone(one, None)
     rest = group(schedule, 1011)
     assert rest == sorted((one.request.path, 1010) for one in left)
+
+
+def grouped(*fetched_at: float, name: str = "odds", **fields: float) -> Schedule:
+    """Keys of one group with a window of 100 s, looked at since 1000."""
+    settings = {**route(window_s=100, idle_after_s=6_000).model_dump(), "group": "boards", **fields}
+    schedule = Schedule(50)
+    for number, at in enumerate(fetched_at):
+        schedule.demand(request(number), RouteSettings.model_validate(settings), 1000, at)
+    return schedule
+
+
+def test_a_newer_board_has_the_rest_of_its_group_fetched_once_per_window():
+    schedule = grouped(1000, 1005, 1039.5, 1040)
+    schedule.demand(gold(0), RouteSettings.model_validate({**route().model_dump(), "group": "boards"}), 1040, 1040)
+    schedule.renew("boards", "", 1040.0, 1040.5)
+    assert group(schedule, 1040.5) == [("/0", 1040), ("/1", 1040), ("/2", 1040)]
+    for number in range(3):
+        schedule.finished(request(number).key, 1041, brought(1040.5))
+    schedule.renew("boards", "", 1060.0, 1060.5)
+    assert schedule.pop(1049) is None
+    assert schedule.next_at() == 1050, "of another plan"
+
+
+def test_boards_that_were_fetched_nearly_together_are_of_one_generation():
+    schedule = grouped(1040, 1040.4)
+    schedule.renew("boards", "", 1041.0, 1041.2)
+    assert next_at(schedule) == 1100
+
+
+def test_a_stretched_group_is_renewed_as_rarely_as_it_is_refreshed():
+    schedule = grouped(1000, 1000)
+    schedule.stretch({request(0).key: 3.0, request(1).key: 3.0}, 1000)
+    schedule.renew("boards", "", 1040, 1040)
+    assert group(schedule, 1040) == [("/0", 1040), ("/1", 1040)]
+    for number in range(2):
+        schedule.finished(request(number).key, 1041, brought(1040))
+    schedule.renew("boards", "", 1299, 1299)
+    assert due(schedule, 1299) == []
+    schedule.renew("boards", "", 1500, 1500)
+    assert [at for _, at in due(schedule, 1500)] == [1340, 1340], "due already"
+
+
+@pytest.mark.parametrize("kind", ["another group", "floor", "failed", "idle"])
+def test_what_may_not_be_asked_for_now_stays_as_it_is_beside_a_newer_board(kind):
+    schedule = grouped(1000)
+    now = 1040.0
+    match kind:
+        case "floor":
+            schedule.learn(request().key, Brought(1001, Board(), changed=False, floor_s=60), 1001)
+        case "failed":
+            now = 1140.0
+            assert len(due(schedule, 1100)) == 1
+            schedule.finished(request().key, 1139.5, None)
+        case "idle":
+            now = 7001.0
+    schedule.renew("other" if kind == "another group" else "boards", "", now, now)
+    assert schedule.next_at() == {"failed": 1140.5}.get(kind, 1100)
+
+
+def test_a_group_leaves_out_what_the_provider_wants_left_alone():
+    schedule = grouped(1000, 1000)
+    schedule.learn(request(1).key, Brought(1010, Board(), changed=False, floor_s=120), 1010)
+    assert group(schedule, 1100) == [("/0", 1100)]
 
 
 def logged(asked_at: float = 1000.0, floor_s: float = 0, min_interval_s: float = 0) -> Schedule:

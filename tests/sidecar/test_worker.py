@@ -219,6 +219,28 @@ async def test_a_client_does_not_wait_behind_a_large_group(scene_of, origin):
     assert isinstance(filled.result, Fetched)
 
 
+async def test_what_a_client_had_fetched_newly_has_its_group_fetched_too(scene_of, origin):
+    """Once per window; what the client had is not asked for again."""
+    scene = scene_of({"group": "boards", "window_s": 600, "max_stale_s": 900})
+    known = [odds(f"s{number}") for number in range(3)]
+    for request in known:
+        filled = await scene.filler.fill(request, 0.0, "client")
+        scene.refresher.seen(filled.result)
+        assert scene.refresher.demand(request)
+    assert len(origin.asked) == 3, "together"
+    await asyncio.sleep(1.2)
+    cold, next_cold = odds("s8"), odds("s9")
+    scene.refresher.seen((await scene.filler.fill(cold, 0.0, "client")).result)
+    await until(lambda: len(origin.asked) == 7)
+    await until(lambda: not scene.refresher._running)
+    shown = [await scene.filler.stored(request.key) for request in (cold, *known)]
+    assert all(entry.requested_at >= shown[0].requested_at for entry in shown)
+    await asyncio.sleep(1.2)
+    scene.refresher.seen((await scene.filler.fill(next_cold, 0.0, "client")).result)
+    await asyncio.sleep(0.5)
+    assert len(origin.asked) == 8
+
+
 async def test_closing_publishes_what_a_group_brought(scene_of, origin):
     limits = {"rate_per_s": 0.1, "burst": 3, "retries": 0, "timeout_s": 600.0}
     scene = scene_of({"group": "boards"}, limits=limits)
