@@ -144,8 +144,8 @@ class RouteSettings(Table):
     group: Name | None = Field(
         default=None,
         description="Routes of one group are refreshed together and become visible together: no client sees a new "
-        "board beside an old one. A board that nobody had asked for before is newer at first; the rest follows at once, "
-        "once per window.",
+        "board beside an old one. A board that nobody had asked for before is newer at first; the rest follows at "
+        "once, once per window.",
     )
     cost: float = Field(default=1.0, ge=0, description="Credits of one call; the profile may know better.")
     cost_per_item: float = Field(

@@ -112,7 +112,7 @@ def control_app(sidecar: Sidecar) -> web.Application:
         report = await request.json()
         requests = [decode_request(item) for item in report["asked"]]
         sidecar.refresher.compare([decode_request(item) for item in report["compare"]])
-        return web.json_response([r.key for r in requests if not sidecar.refresher.demand(r)])
+        return web.json_response([r.key for r in requests if not await sidecar.refresher.asked(r)])
 
     @web.middleware
     async def refuse_foreign(request: web.Request, handler):  # type: ignore[no-untyped-def]

@@ -57,6 +57,9 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._items)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._items
+
     def demand(
         self,
         request: CanonicalRequest,

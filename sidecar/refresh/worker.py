@@ -77,6 +77,17 @@ class Refresher:
                 return False
         return self._add(request, now, now)
 
+    async def asked(self, request: CanonicalRequest) -> bool:
+        """A client was given this just now. A proxy may have fetched it by itself, before it found the sidecar: what
+        is not kept fresh yet is looked at, for its windows and for what may be made of it."""
+        schedule = self._schedules.get(request.provider)
+        if schedule is None or request.key not in schedule:
+            entry = await self._filler.stored(request.key)
+            if entry is not None:
+                self._filler.projections.note(entry)
+                self.seen(Fetched(entry, None))
+        return self.demand(request)
+
     def carry_on(self, entry: Entry) -> None:
         """Takes up a key from before the last stop, if it was in demand then: it was fetched because of that."""
         provider = self._rules.provider(entry.request.provider)

@@ -301,3 +301,29 @@ async def test_an_account_does_not_start_more_than_it_allows(scene_of):
     assert all(one > 100 for one in waits)
     account.pause_until = time.time() + 1e6
     assert starts.wait(odds(), account) > 9e5
+
+
+async def test_what_a_proxy_fetched_by_itself_is_known_to_the_sidecar_that_is_told_of_it(scene_of, origin):
+    """Its phase, and what narrower may be made of it: nothing is paid twice."""
+    markets = [{"key": key, "outcomes": [{"name": "A", "price": 2.1}]} for key in ("h2h", "totals")]
+    books = [{"key": "one", "title": "One", "last_update": "2026-01-01T00:00:00Z", "markets": markets}]
+
+    async def says(_: web.BaseRequest) -> web.Response:
+        event = {"id": "e" * 32, "commence_time": "2000-01-01T00:00:00Z", "bookmakers": books}
+        return web.json_response([{**event, "sport_key": "epl", "home_team": "A", "away_team": "B"}])
+
+    origin.says = says
+    route = {**PACED, "path": "/v4/sports/{sport}/odds", "starts": "commence_time"}
+    settings = {"profile": "the-odds-api", "projection": {"kinds": ["markets"]}, "classes": {}}
+    proxy, scene = (scene_of(route, **settings, secrets={"": "plain-key"}) for _ in range(2))
+    wide, narrow = (
+        replace(odds(regions="us", markets=markets, oddsFormat="decimal"), path="/v4/sports/epl/odds")
+        for markets in ("h2h,totals", "h2h")
+    )
+    await proxy.refresher.close()
+    assert isinstance((await proxy.filler.fill(wide, 0.0, "client")).result, Fetched)
+    assert await scene.refresher.asked(wide)
+    assert window(scene) == 1
+    made = await scene.filler.fill(narrow, 0.0, "client")
+    assert isinstance(made.result, Fetched)
+    assert made.result.entry.made_by == {"markets"}
