@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from holdover.exchange import Headers, Response, header
 from holdover.gate import Rate
 from holdover.provider_settings import LimitSettings, QuotaSettings
-from holdover.store.ledger import Balance
+from holdover.store.balance import Balance
 from holdover.verdict import Meaning
 
 MAX_FREEZE_S = 31 * 86_400.0
@@ -98,7 +98,7 @@ class Account:
         # An answer to what was asked before does not undo it, though it comes later.
         later = asked_at is None or asked_at >= self.frozen_at
         if balance.frozen_until is not None and later and (fell or more):
-            balance = replace(balance, frozen_until=None)
+            balance = replace(balance, frozen_until=None, decided_at=now)
         # What is not told anew stays, but for what was left before a reset.
         left = remaining if remaining is not None or fell else balance.remaining
         used = balance.used if used is None else used
@@ -122,10 +122,12 @@ class Account:
         untold, self.untold = self.untold, 0.0
         return untold
 
-    def counted(self, stands: Balance) -> None:
-        """Takes over what all processes have counted up to what was last told."""
-        if stands.period == self.balance.period:
-            self.balance = replace(self.balance, period_spent=stands.period_spent + self.untold)
+    def standing(self, stands: Balance, now: float) -> None:
+        """Takes over what all processes have counted and heard, up to what was last told."""
+        balance = self.balance.knowing(stands, now)
+        if stands.period == balance.period:
+            balance = replace(balance, period_spent=stands.period_spent + self.untold)
+        self.balance = balance
 
     def refused(self, means: Meaning | None, response: Response, now: float) -> None:
         """Takes notice of what an error means for further calls."""
@@ -136,18 +138,18 @@ class Account:
         elif means == "credential" and not self.shared:
             self.last_refusal = response
             self.check_at = now + DEAD_CHECK_S
-            self._now_is(replace(self.balance, dead=True))
+            self._now_is(replace(self.balance, dead=True, decided_at=now))
 
-    def accepted(self, asked_at: float = math.inf, *, paid: bool = False) -> None:
+    def accepted(self, now: float, asked_at: float = math.inf, *, paid: bool = False) -> None:
         """The provider gave an answer to what was asked at `asked_at`: whatever was wrong with the credential is
         over, and with the quota too if it `paid` for the answer."""
         if paid and self.balance.frozen_until is not None:
             if self.balance.remaining is None or self.balance.remaining > 0:
-                self._now_is(replace(self.balance, frozen_until=None))
+                self._now_is(replace(self.balance, frozen_until=None, decided_at=now))
             else:
                 self.overdrawn = self.overdrawn or asked_at > self.frozen_at
         if self.balance.dead:
-            self._now_is(replace(self.balance, dead=False))
+            self._now_is(replace(self.balance, dead=False, decided_at=now))
         if self.balance.frozen_until is None:
             self.last_refusal = None
 
@@ -161,7 +163,8 @@ class Account:
             self.heard_at = -math.inf
             self.frozen_at = now
             self.overdrawn = False
-            self._now_is(replace(self.balance, frozen_until=now + (MAX_FREEZE_S if left is None else left)))
+            until = now + (MAX_FREEZE_S if left is None else left)
+            self._now_is(replace(self.balance, frozen_until=until, decided_at=now))
 
     def _now_is(self, balance: Balance) -> None:
         self.changed = self.changed or balance != self.balance

@@ -11,8 +11,9 @@ from holdover.account import Account
 from holdover.credential import NOBODY, Credential
 from holdover.metrics import RuntimeMetrics
 from holdover.rules import Provider
+from holdover.store.balance import Balance
 from holdover.store.base import StoreError
-from holdover.store.ledger import Balance, Ledger
+from holdover.store.ledger import Ledger
 from holdover.tally import Tally
 
 MAX_ACCOUNTS = 10_000
@@ -105,24 +106,24 @@ class Books:
         if not recorded:
             self.tally.put_back(rows)
         for name in list(self._unwritten):
-            recorded = recorded and await self._tell(name)
+            recorded = recorded and await self._tell(name, now)
         self.metrics.degraded.labels("ledger").set(not recorded)
 
     def _to_write(self, name: tuple[str, str], account: Account) -> None:
         self._unwritten[name] = _Unwritten(account.balance, account.take_untold()).after(self._unwritten.get(name))
         account.changed = False
 
-    async def _tell(self, name: tuple[str, str]) -> bool:
+    async def _tell(self, name: tuple[str, str], now: float) -> bool:
         # Taken away first: what is to be written of the same account meanwhile must not count this again.
         told = self._unwritten.pop(name)
         stands: list[Balance] = []
-        tell = partial(self.ledger.tell, *name, told.balance, told.spent)
+        tell = partial(self.ledger.tell, *name, told.balance, told.spent, now)
         if not await self._written(lambda: stands.append(tell())):
             later = self._unwritten.get(name)
             self._unwritten[name] = later.after(told) if later is not None else told
             return False
         if (account := self._accounts.get(name)) is not None:
-            account.counted(*stands)
+            account.standing(stands[0], now)
         return True
 
     async def _written(self, call: Callable[[], None]) -> bool:

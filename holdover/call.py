@@ -83,7 +83,7 @@ class Bookkeeping:
         cost = self._billed(call, response, result)
         account.refused(means, response, now)
         if isinstance(result, Fetched):
-            account.accepted(asked_at, paid=cost > 0)
+            account.accepted(now, asked_at, paid=cost > 0)
             account.rate.ease(time.monotonic())
         account.spent(cost, now)
         # A stranger's own credits are none of ours.

@@ -13,7 +13,8 @@ from holdover.account import seconds_to_reset
 from holdover.config import Config
 from holdover.provider_settings import QuotaSettings
 from holdover.rules import Provider
-from holdover.store.ledger import Balance, DayUsage, Ledger, utc_day
+from holdover.store.balance import Balance
+from holdover.store.ledger import DayUsage, Ledger, utc_day
 
 TOP = 10
 LEAST_SPAN_S = 600.0

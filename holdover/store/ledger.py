@@ -9,13 +9,14 @@ import logging
 import math
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from holdover.store import counterexamples
+from holdover.store.balance import Balance, finite
 from holdover.store.database import Database, recognize
 from holdover.store.readonly import ReadOnly
 
@@ -32,13 +33,18 @@ _SCHEMA = (
     "calls INTEGER NOT NULL, saved REAL NOT NULL, requests INTEGER NOT NULL, "
     "PRIMARY KEY (day, provider, client, route)) WITHOUT ROWID",
     "CREATE TABLE balance (provider TEXT, partition TEXT, remaining REAL, used REAL, told_at REAL NOT NULL, "
-    "period_spent REAL NOT NULL, period TEXT NOT NULL, frozen_until REAL, dead INTEGER NOT NULL, "
+    "period_spent REAL NOT NULL, period TEXT NOT NULL, frozen_until REAL, decided_at REAL NOT NULL, "
+    "dead INTEGER NOT NULL, "
     "PRIMARY KEY (provider, partition)) WITHOUT ROWID",
     "CREATE TABLE credential (provider TEXT, fingerprint TEXT, seen REAL NOT NULL, "
     "PRIMARY KEY (provider, fingerprint)) WITHOUT ROWID",
     "CREATE TABLE fact (provider TEXT, kind TEXT, name TEXT, value TEXT NOT NULL, "
     "PRIMARY KEY (provider, kind, name)) WITHOUT ROWID",
     "CREATE TABLE own (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
+)
+_BALANCE = (
+    "SELECT partition, remaining, used, told_at, period_spent, period, frozen_until, decided_at, dead FROM balance "
+    "WHERE provider = ?"
 )
 _ADD = (
     "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET spent = spent + excluded.spent, "
@@ -75,22 +81,6 @@ class DayUsage:
     calls: int
     saved: float
     requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What a credential may still spend. `remaining`, `used`: credits as last told by the provider, at `told_at`;
-    None when it told nothing; negative when it says so. `period_spent`: holdover's own count in `period` (a day or
-    month such as "2026-11"). `frozen_until`: until when calls that cost are suspended; None when they are not,
-    infinite when no end is known. `dead`: the provider says that the credential is not valid."""
-
-    remaining: float | None
-    used: float | None
-    told_at: float
-    period_spent: float = 0.0
-    period: str = ""
-    frozen_until: float | None = None
-    dead: bool = False
 
 
 class Ledger:
@@ -162,32 +152,30 @@ class Ledger:
     def balances(self, provider: str, partition: str | None = None) -> dict[str, Balance]:
         """By partition: all of the provider's, or the one named."""
         rows = self._database.read(
-            "SELECT partition, remaining, used, told_at, period_spent, period, frozen_until, dead FROM balance "
-            "WHERE provider = ? AND (? IS NULL OR partition = ?) ORDER BY partition",
+            f"{_BALANCE} AND (? IS NULL OR partition = ?) ORDER BY partition",
             (provider, partition, partition),
         )
         return {name: _balance(told) for name, *told in rows}
 
-    def tell(self, provider: str, partition: str, balance: Balance, spent: float | None = None) -> Balance:
-        """Replaces what was known and returns what stands; figures that are not finite count as not told. Of more
-        than MAX_PARTITIONS of a provider those told of longest ago go.
+    def tell(
+        self, provider: str, partition: str, balance: Balance, spent: float | None = None, now: float = math.inf
+    ) -> Balance:
+        """Takes over what `balance` knows and returns what stands: of what the provider said the latest, whoever
+        heard it. Of more than MAX_PARTITIONS of a provider those told of longest ago go.
 
         `spent`: how much of `balance.period_spent` the caller has not told of before. It is added to what others have
-        counted in that period; without it `period_spent` is replaced as well."""
-        told = replace(
-            balance,
-            remaining=_finite(balance.remaining),
-            used=_finite(balance.used),
-            period_spent=_finite(balance.period_spent) or 0.0,
-        )
+        counted in that period; without it all that was known is replaced."""
+        told = balance.sound()
 
         def write(database: sqlite3.Connection) -> Balance:
-            select = "SELECT period_spent, period FROM balance WHERE provider = ? AND partition = ?"
-            row = database.execute(select, (provider, partition)).fetchone()
-            stands = told if row is None or spent is None else _counted(told, _finite(spent) or 0.0, *row)
-            own = (stands.period_spent, stands.period, stands.frozen_until, stands.dead)
-            values = (provider, partition, stands.remaining, stands.used, stands.told_at, *own)
-            database.execute("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            row = database.execute(f"{_BALANCE} AND partition = ?", (provider, partition)).fetchone()
+            stands = told
+            if row is not None and spent is not None:
+                before = _balance(row[1:])
+                stands = told.counted(finite(spent) or 0.0, before.period_spent, before.period).knowing(before, now)
+            figures = (stands.remaining, stands.used, stands.told_at, stands.period_spent, stands.period)
+            values = (provider, partition, *figures, stands.frozen_until, stands.decided_at, stands.dead)
+            database.execute("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
             if row is None:
                 _trim(database, "balance", "partition", "told_at", provider, MAX_PARTITIONS)
             return stands
@@ -281,24 +269,9 @@ def utc_day(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _balance(told: list[Any]) -> Balance:
-    *figures, dead = told
-    return replace(Balance(*figures), dead=bool(dead))
-
-
-def _counted(told: Balance, spent: float, before: float, period: str) -> Balance:
-    """What is told with the count of all processes: `before` in `period`, and `spent` since. Who is late with a
-    period that is over, or has counted nothing, changes no count."""
-    if told.period == period:
-        return replace(told, period_spent=before + spent)
-    over = len(period) == len(told.period) and period > told.period
-    if over or not told.period:
-        return replace(told, period_spent=before, period=period)
-    return replace(told, period_spent=spent)
+def _balance(told: Sequence[Any]) -> Balance:
+    *figures, decided_at, dead = told
+    return replace(Balance(*figures), dead=bool(dead), decided_at=decided_at)
 
 
 def _summed(rows: Iterable[Usage]) -> dict[tuple[str, str, str], list[float]]:
@@ -308,7 +281,7 @@ def _summed(rows: Iterable[Usage]) -> dict[tuple[str, str, str], list[float]]:
         client = row.client.encode("utf-8", "replace").decode()
         numbers = sums.setdefault((row.provider, client, row.route), [0.0, 0, 0.0, 0])
         for place, number in enumerate((row.spent, row.calls, row.saved, row.requests)):
-            numbers[place] += _finite(number) or 0
+            numbers[place] += finite(number) or 0
     return sums
 
 

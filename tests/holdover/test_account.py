@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from holdover.account import DEAD_CHECK_S, LISTEN_S, MAX_FREEZE_S, RETRY_FROZEN_S, Account, seconds_to_reset
 from holdover.exchange import Response
 from holdover.provider_settings import LimitSettings, QuotaSettings
-from holdover.store.ledger import Balance
+from holdover.store.balance import Balance
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
@@ -143,9 +143,9 @@ def test_a_provider_that_answers_beyond_the_quota_is_not_listened_to_again_befor
     one = account(probe=probe)
     told(one, left=0, used=500)
     assert one.may_hear(NOW)
-    one.accepted(asked_at=NOW - 1, paid=True)
+    one.accepted(NOW + 1, asked_at=NOW - 1, paid=True)
     assert one.may_hear(NOW), "that was asked before"
-    one.accepted(asked_at=NOW + 1, paid=True)
+    one.accepted(NOW + 1, asked_at=NOW + 1, paid=True)
     for later in (LISTEN_S, RETRY_FROZEN_S, 86_400.0):
         assert not one.may_hear(NOW + later)
         assert one.suspended(NOW + later, 1.0) == UNTIL_RESET
@@ -169,7 +169,7 @@ def test_an_answer_to_what_was_asked_before_does_not_end_it():
 def test_a_paid_answer_shows_that_there_is_quota_again(paid, resumed):
     one = account()
     one.refused("quota", REFUSAL, NOW)
-    one.accepted(paid=paid)
+    one.accepted(NOW + 1, paid=paid)
     assert (one.suspended(NOW + 1, 1.0) is None) is resumed
 
 
@@ -183,7 +183,7 @@ def test_a_paid_answer_shows_that_there_is_quota_again(paid, resumed):
 def test_the_answer_that_took_the_last_credit_does_not(left):
     one = account()
     told(one, left=left, used=500)
-    one.accepted(paid=True)
+    one.accepted(NOW + 1, paid=True)
     assert one.suspended(NOW + 1, 1.0) == UNTIL_RESET
 
 
@@ -240,7 +240,7 @@ def test_one_bad_credential_of_several_lent_ones_does_not_stop_the_others():
 def test_a_refusal_that_an_answer_has_overtaken_is_not_passed_on():
     one = account()
     one.refused("credential", REFUSAL, NOW)
-    one.accepted()
+    one.accepted(NOW + 1)
     told(one, NOW + 100, left=0)
     assert one.suspended(NOW + 100, 1.0) == UNTIL_RESET
     assert one.last_refusal is None
@@ -250,12 +250,12 @@ def test_an_answer_shows_that_the_credential_is_good_again():
     one = account()
     one.refused("credential", REFUSAL, NOW)
     one.changed = False
-    one.accepted()
+    one.accepted(NOW + 1)
     assert not one.balance.dead
     assert one.changed
     assert one.suspended(NOW + 1, 1.0) is None
     one.changed = False
-    one.accepted()
+    one.accepted(NOW + 1)
     assert not one.changed
 
 
@@ -360,7 +360,7 @@ def test_what_changed_is_written(steps):
             case "spent":
                 one.spent(number, NOW)
             case "accepted":
-                one.accepted()
+                one.accepted(NOW + 1)
             case _:
                 one.refused(kind, REFUSAL, NOW)
         assert one.changed == (one.balance != before)
@@ -372,3 +372,13 @@ def test_a_figure_that_is_no_number_tells_nothing(text):
     told(one, left=text)
     assert one.remaining(NOW) is None
     assert one.suspended(NOW, 1.0) is None
+
+
+def test_what_another_process_heard_later_is_taken_over_and_what_it_heard_before_is_not():
+    one = account()
+    one.told((("x-requests-remaining", "7"),), NOW)
+    one.freeze(NOW + 5)
+    one.standing(Balance(3, None, NOW + 1, dead=True, decided_at=NOW + 4), NOW + 9)
+    assert (one.balance.remaining, one.balance.dead, one.frozen(NOW + 6)) == (3, False, True)
+    one.standing(Balance(9, None, NOW, decided_at=NOW + 8), NOW + 9)
+    assert (one.balance.remaining, one.frozen(NOW + 9)) == (3, False)

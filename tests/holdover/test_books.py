@@ -11,7 +11,8 @@ from holdover.books import Books
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Response
 from holdover.metrics import Metrics
-from holdover.store.ledger import Balance, Usage, utc_day
+from holdover.store.balance import Balance
+from holdover.store.ledger import Usage, utc_day
 from holdover.tally import Tally
 
 NOW = 1_795_435_200.0  # 2026-11-23T12:00:00Z

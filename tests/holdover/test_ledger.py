@@ -13,8 +13,9 @@ import pytest
 
 from holdover.store import database as database_module
 from holdover.store import ledger as module
+from holdover.store.balance import Balance
 from holdover.store.base import StoreError
-from holdover.store.ledger import OTHER, Balance, Ledger, Usage, utc_day
+from holdover.store.ledger import OTHER, Ledger, Usage, utc_day
 
 NOW = 1_795_435_200.0  # 2026-11-23T12:00:00Z
 DAY = "2026-11-23"
@@ -467,3 +468,23 @@ def test_a_linked_folder_of_counterexamples_is_refused(ledger, folder, tmp_path)
         ledger.keep("vendor", "odds", {"a": b""}, NOW)
     assert "is a symbolic link" in str(caught.value)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_of_what_the_provider_said_the_latest_stands_whoever_writes_last(tmp_path):
+    """Frozen by one process; another, which has heard nothing of it, counts on and writes after it."""
+    ledger = Ledger(tmp_path)
+    ledger.tell("vendor", "", Balance(100, 0, 10, 5, "2026-11", None, decided_at=0), 5)
+    ledger.tell("vendor", "", Balance(0, 100, 50, 5, "2026-11", 900.0, decided_at=50), 0)
+    stands = ledger.tell("vendor", "", Balance(100, 0, 10, 7, "2026-11", None, decided_at=0), 2, 60)
+    assert stands == ledger.balance("vendor", "") == Balance(0, 100, 50, 7, "2026-11", 900.0, decided_at=50)
+    later = Balance(40, 60, 70, 8, "2026-11", None, decided_at=71)
+    assert ledger.tell("vendor", "", later, 1, 80) == later
+    ledger.close()
+
+
+def test_what_was_said_before_a_clock_stepped_back_does_not_stand(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.tell("vendor", "", Balance(0, None, 5000, frozen_until=9000.0, dead=True, decided_at=5000), 0)
+    told = Balance(50, None, 90, frozen_until=None, decided_at=95)
+    assert ledger.tell("vendor", "", told, 0, 100) == told
+    ledger.close()

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from holdover.store.balance import Balance
 from holdover.store.base import StoreError
-from holdover.store.ledger import Balance, Ledger
+from holdover.store.ledger import Ledger
 
 NOW = 1_795_435_200.0
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from holdover.config import load
-from holdover.store.ledger import Balance, Ledger, Usage
+from holdover.store.balance import Balance
+from holdover.store.ledger import Ledger, Usage
 from sidecar.budget import as_json, report
 from sidecar.budget_text import as_text, number, span
 
