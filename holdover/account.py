@@ -101,6 +101,8 @@ class Account:
             balance = replace(balance, frozen_until=None, decided_at=now)
         # What is not told anew stays, but for what was left before a reset.
         left = remaining if remaining is not None or fell else balance.remaining
+        if not later and left is not None and balance.remaining is not None:
+            left = min(left, balance.remaining)
         used = balance.used if used is None else used
         self._now_is(replace(balance, remaining=left, used=used, told_at=now))
         if remaining is not None and remaining <= 0:
@@ -143,11 +145,12 @@ class Account:
     def accepted(self, now: float, asked_at: float = math.inf, *, paid: bool = False) -> None:
         """The provider gave an answer to what was asked at `asked_at`: whatever was wrong with the credential is
         over, and with the quota too if it `paid` for the answer."""
-        if paid and self.balance.frozen_until is not None:
+        # What was asked before the freeze may have been paid with the last credits.
+        if paid and self.balance.frozen_until is not None and asked_at > self.frozen_at:
             if self.balance.remaining is None or self.balance.remaining > 0:
                 self._now_is(replace(self.balance, frozen_until=None, decided_at=now))
             else:
-                self.overdrawn = self.overdrawn or asked_at > self.frozen_at
+                self.overdrawn = True
         if self.balance.dead:
             self._now_is(replace(self.balance, dead=False, decided_at=now))
         if self.balance.frozen_until is None:

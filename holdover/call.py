@@ -103,7 +103,7 @@ class Bookkeeping:
         match result:
             case Fetched(entry):
                 return entry.cost
-            case Failed() if response.status == 200:
+            case Failed() | Refused(means=None) if response.status == 200:
                 return self._provider.profile.cost(call.route.settings, call.canonical, None)
         return 0.0
 

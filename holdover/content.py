@@ -66,7 +66,7 @@ def board_of(
     if updated_at is not None:
         found = select(body, updated_at)
         newest = typical = moment(found[0]) if found else None
-    elif seen := sorted(_values(updated, body)):
+    elif seen := sorted(value for value in _values(updated, body) if value != b"null"):
         # ISO times of one form sort as text; only two of thousands are parsed.
         newest, typical = _time(seen[-1]), _time(seen[len(seen) // 2])
     return Board(count(body, items) if items is not None else None, tuple(times), newest, typical)

@@ -187,6 +187,16 @@ def test_the_answer_that_took_the_last_credit_does_not(left):
     assert one.suspended(NOW + 1, 1.0) == UNTIL_RESET
 
 
+def test_a_paid_answer_to_what_was_asked_before_the_freeze_and_came_after_it_does_not():
+    one = account()
+    told(one, left=-3, used=503)
+    frozen_at = one.frozen_at
+    one.told((("x-left", "3"), ("x-used", "497")), frozen_at + 2, frozen_at - 1)
+    one.accepted(frozen_at + 2, frozen_at - 1, paid=True)
+    assert one.suspended(frozen_at + 2, 1.0) == UNTIL_RESET
+    assert one.balance.remaining == -3
+
+
 def test_negative_figures_that_become_less_negative_are_no_reset():
     one = account()
     told(one, left=-20, used=520)

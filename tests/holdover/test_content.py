@@ -273,3 +273,10 @@ def test_a_number_of_any_size_is_no_exception():
     body = b'{"made": 1' + b"0" * 400 + b"}"
     assert is_json(body)
     assert board_of(body, updated_at="/made") == Board()
+
+
+def test_what_has_no_time_yet_hides_no_data_age():
+    """Of three scores one is known: upcoming games have none."""
+    body = b'[{"last_update": "2026-01-01T00:00:05Z"}, {"last_update": null}, {"last_update": null}]'
+    board = board_of(body, updated=("last_update",))
+    assert board.newest == board.typical == NEW_YEAR + 5

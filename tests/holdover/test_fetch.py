@@ -722,6 +722,21 @@ async def test_one_call_a_minute_at_most_hears_nothing(vendor, fetcher_of):
     assert len(vendor.asked) == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "headers", "cost"),
+    [(b"[1]", {"Cache_Control": "no-store"}, 3), (b"<p>", {}, 3), (b'{"message": "no"}', {}, 0)],
+)
+async def test_a_good_answer_that_may_not_be_stored_is_paid_for_and_an_error_with_200_is_not(
+    vendor, fetcher_of, body, headers, cost
+):
+    route = {"name": "odds", "path": "/v4/sports/{sport}/odds", "window_s": 1, "max_stale_s": 9, "cost": 3}
+    errors = [{"means": "error", "pointer": "/message", "values": ["no"]}]
+    fetcher = fetcher_of(routes=[route], errors=errors)
+    vendor.says(reply(body, **headers))
+    assert isinstance(await fetch(fetcher), Refused)
+    assert fetcher.account.balance.period_spent == cost
+
+
 @pytest.mark.parametrize("told", [{}, {"x_last": "4"}])
 async def test_an_answer_that_breaks_off_is_paid_for_all_the_same(vendor, fetcher_of, metrics, told):
     route = {"name": "odds", "path": "/v4/sports/{sport}/odds", "window_s": 1, "max_stale_s": 9, "cost": 3}
