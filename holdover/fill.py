@@ -119,7 +119,7 @@ class Filler:
         if not filled.led and credential != NOBODY and _refused_credential(filled.result):
             filled = await self._share(asking)
         # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
-        if trigger == "client" and (generation := self.generations.of(canonical.key)) is not None:
+        if trigger == "client" and (generation := self.generations.hiding(canonical.key)) is not None:
             await generation.done.wait()
         return filled
 

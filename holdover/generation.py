@@ -29,6 +29,10 @@ class Generation:
         """Whether an entry under `key` is awaited."""
         return not self._closed and key in self.members
 
+    def concerns(self, key: str) -> bool:
+        """Whether an entry under `key` is awaited, or has come."""
+        return key in self.members or key in self._held
+
     def arrive(self, entry: Entry) -> None:
         self._held[entry.key] = entry
 
@@ -66,6 +70,10 @@ class Generations:
         generation = Generation(set(keys), publish)
         self._open.append(generation)
         return generation
+
+    def hiding(self, key: str) -> Generation | None:
+        """The one with which `key` becomes visible; it may be at that just now."""
+        return next((g for g in self._open if not g.done.is_set() and g.concerns(key)), None)
 
     def of(self, key: str) -> Generation | None:
         """The one that awaits an entry under `key`, or holds one."""

@@ -174,3 +174,20 @@ async def test_two_at_once_do_not_mix(board, entries):
     assert generations.of(entries[1].key) is other
     await one.leave(entries[0].key)
     assert generations.of(entries[1].key) is other
+
+
+async def test_what_is_being_published_is_still_hidden(board, entries):
+    """A client that waited for the last refresh wakes between its end and the commit."""
+    generations = Generations()
+    generation = generations.begin([entry.key for entry in entries[:2]], board.publish)
+    board.open.clear()
+    for entry in entries[:2]:
+        generation.arrive(entry)
+    assert generations.hiding(entries[2].key) is None
+    await generation.leave(entries[0].key)
+    closing = asyncio.create_task(generation.leave(entries[1].key))
+    await asyncio.sleep(0)
+    assert [generations.hiding(entry.key) for entry in entries] == [generation, generation, None]
+    board.open.set()
+    await closing
+    assert [generations.hiding(entry.key) for entry in entries] == [None, None, None]
