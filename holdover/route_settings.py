@@ -158,7 +158,9 @@ class RouteSettings(Table):
         "change.",
     )
     updated_at: Pointer | None = Field(
-        default=None, description="Where the answer tells, once, when it was made; instead of `updated`."
+        default=None,
+        description="Where the answer tells, once, when it was made; instead of `updated`. Its name belongs into "
+        "`volatile` too, unless a member that matters has the same name.",
     )
     volatile: list[Member] = Field(default=[], description="Other members whose change is no change of the odds.")
     starts: Member | None = Field(

@@ -369,6 +369,12 @@ def test_the_example_knows_refusals_by_what_they_say(provider):
     assert {code: says(vendor, example(ok=False, error={"code": code})) for code in meanings} == meanings
 
 
+def test_the_example_knows_that_nothing_changed_when_it_was_only_made_anew(provider):
+    bodies = [json.dumps(example(as_of_ts_ms=at)).encode() for at in (1795460405123, 1795460465123)]
+    volatile = tuple(provider("generic").routes[0].settings.volatile)
+    assert len({revision_of(200, body, volatile) for body in bodies}) == 1
+
+
 def test_the_example_folds_spellings(rules):
     base = "odds.example/api/odds"
     assert (
