@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from holdover.provider_settings import ProviderSettings
 from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
 
@@ -11,6 +12,7 @@ def summary(provider: Provider) -> str:
     settings = provider.settings
     kinds = ", ".join(sorted(settings.projection.kinds)) or "none"
     lines = [f"  {provider.name}: profile {settings.profile}, clients {settings.clients}, projections {kinds}"]
+    lines += [f"    warning: {sentence}" for sentence in _never_trusted(settings)]
     for route in provider.routes:
         of = route.settings
         methods = "/".join(of.methods)
@@ -19,6 +21,15 @@ def summary(provider: Provider) -> str:
         lines.append(f"    {methods} {of.path}  {times}{group}  ({route.name})")
         lines += [f"      warning: {sentence}" for sentence in _too_soon(provider, of)]
     return "\n".join(lines)
+
+
+def _never_trusted(settings: ProviderSettings) -> Iterator[str]:
+    """What is used only after comparisons went well, without any comparison."""
+    if settings.shadow.one_in == 0:
+        if "odds" in settings.projection.kinds:
+            yield 'kind "odds" is used only after comparisons went well; without [shadow] one_in it never is'
+        if settings.projection.learn_regions:
+            yield "learnt regions are used only after comparisons went well; without [shadow] one_in they never are"
 
 
 def _too_soon(provider: Provider, of: RouteSettings) -> Iterator[str]:
