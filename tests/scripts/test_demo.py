@@ -95,7 +95,6 @@ def test_it_runs_and_writes_plausible_numbers(demo, tmp_path):
     assert 0 < numbers["upstream_requests"] <= numbers["questions"] * (SECONDS + first_s + 3)
     assert 0 < through["credits"] < direct["credits"]
     assert through["p50_ms"] <= through["p95_ms"] <= through["p99_ms"]
-    assert through["p95_ms"] < direct["p95_ms"]
     assert numbers["window_s"] == 1
     assert direct["served_age_max_s"] < numbers["served_age_max_s"] == through["served_age_max_s"]
     assert through["requests"] == numbers["client_requests"]
