@@ -2,6 +2,7 @@
 
 Times are Unix seconds: they outlive the process. Pure but for the state it holds."""
 
+import asyncio
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,7 +25,8 @@ class Account:
     """One credential at one provider. `shared`: calls are made with several clients' credentials, of which one may be
     bad. `balance` is what is remembered over restarts; `pause_until` is the provider's Retry-After; `last_refusal` is
     its own answer to the call after which no more were made; `overdrawn`: it goes on answering, and billing, when
-    nothing is left."""
+    nothing is left; `promised`: credits by the key of what is about to be asked for, or is; `calls` that are under
+    way; `hearing` is held by the call that goes out to hear how the provider refuses."""
 
     quota: QuotaSettings
     limits: LimitSettings
@@ -40,25 +42,48 @@ class Account:
     overdrawn: bool = False
     untold: float = 0.0
     changed: bool = False
+    promised: dict[str, float] = field(default_factory=dict)
+    calls: int = 0
+    hearing: asyncio.Lock = field(default_factory=asyncio.Lock)
     rate: Rate = field(init=False)
 
     def __post_init__(self) -> None:
         self.rate = Rate(self.limits.rate_per_s, self.limits.burst)
 
+    def under(self, quota: QuotaSettings, limits: LimitSettings, *, shared: bool) -> None:
+        """Takes over a changed configuration: what is remembered over restarts stays, all else begins anew. The
+        account is the same, so calls under way settle on it."""
+        fresh = Account(quota, limits, shared, self.balance)
+        self.quota, self.limits, self.shared, self.rate = fresh.quota, fresh.limits, fresh.shared, fresh.rate
+        self.pause_until, self.paused_with, self.last_refusal = 0.0, None, None
+        self.check_at, self.slowed_at, self.heard_at = fresh.check_at, fresh.slowed_at, fresh.heard_at
+        self.overdrawn = False
+
     def remaining(self, now: float) -> float | None:
         """Credits left: as told, or by what is told or counted as used where a limit is configured; None when nobody
-        knows."""
+        knows. What was told before a reset says nothing of what there is after it."""
         balance, limit = self.balance, self.quota.limit
-        if balance.remaining is not None or limit is None:
+        told = not self.told_before_reset(now)
+        if told and (balance.remaining is not None or limit is None):
             return balance.remaining
-        if balance.used is not None:
+        if limit is None:
+            return None
+        if told and balance.used is not None:
             return limit - balance.used
         return limit - (balance.period_spent if balance.period == _period(self.quota.resets, now) else 0.0)
 
-    def leaves(self, reserve: float, cost: float, now: float) -> bool:
-        """Whether a call of this cost leaves at least `reserve` credits, as far as anybody knows."""
+    def told_before_reset(self, now: float) -> bool:
+        """Whether the quota was filled again, by the calendar, since the provider told of it."""
+        resets = self.quota.resets
+        return _period(resets, self.balance.told_at) != _period(resets, now)
+
+    def leaves(self, reserve: float, key: str, cost: float, now: float) -> bool:
+        """Whether asking for `key` at this cost leaves at least `reserve` credits when all is paid that is promised,
+        as far as anybody knows. What is promised already costs no more."""
         left = self.remaining(now)
-        return cost <= 0 or left is None or left - cost >= reserve
+        if cost <= 0 or left is None or key in self.promised:
+            return True
+        return left - sum(self.promised.values()) - cost >= reserve
 
     def suspended(self, now: float, cost: float) -> str | None:
         """Why a call of this cost is not made now; None when it may be."""
@@ -100,7 +125,7 @@ class Account:
         if balance.frozen_until is not None and later and (fell or more):
             balance = replace(balance, frozen_until=None, decided_at=now)
         # What is not told anew stays, but for what was left before a reset.
-        left = remaining if remaining is not None or fell else balance.remaining
+        left = remaining if remaining is not None or fell or self.told_before_reset(now) else balance.remaining
         if not later and left is not None and balance.remaining is not None:
             left = min(left, balance.remaining)
         used = balance.used if used is None else used
@@ -124,9 +149,12 @@ class Account:
         untold, self.untold = self.untold, 0.0
         return untold
 
-    def standing(self, stands: Balance, now: float) -> None:
+    def standing(self, stands: Balance, now: float = math.inf) -> None:
         """Takes over what all processes have counted and heard, up to what was last told."""
         balance = self.balance.knowing(stands, now)
+        if (balance.dead, balance.frozen_until) != (self.balance.dead, self.balance.frozen_until):
+            # What the provider said to this process was said of another state.
+            self.last_refusal = None
         if stands.period == balance.period:
             balance = replace(balance, period_spent=stands.period_spent + self.untold)
         self.balance = balance

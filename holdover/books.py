@@ -10,7 +10,7 @@ from functools import partial
 from holdover.account import Account
 from holdover.credential import NOBODY, Credential
 from holdover.metrics import RuntimeMetrics
-from holdover.rules import Provider
+from holdover.rules import Provider, Rules
 from holdover.store.balance import Balance
 from holdover.store.base import StoreError
 from holdover.store.ledger import Ledger
@@ -45,38 +45,55 @@ class Books:
     metrics: RuntimeMetrics
     tally: Tally = field(default_factory=Tally)
     _accounts: dict[tuple[str, str], Account] = field(default_factory=dict)
+    _configured: dict[str, Provider] = field(default_factory=dict)
+    _unread: set[tuple[str, str]] = field(default_factory=set)
     _borrowed: dict[tuple[str, str], Credential] = field(default_factory=dict, repr=False)
     _unwritten: dict[tuple[str, str], _Unwritten] = field(default_factory=dict)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def forget(self, provider: str) -> None:
-        """After a change of its configuration."""
-        for name in [name for name in self._accounts if name[0] == provider]:
-            self._let_go(name)
-        for name in [name for name in self._borrowed if name[0] == provider]:
-            del self._borrowed[name]
+    def use(self, rules: Rules) -> None:
+        """Takes over a changed configuration. Accounts stay: calls that are under way settle on them."""
+        for name, before in list(self._configured.items()):
+            provider = rules.provider(name)
+            if provider == before:
+                continue
+            for at in [at for at in self._borrowed if at[0] == name]:
+                del self._borrowed[at]
+            if provider is not None:
+                self._configured[name] = provider
+                for (_, partition), account in _of(name, self._accounts):
+                    settings = provider.settings
+                    account.under(settings.quota, settings.limits, shared=_lent(provider, partition))
 
-    def release(self, now: float) -> None:
-        """Forgets the accounts that are written, to be read anew when they are needed. A pause that a provider asked
-        for is not written."""
-        self._accounts = {
-            name: account for name, account in self._accounts.items() if account.changed or account.pause_until > now
-        }
+    def release(self) -> None:
+        """Others write the ledger from now on: what they know is read before an account is used again."""
+        self._unread = set(self._accounts)
 
     async def account(self, provider: Provider, partition: str = "") -> Account:
         """What is known of the credential of a partition."""
+        # A call that began under an older configuration brings an older provider.
+        provider = self._configured.setdefault(provider.name, provider)
         name = provider.name, partition
-        if name not in self._accounts:
+        account = self._accounts.get(name)
+        if account is None or name in self._unread:
             written = await self._remembered(name)
             # Somebody else may have made it while the ledger was read.
-            if name not in self._accounts:
+            account = self._accounts.get(name)
+            if account is None:
                 self._make_room()
-                unwritten = self._unwritten.get(name)
-                balance = unwritten.balance if unwritten is not None else written
-                lent = provider.own(partition) is None and provider.settings.clients != "own"
-                account = Account(provider.settings.quota, provider.settings.limits, shared=lent)
-                account.balance = balance or account.balance
-                self._accounts[name] = account
-        return self._accounts[name]
+                account = self._accounts[name] = self._opened(provider, partition, written)
+            elif written is not None and name not in self._unwritten:
+                account.standing(written)
+            self._unread.discard(name)
+        return account
+
+    def _opened(self, provider: Provider, partition: str, written: Balance | None) -> Account:
+        unwritten = self._unwritten.get((provider.name, partition))
+        balance = unwritten.balance if unwritten is not None else written
+        settings = provider.settings
+        account = Account(settings.quota, settings.limits, shared=_lent(provider, partition))
+        account.balance = balance or account.balance
+        return account
 
     def credential(self, provider: Provider, partition: str, asked_with: Credential) -> Credential | None:
         """What to call the provider with: holdover's own, the asking client's, or the last one that was accepted."""
@@ -95,7 +112,15 @@ class Books:
             del self._borrowed[provider.name, partition]
 
     async def keep(self, now: float) -> None:
-        """Writes what changed into the ledger. Nothing is lost while that fails: sums go on."""
+        """Writes what changed into the ledger. Nothing is lost while that fails: sums go on. Who is cancelled does
+        not wait for the end of it; the next one does."""
+        await asyncio.shield(asyncio.create_task(self._keep(now)))
+
+    async def _keep(self, now: float) -> None:
+        async with self._writing:
+            await self._write(now)
+
+    async def _write(self, now: float) -> None:
         rows = self.tally.take()
         for name, account in self._accounts.items():
             if account.changed:
@@ -145,13 +170,20 @@ class Books:
         return await asyncio.get_running_loop().run_in_executor(self.disk, call)
 
     def _make_room(self) -> None:
-        """The oldest tenant goes; what is written of it stays in the ledger."""
+        """The oldest tenant goes that no call is made for; what is written of it stays in the ledger."""
         if len(self._accounts) >= MAX_ACCOUNTS:
-            oldest = next(iter(self._accounts))
-            self._let_go(oldest)
-            self._borrowed.pop(oldest, None)
+            oldest = next((name for name, account in self._accounts.items() if not account.calls), None)
+            if oldest is not None:
+                self._borrowed.pop(oldest, None)
+                account = self._accounts.pop(oldest)
+                if account.changed:
+                    self._to_write(oldest, account)
 
-    def _let_go(self, name: tuple[str, str]) -> None:
-        account = self._accounts.pop(name)
-        if account.changed:
-            self._to_write(name, account)
+
+def _lent(provider: Provider, partition: str) -> bool:
+    """Whether calls are made with several clients' credentials, on one account."""
+    return provider.own(partition) is None and provider.settings.clients != "own"
+
+
+def _of(provider: str, accounts: dict[tuple[str, str], Account]) -> list[tuple[tuple[str, str], Account]]:
+    return [(name, account) for name, account in accounts.items() if name[0] == provider]

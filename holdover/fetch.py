@@ -64,7 +64,6 @@ class Fetcher:
         self._slots = asyncio.Semaphore(limits.concurrency)
         # Strangers must not take the slots of holdover's own calls.
         self._strangers_slots = asyncio.Semaphore(limits.concurrency)
-        self._hearing = asyncio.Lock()
         self._last_failure: FetchResult | None = None
         self._books = Bookkeeping(provider, metrics, tally)
         self._session = aiohttp.ClientSession(
@@ -103,9 +102,16 @@ class Fetcher:
         """One logical fetch. `call.previous` is the stored entry: its validators are sent, and a 304 confirms it.
 
         Answers every outcome with a value; raises only when cancelled."""
-        if call.trigger == "client" and call.account.may_hear(time.time()) and self._refusal_is_unknown(call):
-            # Who comes meanwhile gets what this one hears.
-            async with self._hearing:
+        call.account.calls += 1
+        try:
+            return await self._heard(call)
+        finally:
+            call.account.calls -= 1
+
+    async def _heard(self, call: Call) -> FetchResult:
+        if call.trigger == "client" and self._refusal_is_unknown(call):
+            # Who comes meanwhile gets what the first one hears.
+            async with call.account.hearing:
                 return await self._fetch(call)
         return await self._fetch(call)
 
@@ -146,7 +152,7 @@ class Fetcher:
             # Clients get the provider's own words, not ours. A restart forgot them: one call a minute may hear them
             # again, and being refused costs nothing. By our own count there is nothing to hear.
             if call.trigger != "client" or not account.may_hear(now):
-                return Failed(reason, retry_after=LISTEN_S)
+                return Failed(reason, retry_after=LISTEN_S, unheard=True)
         if (left := account.pause_until - now) > 0:
             if account.paused_with is not None:
                 kept = [(n, v) for n, v in account.paused_with.headers if n.lower() != "retry-after"]

@@ -112,11 +112,11 @@ class Filler:
         """An entry confirmed at or after `newer_than` (Unix seconds), fetched if the store has none. `credential` is
         the asking client's, used where holdover has none of its own.
 
-        Who comes while a fetch of the key is under way shares it; a client's own credential that was refused is no
-        answer to another's."""
+        Who comes while a fetch of the key is under way shares it; but a client's own credential that was refused is
+        no answer to another's, and a refresh that was not sent is none to a client."""
         asking = Asking(canonical, newer_than, trigger, credential, client)
         filled = await self._share(asking)
-        if not filled.led and credential != NOBODY and _refused_credential(filled.result):
+        if not filled.led and _is_not_for(asking, filled.result):
             filled = await self._share(asking)
         # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
         if trigger == "client" and (generation := self.generations.hiding(canonical.key)) is not None:
@@ -258,5 +258,11 @@ def _effect(previous: Entry | None, entry: Entry) -> Effect:
     return "unchanged" if previous is not None and previous.revision == entry.revision else "changed"
 
 
-def _refused_credential(result: FetchResult) -> bool:
-    return isinstance(result, Refused) and result.means == "credential"
+def _is_not_for(asking: Asking, result: FetchResult) -> bool:
+    """Whether what somebody else's fetch came to may be another for this one."""
+    match result:
+        case Refused(means="credential"):
+            return asking.credential != NOBODY
+        case Failed(unheard=True):
+            return asking.trigger == "client"
+    return False

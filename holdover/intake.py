@@ -50,12 +50,14 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Failed:
     """No answer. `reason` is a phrase without URL or credential; `retry_after` in seconds, if known; `connection`
-    when it was the connection that failed, so that another try may work."""
+    when it was the connection that failed, so that another try may work; `unheard` when nobody asked, because the
+    account is used up, and nobody knows in which words the provider would say so."""
 
     reason: str
     timed_out: bool = False
     retry_after: float | None = None
     connection: bool = False
+    unheard: bool = False
 
 
 type FetchResult = Fetched | Refused | Failed

@@ -188,7 +188,7 @@ class StandIn:
             await self._filler.books.keep(self._clock())
             if answered:
                 # The sidecar calls now; what this process knew of the accounts would be old when it is needed again.
-                self._filler.books.release(self._clock())
+                self._filler.books.release()
             await asyncio.sleep(REPORT_INTERVAL_S)
 
     async def _forward(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:

@@ -69,10 +69,10 @@ class Upstream:
         self._rules = rules
         self._unusable.clear()
         self._strangers.clear()
+        self._books.use(rules)
         for name, fetcher in list(self._fetchers.items()):
             if rules.provider(name) != fetcher.provider:
                 del self._fetchers[name]
-                self._books.forget(name)
                 task = asyncio.create_task(_retire(fetcher))
                 self._retired.add(task)
                 task.add_done_callback(self._retired.discard)

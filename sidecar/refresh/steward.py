@@ -31,6 +31,9 @@ REMEMBER_S = 10.0
 MAX_PROBES = 4
 """Of one provider at a time; partitions may be many."""
 
+_COMPARING = "shadow"
+"""The calls of a comparison are no key's."""
+
 logger = logging.getLogger("holdover.steward")
 
 
@@ -131,7 +134,8 @@ class Steward:
         # Of a client's own credential the answer to its first question tells.
         unknown = probed_at is None and provider.own(partition) is not None
         ill = account.balance.dead or account.frozen(now)
-        return unknown or (ill and now >= (probed_at or 0.0) + PROBE_S)
+        old = account.balance.told_at > 0 and account.told_before_reset(now)
+        return unknown or ((ill or old) and now >= (probed_at or 0.0) + PROBE_S)
 
     async def _probe(self, provider: Provider, target: str, partition: str) -> None:
         """A call that costs nothing and tells the quota in its header fields."""
@@ -179,11 +183,17 @@ class Steward:
         carrier = self._filler.projections.carrier(narrow, now)
         day, most = utc_day(now), cost(provider, narrow, carrier)
         spent = await self._spent(provider.name, day)
-        if spent + most > provider.settings.shadow.credits_per_day:
+        account = await self._filler.books.account(provider, narrow.partition)
+        affordable = account.leaves(provider.settings.quota.reserve, _COMPARING, most, now)
+        if spent + most > provider.settings.shadow.credits_per_day or not affordable:
             return
         # Written before, so that what a stop interrupts is not done again for free.
         await self._keep_spent(provider.name, day, spent + most)
-        found = await compare(self._filler, provider, narrow, now)
+        account.promised[_COMPARING] = most
+        try:
+            found = await compare(self._filler, provider, narrow, now)
+        finally:
+            del account.promised[_COMPARING]
         await self._keep_spent(provider.name, day, spent + (found.cost if found is not None else 0.0))
         if found is not None:
             self._metrics.projection.compared.labels(provider.name, found.finding).inc()

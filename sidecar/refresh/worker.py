@@ -202,12 +202,14 @@ class Refresher:
             self._start_group(provider, group, schedule.group(due, now), account)
 
     def _affords(self, provider: Provider, request: CanonicalRequest, account: Account) -> bool:
-        """Whether the refresh leaves the reserve to clients. What is made of a wider answer costs what that does."""
-        now = self._clock()
-        carrier = self._filler.projections.carrier(request, now)
+        """Whether the refresh leaves the reserve to clients."""
+        return account.leaves(provider.settings.quota.reserve, *self._paid(provider, request), self._clock())
+
+    def _paid(self, provider: Provider, request: CanonicalRequest) -> tuple[str, float]:
+        """The key of what is asked for, and its cost. What is made of a wider answer costs what that does."""
+        carrier = self._filler.projections.carrier(request, self._clock())
         route = self._rules.route(carrier.provider, carrier.route)
-        cost = provider.profile.cost(route.settings, carrier, None) if route is not None else 0.0
-        return account.leaves(provider.settings.quota.reserve, cost, now)
+        return carrier.key, provider.profile.cost(route.settings, carrier, None) if route is not None else 0.0
 
     def _leave_reserve(self, schedule: Schedule, due: Due) -> None:
         schedule.finished(due.request.key, self._clock(), None)
@@ -219,9 +221,12 @@ class Refresher:
 
     def _start(self, provider: Provider, due: Due, account: Account, generation: Generation | None = None) -> None:
         self._starts.count(due.request, account)
+        key, cost = self._paid(provider, due.request)
+        account.promised[key] = cost
         task = asyncio.create_task(self._refresh(provider, due, generation), name=provider.name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: account.promised.pop(key, None))
 
     def _start_group(self, provider: Provider, group: str, dues: list[Due], account: Account) -> None:
         generation = self._filler.generations.begin([due.request.key for due in dues], self._filler.publish)

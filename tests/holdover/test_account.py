@@ -392,3 +392,25 @@ def test_what_another_process_heard_later_is_taken_over_and_what_it_heard_before
     assert (one.balance.remaining, one.balance.dead, one.frozen(NOW + 6)) == (3, False, True)
     one.standing(Balance(9, None, NOW, decided_at=NOW + 8), NOW + 9)
     assert (one.balance.remaining, one.frozen(NOW + 9)) == (3, False)
+
+
+def test_what_was_told_before_a_reset_says_nothing_of_what_there_is_after_it():
+    one = account(resets="monthly", limit=500)
+    december = NOW + 10 * 86_400
+    told(one, left=5, used=495)
+    assert (one.remaining(NOW), one.leaves(10, "k", 6, NOW)) == (5, False)
+    assert one.told_before_reset(december)
+    assert (one.remaining(december), one.leaves(10, "k", 6, december)) == (500, True)
+    told(one, december, used=496)
+    assert one.balance.remaining is None, "what was left in November is not what is left in December"
+    assert one.remaining(december) == 4
+
+
+def test_what_is_promised_is_not_there_for_others():
+    one = account(resets="monthly")
+    told(one, left=20)
+    assert one.leaves(10, "a", 6, NOW)
+    one.promised["a"] = 6
+    assert one.leaves(10, "a", 6, NOW), "it is asked for once"
+    assert not one.leaves(10, "b", 6, NOW)
+    assert one.leaves(10, "free", 0, NOW)

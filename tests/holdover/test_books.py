@@ -1,6 +1,7 @@
 """The accounts of a process, and what of them outlives it."""
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from holdover.books import Books
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Response
 from holdover.metrics import Metrics
+from holdover.rules import Rules
 from holdover.store.balance import Balance
 from holdover.store.ledger import Usage, utc_day
 from holdover.tally import Tally
@@ -95,9 +97,6 @@ async def test_what_could_not_be_written_is_counted_once(books, books_of, open_l
     for _ in range(2):
         account.spent(2.0, NOW)
         await books.keep(NOW)
-    books.forget("vendor")
-    account = await books.account(vendor)
-    assert account.balance.period_spent == 4.0
     books.ledger = good
     account.spent(1.0, NOW)
     await books.keep(NOW)
@@ -122,14 +121,38 @@ async def test_what_a_period_took_that_is_over_is_not_counted_in_the_next(books,
     assert (await books_of().account(vendor)).balance.period_spent == 3.0
 
 
-async def test_a_pause_is_not_forgotten_before_it_is_over(books, provider_of):
-    vendor, now = provider_of(**OWN), time.time()
+async def test_a_call_under_way_settles_on_the_account_that_others_read_anew(books, books_of, provider_of):
+    vendor = provider_of(**OWN)
     account = await books.account(vendor)
-    account.pause_until = now + 60
-    books.release(now)
-    assert await books.account(vendor) is account
-    books.release(now + 60)
-    assert await books.account(vendor) is not account
+    account.pause_until = NOW + 60
+    elsewhere = books_of()
+    (await elsewhere.account(vendor)).spent(4.0, NOW)
+    await elsewhere.keep(NOW)
+    books.release()
+    account.spent(6.0, NOW)
+    again = await books.account(vendor)
+    assert again is account
+    assert (again.balance.period_spent, again.pause_until) == (10.0, NOW + 60)
+    await books.keep(NOW)
+    assert (await books_of().account(vendor)).balance.period_spent == 10.0
+
+
+async def test_a_stop_loses_nothing_that_waits_to_be_written(books, open_ledger, provider_of):
+    account = await books.account(provider_of(**OWN))
+    account.spent(6.0, NOW)
+    books.tally.spent("vendor", "odds", "", 6.0)
+    other_work = threading.Event()
+    books.disk.submit(other_work.wait)
+    keeping = asyncio.create_task(books.keep(NOW))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    other_work.set()
+    await books.keep(NOW)
+    written = open_ledger()
+    assert [row.spent for row in written.usage()] == [6.0]
+    assert written.balance("vendor", "").period_spent == 6.0
 
 
 async def test_what_did_not_change_is_not_written(books, open_ledger, provider_of):
@@ -244,15 +267,29 @@ def test_nothing_of_a_lent_credential_shows_or_is_written(books, provider_of, fo
 
 async def test_a_changed_configuration_forgets_what_belongs_to_the_old_one(books, provider_of):
     lent, other = provider_of(**LENT), provider_of(name="other", **LENT)
-    kept = await books.account(other)
-    old = await books.account(lent)
     for provider in (lent, other):
+        (await books.account(provider)).pause_until = NOW
         books.accepted(provider, "", ONE)
-    books.forget("vendor")
-    assert await books.account(lent) is not old
-    assert await books.account(other) is kept
-    assert books.credential(lent, "", NOBODY) is None
+    changed = provider_of(**LENT, limits={"rate_per_s": 2})
+    books.use(Rules([changed, other]))
+    found, kept = await books.account(changed), await books.account(other)
+    assert (found.pause_until, found.rate.rate) == (0.0, 2.0)
+    assert kept.pause_until == NOW
+    assert books.credential(changed, "", NOBODY) is None
     assert books.credential(other, "", NOBODY) == ONE
+
+
+async def test_a_call_of_the_old_configuration_brings_back_nothing_of_it(books, provider_of):
+    old, new = provider_of(**OWN, limits={"rate_per_s": 30}), provider_of(**OWN, limits={"rate_per_s": 2})
+    under_way = await books.account(old)
+    books.use(Rules([new]))
+    await books.account(old)
+    assert await books.account(new) is under_way, "it settles where it counts"
+    assert under_way.rate.rate == 2.0
+    assert (await books.account(old, "gold")).rate.rate == 2.0
+    books.use(Rules([]))
+    books.use(Rules([old]))
+    assert (await books.account(old)).rate.rate == 30.0
 
 
 async def test_tenants_are_bounded_and_come_back_from_the_ledger(books, provider_of, monkeypatch):
@@ -288,10 +325,8 @@ async def test_what_a_changed_configuration_makes_forgotten_is_written_all_the_s
     vendor = provider_of(**OWN)
     account = await books.account(vendor)
     told(account, -3, 503)
-    books.forget("vendor")
-    again = await books.account(vendor)
-    assert again is not account
-    assert again.balance == account.balance, "not yet written, and known all the same"
+    books.use(Rules([provider_of(**OWN, limits={"rate_per_s": 2})]))
+    assert (await books.account(vendor)).balance.remaining == -3
     await books.keep(NOW)
     assert (await books_of().account(vendor)).balance == account.balance
 
@@ -303,7 +338,7 @@ async def test_what_is_not_written_for_a_while_is_not_forgotten(books, books_of,
     broken, books.ledger = books.ledger, open_ledger()
     books.ledger.close()
     await books.keep(NOW)
-    books.release(NOW)
+    books.release()
     books.ledger = broken
     assert (await books.account(vendor)).balance == account.balance
     await books.keep(NOW)

@@ -696,6 +696,22 @@ async def test_who_comes_at_once_after_the_last_credit_gets_the_providers_own_wo
     assert len(vendor.asked) == 2
 
 
+async def test_who_comes_while_one_call_hears_the_refusal_gets_what_it_hears(vendor, fetcher_of):
+    fetcher = fetcher_of(quota={"remaining": "x-left"}, errors=[{"means": "quota", "status": [401]}])
+    heard = asyncio.Event()
+    vendor.says(reply(x_left="0"), held(heard, reply(b'{"m":"spent"}', status=401)))
+    await fetch(fetcher)
+    first = asyncio.create_task(fetch(fetcher, request_for("a")))
+    await vendor.asked_for(2)
+    second = asyncio.create_task(fetch(fetcher, request_for("b")))
+    await asyncio.sleep(0)
+    heard.set()
+    for result in await asyncio.gather(first, second):
+        assert isinstance(result, Refused)
+        assert result.response.body == b'{"m":"spent"}'
+    assert len(vendor.asked) == 2
+
+
 async def test_what_costs_nothing_hears_no_refusal(vendor, fetcher_of, provider_of):
     """Clients go on asking for what is free. That does not keep one call from hearing how the others are refused."""
     free = {"name": "sports", "path": "/v4/sports", "window_s": 1, "max_stale_s": 9, "cost": 0}

@@ -623,7 +623,9 @@ async def test_after_a_restart_the_quota_is_still_gone(vendor, filler_of, rules_
     await first.fill(ODDS, 0.0, "client")
     await first.close()
     again = filler_of(rules=rules_of(**ACCOUNT))
-    assert (await again.fill(ODDS, 0.0, "refresh")).result == Failed("the quota is used up", retry_after=60.0)
+    assert (await again.fill(ODDS, 0.0, "refresh")).result == Failed(
+        "the quota is used up", retry_after=60.0, unheard=True
+    )
     assert len(vendor.asked) == 1
     for _ in range(3):
         assert isinstance((await again.fill(ODDS, 0.0, "client")).result, Refused)

@@ -64,7 +64,14 @@ RESULTS = st.one_of(
         trouble=st.booleans(),
         means=st.sampled_from([*MEANINGS, None]),
     ),
-    whole(Failed, reason=TEXT, timed_out=st.booleans(), retry_after=st.none() | TIMES, connection=st.booleans()),
+    whole(
+        Failed,
+        reason=TEXT,
+        timed_out=st.booleans(),
+        retry_after=st.none() | TIMES,
+        connection=st.booleans(),
+        unheard=st.booleans(),
+    ),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -84,7 +91,7 @@ def test_a_request_comes_through(request):
 
 def arrived(result: Any) -> Any:
     """As the other side has it. Whether another try might work stays behind: when a result travels, all were made."""
-    return replace(result, connection=False) if isinstance(result, Failed) else result
+    return replace(result, connection=False, unheard=False) if isinstance(result, Failed) else result
 
 
 @given(whole(Filled, result=RESULTS, led=st.booleans()))

@@ -88,6 +88,27 @@ async def test_refreshes_leave_the_reserve_to_clients(scene_of, origin):
     assert isinstance(filled.result, Fetched), "a client may use it"
 
 
+async def test_refreshes_under_way_together_leave_the_reserve_too(scene_of, origin):
+    left = 20
+
+    async def says(_: web.BaseRequest) -> web.Response:
+        nonlocal left
+        left -= 6
+        told = left
+        await asyncio.sleep(0.2)
+        return web.json_response([], headers={"x-left": str(told)})
+
+    origin.says = says
+    scene = scene_of({"cost": 6.0}, quota={"remaining": "x-left", "reserve": 10.0})
+    account = await scene.filler.books.account(scene.provider, "")
+    account.told((("x-left", "20"),), time.time())
+    for number in range(6):
+        scene.refresher.demand(odds(f"s{number}"))
+    await until(lambda: origin.asked)
+    await until(lambda: not account.promised)
+    assert left == 14
+
+
 async def test_what_was_kept_before_a_restart_has_the_window_of_its_phase(scene_of, origin):
     origin.says = board(-10)
     entry = (await scene_of(PACED).filler.fill(odds(), 0.0, "client")).result.entry
