@@ -5,7 +5,7 @@ spent on what others ask for."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from holdover.account import Account, seconds_to_reset
 from holdover.canonical import CanonicalRequest
@@ -103,17 +103,11 @@ def economize(
         planned = before.plan
     else:
         planned = plan(demands, provider.profile, knowledge, cost, refused)
-    served = defaultdict[str, list[Kept]](list)
-    carriers: dict[str, CanonicalRequest] = {}
-    for item in kept:
-        carrier = planned.carriers.get(item.request.key, item.request)
-        carriers[carrier.key] = carrier
-        served[carrier.key].append(item)
-    needs = [_need(cost(carriers[key]), key, items, now) for key, items in served.items()]
+    beats = _beats(kept, planned.carriers)
+    needs = [_need(key, beat, cost, now) for key, beat in beats.items()]
     settings = provider.settings.quota
     allocation = allocate(needs, account.remaining(now), settings.reserve, seconds_to_reset(settings.resets, now))
-    stretches = {item.request.key: allocation.stretch(key) for key, items in served.items() for item in items}
-    stretches = _together(kept, stretches)
+    stretches = {item.request.key: allocation.stretch(key) for key, beat in beats.items() for item in beat.kept}
     return Economy(planned, allocation, stretches, {need.key: need.phase for need in needs}, basis)
 
 
@@ -130,17 +124,24 @@ def _paced(kept: Sequence[Kept]) -> list[Kept]:
     return [replace(item, window_s=least[g]) if (g := _group(item)) is not None else item for item in kept]
 
 
-def _together(kept: Sequence[Kept], stretches: Mapping[str, float]) -> dict[str, float]:
-    """Keys of a group are stretched alike, as little as the least stretched of them."""
-    least: dict[tuple[str, str], float] = {}
+@dataclass(frozen=True, slots=True)
+class _Beat:
+    """What is refreshed together, as often as the most urgent of it: a carrier with all that it answers, or all
+    carriers of a group."""
+
+    kept: list[Kept] = field(default_factory=list)
+    carriers: dict[str, CanonicalRequest] = field(default_factory=dict)
+
+
+def _beats(kept: Sequence[Kept], planned: Mapping[str, CanonicalRequest]) -> dict[str, _Beat]:
+    """By the key of the carrier, or the name of the group."""
+    beats = defaultdict[str, _Beat](_Beat)
     for item in kept:
-        if (group := _group(item)) is not None:
-            stretch = stretches[item.request.key]
-            least[group] = min(least.get(group, stretch), stretch)
-    return {
-        item.request.key: least[g] if (g := _group(item)) is not None else stretches[item.request.key]
-        for item in kept
-    }
+        carrier = planned.get(item.request.key, item.request)
+        beat = beats[f"group {item.route.group}" if item.route.group is not None else carrier.key]
+        beat.kept.append(item)
+        beat.carriers[carrier.key] = carrier
+    return beats
 
 
 def _cost_of(provider: Provider, routes: Mapping[str, RouteSettings]) -> Callable[[CanonicalRequest], float]:
@@ -155,9 +156,10 @@ _HEADROOM = 0.8
 _ORDER: tuple[Phase, ...] = ("in_play", "near", "unknown", "far", "empty")
 
 
-def _need(cost: float, key: str, items: Sequence[Kept], now: float) -> Need:
-    """A carrier is due as often as the most urgent request that it answers."""
-    window_s = min(item.window_s for item in items)
-    limit_s = _HEADROOM * min(max_stale(item.route, item.board, now) for item in items)
-    phases = {phase(item.board, now, item.route.pace.near_from_s) for item in items}
-    return Need(key, cost, window_s, next(p for p in _ORDER if p in phases), limit_s)
+def _need(key: str, beat: _Beat, cost: Callable[[CanonicalRequest], float], now: float) -> Need:
+    """All of a beat is due as often as the most urgent of it, and is paid for each time."""
+    window_s = min(item.window_s for item in beat.kept)
+    limit_s = _HEADROOM * min(max_stale(item.route, item.board, now) for item in beat.kept)
+    phases = {phase(item.board, now, item.route.pace.near_from_s) for item in beat.kept}
+    most_urgent = next(p for p in _ORDER if p in phases)
+    return Need(key, sum(map(cost, beat.carriers.values())), window_s, most_urgent, limit_s)

@@ -174,10 +174,24 @@ def test_keys_of_a_group_are_stretched_alike_but_not_with_those_of_another_parti
     live, far = kept("h2h", "a", IN_PLAY, "epl", grouped), kept("h2h", "a", FAR, "nba", grouped)
     other = kept("h2h", "b", FAR, "nba", grouped)
     found = overall(each([live, far, other], {"a": 8640 * 0.75, "b": 432.0}, of=of).values()).stretches
-    assert found[live.request.key] == found[far.request.key] == 1
+    assert found[live.request.key] == found[far.request.key] == pytest.approx(4 / 3), "both are paid for each time"
     assert found[other.request.key] == pytest.approx(10)
 
 
 def test_a_provider_of_which_nothing_is_kept_is_well():
     whole = overall(())
     assert (whole.carriers, whole.stretches, whole.longest, whole.affordable, whole.per_day) == ({}, {}, {}, True, 0)
+
+
+def test_what_is_free_does_not_keep_its_group_from_being_stretched():
+    paid, free = (
+        route(group="boards"),
+        route(name="events", path="/v4/sports/{sport}/events", group="boards", cost=0),
+    )
+    boards = kept("h2h", "a", FAR, "epl", paid)
+    events = CanonicalRequest("vendor", "events", "/v4/sports/epl/events", (), partition="a")
+    together = [boards, replace(boards, request=events, route=free)]
+    found = each(together, {"a": 432.0}, of=provider(paid, free))["a"]
+    alone = each([boards], {"a": 432.0}, of=provider(paid, free))["a"]
+    assert found.stretches == {boards.request.key: pytest.approx(10), events.key: pytest.approx(10)}
+    assert found.allocation.per_day == alone.allocation.per_day
