@@ -28,7 +28,8 @@ class Brought:
 
 @dataclass(slots=True)
 class Item:
-    """Times in Unix seconds. `running` from when it is given out until its refresh has ended."""
+    """Times in Unix seconds. `running` from when it is given out until its refresh has ended. `wanted_s`: how long
+    what depends on it is kept fresh after a client asked."""
 
     request: CanonicalRequest
     route: RouteSettings
@@ -40,13 +41,14 @@ class Item:
     offset_s: float | None = None
     stretch: float = 1.0
     floor_s: float = 0.0
+    wanted_s: float = 0.0
     changed_at: float = 0.0
     known: bool = False
     running: bool = False
     failures: int = 0
 
     def idle(self, now: float) -> bool:
-        return self.asked_at + self.route.idle_after_s < now
+        return self.asked_at + max(self.route.idle_after_s, self.wanted_s) < now
 
     def next_at(self, now: float) -> float:
         at = due(

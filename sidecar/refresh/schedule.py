@@ -67,16 +67,18 @@ class Schedule:
         asked_at: float,
         fetched_at: float,
         board: Board = UNKNOWN,
+        wanted_s: float = 0.0,
     ) -> bool:
-        """A client asked for the key at `asked_at`; what there is of it was fetched at `fetched_at`. False when
-        there is no room for another key."""
+        """A client asked for the key at `asked_at`, or for what depends on it and is kept fresh for `wanted_s` after
+        that; what there is of it was fetched at `fetched_at`. False when there is no room for another key."""
         item = self._items.get(request.key)
         if item is not None:
             item.asked_at = max(item.asked_at, asked_at)
+            item.wanted_s = max(item.wanted_s, wanted_s)
             return True
         if len(self._items) >= self._max_keys and not self._forget_idle(asked_at):
             return False
-        item = Item(request, route, asked_at, fetched_at, board=board)
+        item = Item(request, route, asked_at, fetched_at, board=board, wanted_s=wanted_s)
         if (seen := self._seen.pop(request.key, None)) is not None and seen.asked_at + route.idle_after_s >= asked_at:
             item.stands(seen)
         item.due_at = item.next_at(asked_at)

@@ -149,14 +149,15 @@ class Refresher:
         # What has arrived is published.
         await _ended(self._deadlines)
 
-    def _add(self, request: CanonicalRequest, asked_at: float, fetched_at: float) -> bool:
+    def _add(self, request: CanonicalRequest, asked_at: float, fetched_at: float, wanted_s: float = 0.0) -> bool:
         route = self._rules.route(request.provider, request.route)
         schedule = self._schedule(request.provider)
         if route is None or schedule is None:
             return False
-        accepted = schedule.demand(request, route.settings, asked_at, fetched_at)
+        accepted = schedule.demand(request, route.settings, asked_at, fetched_at, wanted_s=wanted_s)
         for log in logs_of(self._rules, request) if accepted else ():
-            self._add(log, asked_at, fetched_at)
+            # They are asked for less often than it is refreshed, and it must not be forgotten in between.
+            self._add(log, asked_at, fetched_at, route.settings.idle_after_s)
         self._changed[request.provider].set()
         return accepted
 

@@ -116,6 +116,16 @@ def test_an_idle_key_is_forgotten_and_may_come_again():
     assert [at for _, at, _ in run(schedule, 1200, 1215)] == [1210]
 
 
+def test_what_others_depend_on_is_kept_fresh_as_long_as_they_are():
+    schedule = Schedule(max_keys=10)
+    schedule.demand(request(), route(idle_after_s=60), 1000, 1000, wanted_s=300)
+    schedule.demand(request(), route(idle_after_s=60), 1000, 1000)
+    assert due(schedule, 1299)
+    schedule.finished(request().key, 1299, brought(1299))
+    assert due(schedule, 1311) == []
+    assert len(schedule) == 0
+
+
 def test_asking_again_keeps_a_key_and_an_older_question_does_not_age_it():
     schedule = Schedule(5)
     schedule.demand(request(), route(idle_after_s=5), 1009, 1009)
