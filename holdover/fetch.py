@@ -7,6 +7,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -267,9 +268,9 @@ def _decoded_size(response: Response) -> int:
     return len(response.body) * (20 if coded else 1)
 
 
-async def off_loop[T](size: int, work: Callable[[], T]) -> T:
+async def off_loop[T](size: int, work: Callable[[], T], executor: Executor | None = None) -> T:
     """Runs `work` on a body of `size` bytes; in a thread when it would hold up the event loop for milliseconds."""
-    return await asyncio.to_thread(work) if size > _THREAD_FROM_BYTES else work()
+    return await asyncio.get_running_loop().run_in_executor(executor, work) if size > _THREAD_FROM_BYTES else work()
 
 
 def _worth_retrying(result: FetchResult) -> bool:

@@ -58,6 +58,8 @@ class Filler:
         self._clock = clock
         self._flights: Flights[FetchResult] = Flights()
         self._disk = ThreadPoolExecutor(1, "store")
+        # One thread: what is made of an answer comes all at once, and the first to be made parses it for all.
+        self._cutting = ThreadPoolExecutor(1, "projection")
         self._rules = rules
         self.books = Books(ledger, self._disk, metrics.runtime)
         self.upstream = Upstream(
@@ -65,6 +67,7 @@ class Filler:
         )
         self.projections = Projections(rules)
         self.generations = Generations()
+        self._listener: Callable[[Fetched], None] = _nobody
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration; calls under way end with the old one."""
@@ -72,11 +75,16 @@ class Filler:
         self.projections.use(rules)
         self.upstream.use(rules)
 
+    def listen(self, listener: Callable[[Fetched], None]) -> None:
+        """Has every answer told that was asked of a provider for the store, whoever wanted it."""
+        self._listener = listener
+
     async def close(self) -> None:
         await self._flights.settle()
         await self.upstream.close()
         await self.books.keep(self._clock())
         self._disk.shutdown()
+        self._cutting.shutdown()
 
     async def recall(self) -> None:
         """Takes over from the ledger what was learnt about the providers, by this process or another."""
@@ -158,8 +166,22 @@ class Filler:
         result = await self.upstream.ask(asking, provider, route, previous)
         if isinstance(result, Fetched) and result.effect is not None:
             self.projections.note(result.entry)
-            return Fetched(await self._put(result.entry), result.effect)
+            stands = Fetched(await self._put(result.entry), result.effect)
+            self._listener(stands)
+            return stands
         return result
+
+    async def remake(self, narrow: CanonicalRequest, wide: Entry) -> FetchResult:
+        """Makes a projection anew, of a wider answer that has just come; nobody is asked."""
+        asking = Asking(narrow, wide.requested_at, "refresh")
+        task, _ = self._flights.join(narrow.key, lambda: self._remade(asking, wide))
+        return await asyncio.shield(task)
+
+    async def _remade(self, asking: Asking, wide: Entry) -> FetchResult:
+        previous = await self.stored(asking.canonical.key)
+        if (entry := await self._derived(asking, wide, previous)) is None:
+            return Failed("the wider answer does not hold it", unheard=True)
+        return Fetched(entry, _effect(previous, entry))
 
     async def _project(self, asking: Asking, carrier: CanonicalRequest, previous: Entry | None) -> FetchResult | None:
         """The answer made from a wider one; None when it must be asked for after all. The wider one is nobody's cost
@@ -179,7 +201,7 @@ class Filler:
     async def _derived(self, asking: Asking, wide: Entry, previous: Entry | None) -> Entry | None:
         """The stored projection; None when this content does not allow it."""
         derive = partial(self.projections.derive, wide, asking.canonical, previous, self._clock())
-        entry = await off_loop(len(wide.identity), derive)
+        entry = await off_loop(len(wide.identity), derive, self._cutting)
         self._metrics.projection.count(asking.canonical, "refused" if entry is None else "made")
         if entry is None or (previous is not None and previous.requested_at >= entry.requested_at):
             return previous if entry is not None else None
@@ -243,6 +265,10 @@ class Filler:
     def _trouble(self) -> None:
         self._metrics.runtime.internal_errors.labels("store").inc()
         self._metrics.runtime.degraded.labels("store").set(1)
+
+
+def _nobody(_: Fetched) -> None:
+    """Listens to nothing."""
 
 
 def _will_do(asking: Asking, route: Route, entry: Entry, now: float) -> bool:

@@ -1,5 +1,6 @@
 """Narrower answers from wider ones: which wide request a request is answered from, and the entry made of it."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ BY_REGION = frozenset({"regions", "bookmakers"})
 _PARSED = 8
 _MOST_PATHS = 10_000
 _MOST_THERE = 32
+_MOST_MADE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Wide:
 
 @dataclass(slots=True)
 class Projections:
-    """What is known of every provider, and which wider request stands for which. For one thread.
+    """What is known of every provider, and which wider request stands for which. `derive` may run in any thread, the
+    rest is for one.
 
     Without a planner (`carriers`), a request is answered from what the profile says costs no more and holds it."""
 
@@ -39,16 +42,20 @@ class Projections:
     learnt: dict[str, Knowledge] = field(default_factory=dict)
     _carriers: dict[str, Mapping[str, CanonicalRequest]] = field(default_factory=dict)
     _stored: dict[tuple[str, str, str, str], dict[str, CanonicalRequest]] = field(default_factory=dict)
+    _made: dict[str, dict[str, CanonicalRequest]] = field(default_factory=dict)
     _refused: dict[tuple[str, str], float] = field(default_factory=dict)
     _parsed: dict[str, Wide] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration."""
         self.rules = rules
         self._carriers.clear()
         self._stored.clear()
-        self._refused.clear()
-        self._parsed.clear()
+        with self._lock:
+            self._made.clear()
+            self._refused.clear()
+            self._parsed.clear()
 
     def plan(self, provider: str, carriers: Mapping[str, CanonicalRequest]) -> None:
         """Takes over which request is fetched for which, by the latter's key."""
@@ -105,6 +112,13 @@ class Projections:
             del there[next(iter(there))]
         there[entry.key] = entry.request
 
+    def made_of(self, wide: Entry, now: float) -> list[CanonicalRequest]:
+        """What was made of answers to the same request before, and may be made of this one."""
+        provider = self.rules.provider(wide.request.provider)
+        with self._lock:
+            made = list(self._made.get(wide.key, {}).values())
+        return [narrow for narrow in made if provider and self.allowed(provider, wide.request, narrow, now)]
+
     def covering(self, canonical: CanonicalRequest, now: float) -> list[CanonicalRequest]:
         """Stored wider requests from which this one may be made."""
         provider = self.rules.provider(canonical.provider)
@@ -121,8 +135,9 @@ class Projections:
 
     def refused(self, now: float) -> frozenset[tuple[str, str]]:
         """Pairs of keys, wide and narrow, whose content did not allow what the requests did."""
-        self._refused = {pair: until for pair, until in self._refused.items() if until > now}
-        return frozenset(self._refused)
+        with self._lock:
+            self._refused = {pair: until for pair, until in self._refused.items() if until > now}
+            return frozenset(self._refused)
 
     def derive(
         self, wide: Entry, narrow: CanonicalRequest, previous: Entry | None, now: float, *, on_trial: bool = False
@@ -142,22 +157,34 @@ class Projections:
             )
         except ValueError:
             body = None
-        if body is None and on_trial:
-            return None
+        if not on_trial:
+            self._remember(wide, narrow, None if body is not None else now + REFUSED_FOR_S)
         if body is None:
-            self._refused[wide.key, narrow.key] = now + REFUSED_FOR_S
             return None
         return _derived(provider, route, wide, narrow, previous, body, "+".join(sorted(kinds or ())))
+
+    def _remember(self, wide: Entry, narrow: CanonicalRequest, refused_until: float | None) -> None:
+        with self._lock:
+            if refused_until is not None:
+                self._refused[wide.key, narrow.key] = refused_until
+                return
+            if len(self._made) >= _MOST_PATHS and wide.key not in self._made:
+                self._made.clear()
+            made = self._made.setdefault(wide.key, {})
+            if len(made) >= _MOST_MADE and narrow.key not in made:
+                del made[next(iter(made))]
+            made[narrow.key] = narrow
 
     def _document(self, provider: Provider, wide: Entry) -> object:
         """One parse serves all projections of an answer."""
         known = self._parsed.get(wide.key)
         if known is None or known.entry.identity is not wide.identity:
             known = Wide(wide, provider.profile.parse(wide.identity))
-            self._parsed.pop(wide.key, None)
-            if len(self._parsed) >= _PARSED:
-                del self._parsed[next(iter(self._parsed))]
-            self._parsed[wide.key] = known
+            with self._lock:
+                self._parsed.pop(wide.key, None)
+                if len(self._parsed) >= _PARSED:
+                    del self._parsed[next(iter(self._parsed))]
+                self._parsed[wide.key] = known
         return known.document
 
 

@@ -1,5 +1,6 @@
 """One key that is kept fresh: what is known of it, and when it is due. Pure."""
 
+import math
 from dataclasses import dataclass
 
 from holdover.canonical import CanonicalRequest
@@ -17,19 +18,21 @@ UNKNOWN = Board()
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What a refresh brought: when it was asked for, what the board says, whether the odds had changed, and how long
-    the provider wants to be left alone."""
+    """What a refresh brought: when it was asked for, what the board says, whether the odds had changed, how long the
+    provider wants to be left alone, and whether it was made of the answer to a wider request."""
 
     asked_at: float
     board: Board
     changed: bool
     floor_s: float = 0.0
+    projected: bool = False
 
 
 @dataclass(slots=True)
 class Item:
     """Times in Unix seconds. `running` from when it is given out until its refresh has ended. `wanted_s`: how long
-    what depends on it is kept fresh after a client asked."""
+    what depends on it is kept fresh after a client asked. `carried_at`: when the wider answer was asked for of which
+    it was last made without being due itself."""
 
     request: CanonicalRequest
     route: RouteSettings
@@ -43,6 +46,7 @@ class Item:
     floor_s: float = 0.0
     wanted_s: float = 0.0
     changed_at: float = 0.0
+    carried_at: float = -math.inf
     known: bool = False
     running: bool = False
     failures: int = 0
@@ -59,12 +63,18 @@ class Item:
             change_rate=self.change_rate.value,
             phase_offset_s=self.offset_s,
             stretch=self.stretch,
+            on_the_beat=not self._carried(now),
         )
         at = max(at, self.fetched_at + self.floor_s)
         told_at = self.changed_at + TOLD_WITHIN_S
         if told_at <= self.fetched_at:
             return at
         return min(at, max(told_at, self.fetched_at + max(self.floor_s, self.route.min_interval_s)))
+
+    def _carried(self, now: float) -> bool:
+        """Whether it follows the wider answer rather than its own beat, on which it would be asked for, and paid,
+        between two of those."""
+        return self.fetched_at - self.carried_at <= self.promise(now)
 
     def window(self, now: float) -> float:
         return max(window(self.route, self.board, now, self.change_rate.value), self.floor_s)

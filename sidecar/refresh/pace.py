@@ -70,14 +70,15 @@ def due(
     change_rate: float | None = None,
     phase_offset_s: float | None = None,
     stretch: float = 1.0,
+    on_the_beat: bool = True,
 ) -> float:
     """When a key that was asked for at `fetched_at` is refreshed next (Unix seconds). An event that has begun since
     makes it due at its start, whatever the window."""
 
     def under(moment: float) -> float:
         window_s = window(route, board, moment, change_rate)
-        if stretch > 1.0:
-            # Off the beat: only so is the gap what the governor counted on.
+        if stretch > 1.0 or not on_the_beat:
+            # Only so is the gap what the governor counted on.
             return fetched_at + window_s * stretch
         return _on_the_beat(fetched_at, window_s, route.pace.cadence_s, phase_offset_s)
 

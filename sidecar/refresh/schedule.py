@@ -5,7 +5,7 @@ so all keys of a route change together, on every host alike. A fetch that takes 
 boundaries that pass meanwhile; the next one starts at once, because its odds are late already."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdover.canonical import CanonicalRequest
@@ -92,6 +92,8 @@ class Schedule:
             self._remember(key, new)
         elif not item.running and (new.asked_at > item.fetched_at or not item.known):
             (item.brought if item.known else item.stands)(new)
+            if new.projected:
+                item.carried_at = new.asked_at
             item.failures = 0
             item.due_at = item.next_at(now)
             self._plan(item)
@@ -148,6 +150,24 @@ class Schedule:
         allowed = other.fetched_at + other.floor_s <= now
         return same and wanted and allowed and not other.running and not other.idle(now)
 
+    def take(
+        self, requests: Iterable[CanonicalRequest], wide_key: str, asked_at: float, now: float
+    ) -> list[CanonicalRequest]:
+        """Those of `requests` that would be due before the wider answer of `wide_key`, of which they can be made,
+        comes again after that of `asked_at`: they run until `finished` or `postpone`. What is in a group is refreshed
+        with it."""
+        wide = self._items.get(wide_key)
+        again_at = asked_at + wide.promise(now) if wide is not None and not wide.idle(now) else math.inf
+        taken = []
+        for request in requests:
+            item = self._items.get(request.key)
+            if item is None or item.running or item.route.group is not None or item.idle(now):
+                continue
+            if item.fetched_at < asked_at and item.due_at <= again_at:
+                item.running, item.carried_at = True, asked_at
+                taken.append(request)
+        return taken
+
     def renew(self, group: str, partition: str, fetched_at: float, now: float) -> None:
         """Somebody else's call brought a board of the group, newer than the others are. They are due too, but not for
         every such call: once in the shortest window of the group."""
@@ -176,14 +196,14 @@ class Schedule:
             return Due(item.request, due_at)
         return None
 
-    def postpone(self, due: Due, until: float | None) -> None:
-        """Takes back what `pop` gave and was not started; it keeps its place. Nothing of its partition comes before
-        `until`, if that is given."""
-        if (item := self._items.get(due.request.key)) is not None:
+    def postpone(self, request: CanonicalRequest, until: float | None) -> None:
+        """Takes back what `pop` or `take` gave and was not started; it keeps its place. Nothing of its partition
+        comes before `until`, if that is given."""
+        if (item := self._items.get(request.key)) is not None:
             item.running = False
             self._plan(item)
             if until is not None:
-                self._lanes.hold(due.request.partition, until)
+                self._lanes.hold(request.partition, until)
 
     def next_at(self) -> float | None:
         """When something may be due next (Unix seconds); None when nothing is scheduled."""

@@ -59,6 +59,7 @@ class Refresher:
         self._followers: set[asyncio.Task[None]] = set()
         self._deadlines: set[asyncio.Task[None]] = set()
         self.to_compare: dict[str, CanonicalRequest] = {}
+        filler.listen(self._arrived)
 
     @property
     def keys(self) -> int:
@@ -85,7 +86,9 @@ class Refresher:
             entry = await self._filler.stored(request.key)
             if entry is not None:
                 self._filler.projections.note(entry)
-                self.seen(Fetched(entry, None))
+                fetched = Fetched(entry, None)
+                self.seen(fetched)
+                self._learn(fetched)
         return self.demand(request)
 
     def carry_on(self, entry: Entry) -> None:
@@ -107,7 +110,6 @@ class Refresher:
             if fetched.effect is not None and (group := self._group(entry.request)) is not None:
                 schedule.renew(group, entry.request.partition, entry.requested_at, self._clock())
             self._changed[entry.request.provider].set()
-        self._learn(fetched)
 
     def compare(self, requests: Iterable[CanonicalRequest]) -> None:
         """Clients were given projections for these; they are compared with the provider's own answers."""
@@ -191,9 +193,9 @@ class Refresher:
         account = await self._filler.books.account(provider, due.request.partition)
         schedule, now = self._schedules[provider.name], self._clock()
         if (wait := self._starts.wait(due.request, account)) > 0:
-            schedule.postpone(due, now + max(LEAST_HOLD_S, wait))
+            schedule.postpone(due.request, now + max(LEAST_HOLD_S, wait))
         elif not fetcher.ready(account):
-            schedule.postpone(due, None)
+            schedule.postpone(due.request, None)
             await asyncio.sleep(LIMITED_SLEEP_S)
         elif not self._affords(provider, due.request, account):
             self._leave_reserve(schedule, due)
@@ -260,7 +262,7 @@ class Refresher:
                 await asyncio.sleep(LIMITED_SLEEP_S)
         if (schedule := self._schedules.get(provider.name)) is not None:
             for due in waiting:
-                schedule.postpone(due, None)
+                schedule.postpone(due.request, None)
 
     def _group(self, request: CanonicalRequest) -> str | None:
         route = self._rules.route(request.provider, request.route)
@@ -296,7 +298,6 @@ class Refresher:
                 case Fetched() as fetched:
                     brought = _brought(fetched)
                     self._metrics.refresh.success.labels(provider.name).set(self._clock())
-                    self._learn(fetched)
                 case Refused(trouble=False):
                     # The provider's verdict on this key, not a failure.
                     brought = Brought(started_at, Board(), changed=False)
@@ -311,6 +312,37 @@ class Refresher:
                 schedule.finished(due.request.key, self._clock(), brought)
             if (event := self._changed.get(provider.name)) is not None:
                 event.set()
+
+    def _arrived(self, fetched: Fetched) -> None:
+        """A provider answered this, whoever had it asked. What can be made of it is, before it is due itself: paid is
+        paid, and at its own time it would be asked for once more."""
+        entry = fetched.entry
+        name, now = entry.request.provider, self._clock()
+        self._learn(fetched)
+        if (schedule := self._schedules.get(name)) is None:
+            return
+        schedule.learn(entry.key, _brought(fetched), now)
+        made = self._filler.projections.made_of(entry, now)
+        for request in schedule.take(made, entry.key, entry.requested_at, now):
+            task = asyncio.create_task(self._remake(request, entry))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        self._changed[name].set()
+
+    async def _remake(self, request: CanonicalRequest, wide: Entry) -> None:
+        result: FetchResult | None = None
+        try:
+            result = await self._filler.remake(request, wide)
+        except Exception:
+            logger.exception("a projection of %s/%s failed", request.provider, request.route)
+            self._metrics.runtime.internal_errors.labels("refresh").inc()
+        finally:
+            if (schedule := self._schedules.get(request.provider)) is not None:
+                if isinstance(result, Fetched):
+                    schedule.finished(request.key, self._clock(), _brought(result))
+                else:
+                    schedule.postpone(request, None)
+                self._changed[request.provider].set()
 
     def _learn(self, fetched: Fetched) -> None:
         """What an answer tells about others: events that changed, books of a region."""
@@ -345,4 +377,4 @@ async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
 
 def _brought(fetched: Fetched) -> Brought:
     entry = fetched.entry
-    return Brought(entry.requested_at, entry.board, fetched.effect == "changed", entry.floor_s)
+    return Brought(entry.requested_at, entry.board, fetched.effect == "changed", entry.floor_s, entry.projected != "")

@@ -1,3 +1,5 @@
+from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,7 +10,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.route_settings import RouteSettings
 from sidecar.refresh.item import Brought
-from sidecar.refresh.schedule import LAST_RETRY_S, MAX_SEEN, Due, Schedule, boundary_after
+from sidecar.refresh.schedule import LAST_RETRY_S, MAX_SEEN, Schedule, boundary_after
 
 MOVED = 1003.0
 
@@ -377,7 +379,7 @@ def test_what_is_put_off_keeps_its_place_and_holds_up_its_partition_alone():
         schedule.demand(gold(number), route(), 1000, 1000)
     first = schedule.pop(1010)
     assert first is not None
-    schedule.postpone(first, 1025)
+    schedule.postpone(first.request, 1025)
     assert schedule.next_at() == 1025
     schedule.demand(request(), route(), 1011, 1011)
     assert due(schedule, 1024) == [(request(), 1020)]
@@ -389,10 +391,10 @@ def test_what_is_put_back_is_due_as_before():
     schedule.demand(request(), route(), 1000, 1000)
     first = schedule.pop(1012)
     assert first is not None
-    schedule.postpone(first, None)
+    schedule.postpone(first.request, None)
     assert due(schedule, 1012) == [(request(), 1010)]
     schedule.finished(request().key, 1013, brought(1012))
-    schedule.postpone(Due(request(9), 1010), None)
+    schedule.postpone(request(9), None)
     assert len(schedule) == 1
 
 
@@ -401,7 +403,7 @@ def test_a_clock_that_steps_back_ends_what_holds_up():
     schedule.demand(gold(0), route(), 100_000, 100_000)
     first = schedule.pop(100_010)
     assert first is not None
-    schedule.postpone(first, 103_600)
+    schedule.postpone(first.request, 103_600)
     assert due(schedule, 50_000) == []
     assert due(schedule, 50_010) == [(gold(0), 50_010)]
 
@@ -439,7 +441,7 @@ def test_what_a_group_left_behind_comes_before_what_it_took():
     taken, *left = schedule.group(first, 1010)
     schedule.finished(taken.request.key, 1011, brought(1010))
     for one in left:
-        schedule.postpone(one, None)
+        schedule.postpone(one.request, None)
     rest = group(schedule, 1011)
     assert rest == sorted((one.request.path, 1010) for one in left)
 
@@ -582,3 +584,53 @@ def test_a_change_told_by_a_clock_that_stepped_back_does_not_hide_the_next():
     assert due(schedule, 1003) == due(schedule, 900) == []
     schedule.hurry({request().key: 903.0}, 903)
     assert next_at(schedule) == 904
+
+
+def carried(window_s: float, wide_window_s: float, start: float, end: float) -> tuple[list[float], list[float]]:
+    """When the narrow key and the wide one are asked for, where each answer to the wide one makes the narrow one."""
+    wide, narrow = request(1), request(2)
+    schedule, asked = Schedule(5), defaultdict[str, list[float]](list)
+    for now in (start + step for step in range(int(end - start))):
+        schedule.demand(wide, route(window_s=wide_window_s), now, start)
+        schedule.demand(narrow, route(window_s=window_s), now, start)
+        for one, _ in due(schedule, now):
+            # Whichever of them is due, the wide answer is what is asked for.
+            asked[one.key].append(now)
+            schedule.learn(wide.key, brought(now), now)
+            taken = schedule.take([narrow], wide.key, now, now)
+            for key in {one.key, *(other.key for other in taken)}:
+                schedule.finished(key, now, replace(brought(now), projected=key == narrow.key))
+    return asked[narrow.key], asked[wide.key]
+
+
+@pytest.mark.parametrize(("window_s", "wide_window_s"), [(60, 40), (40, 40), (90, 60), (41, 40)])
+def test_what_follows_a_wider_answer_has_it_asked_for_no_more_often(window_s: float, wide_window_s: float):
+    narrow, wide = carried(window_s, wide_window_s, 1200.0, 4800.0)
+    # The way onto one beat may take a call.
+    assert len({*narrow, *wide}) <= 3600 / wide_window_s + 1
+    assert [at for at in narrow if at > 1200 + 2 * window_s and at not in wide] == []
+
+
+def test_what_a_wider_answer_made_waits_no_longer_than_its_window_for_the_next():
+    narrow, wide = request(2), request(1)
+    schedule = Schedule(5)
+    schedule.demand(narrow, route(window_s=60), 1000.0, 1000.0)
+    assert schedule.take([narrow], wide.key, 1010.0, 1010.0) == [narrow]
+    assert schedule.take([narrow], wide.key, 1011.0, 1011.0) == []  # it runs
+    schedule.finished(narrow.key, 1010.5, replace(brought(1010.0), projected=True))
+    schedule.demand(narrow, route(window_s=60), 1060.0, 1060.0)
+    assert due(schedule, 1069.9) == []
+    assert due(schedule, 1070.0) == [(narrow, 1070.0)]
+    # On its own again, it comes back to the beat that all hosts share.
+    schedule.finished(narrow.key, 1070.0, brought(1070.0))
+    assert due(schedule, 1130.0) == [(narrow, 1130.0)]
+    schedule.finished(narrow.key, 1130.0, brought(1130.0))
+    assert schedule.next_at() == 1140.0
+
+
+def test_what_was_not_made_after_all_keeps_its_place():
+    schedule = Schedule(5)
+    schedule.demand(request(2), route(window_s=60), 1000.0, 1000.0)
+    assert schedule.take([request(2)], request(1).key, 1010.0, 1010.0) == [request(2)]
+    schedule.postpone(request(2), None)
+    assert due(schedule, 1020.0) == [(request(2), 1020.0)]

@@ -348,3 +348,30 @@ async def test_what_a_proxy_fetched_by_itself_is_known_to_the_sidecar_that_is_to
     made = await scene.filler.fill(narrow, 0.0, "client")
     assert isinstance(made.result, Fetched)
     assert made.result.entry.made_by == {"markets"}
+
+
+async def test_what_is_made_of_a_wider_answer_is_made_anew_when_that_comes_for_a_client(scene_of, origin):
+    """At its own time it would be asked for, and paid, once more."""
+
+    async def says(_: web.BaseRequest) -> web.Response:
+        prices = [{"name": "A", "price": 1.0 + len(origin.asked) / 100}]
+        markets = [{"key": name, "outcomes": prices} for name in ("h2h", "totals")]
+        return web.json_response([{"id": "a", "bookmakers": [{"key": "x", "markets": markets}]}])
+
+    origin.says = says
+    settings = {"profile": "the-odds-api", "projection": {"kinds": ["markets"]}, "classes": {}}
+    scene = scene_of({"window_s": 30}, **settings)
+    wide = odds(markets="h2h,totals", regions="us", oddsFormat="american", dateFormat="iso")
+    narrow = odds(markets="h2h", regions="us", oddsFormat="american", dateFormat="iso")
+    scene.filler.projections.plan("vendor", {narrow.key: wide})
+    before = await seen(scene, narrow)
+    assert before.projected
+    assert scene.refresher.demand(narrow)
+    await scene.filler.fill(wide, time.time(), "client")
+    await until(lambda: len(origin.asked) >= 2)
+    async with asyncio.timeout(5):
+        while (after := await scene.filler.stored(narrow.key)) is None or after.identity == before.identity:
+            await asyncio.sleep(0.01)
+    assert after.requested_at > before.requested_at
+    assert len(origin.asked) == 2
+    assert b"1.02" in after.identity
