@@ -623,6 +623,7 @@ def test_what_a_wider_answer_made_waits_no_longer_than_its_window_for_the_next()
     assert due(schedule, 1070.0) == [(narrow, 1070.0)]
     # On its own again, it comes back to the beat that all hosts share.
     schedule.finished(narrow.key, 1070.0, brought(1070.0))
+    schedule.demand(narrow, route(window_s=60), 1120.0, 1120.0)
     assert due(schedule, 1130.0) == [(narrow, 1130.0)]
     schedule.finished(narrow.key, 1130.0, brought(1130.0))
     assert schedule.next_at() == 1140.0
