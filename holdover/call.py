@@ -1,9 +1,7 @@
 """One call to a provider, and what it does to the account that it is made on."""
 
-import math
 import random
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from holdover.account import Account
@@ -12,7 +10,7 @@ from holdover.credential import Credential
 from holdover.entry import Entry
 from holdover.exchange import Response, date_of, header
 from holdover.gate import retry_after
-from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.intake import Failed, Fetched, FetchResult, Refused, told_cost
 from holdover.metrics import Trigger, UpstreamMetrics
 from holdover.rules import Provider, Route
 from holdover.spacing import Turn
@@ -96,10 +94,8 @@ class Bookkeeping:
 
     def _billed(self, call: Call, response: Response, result: FetchResult) -> float:
         """What the provider says that it took, or what the profile knows."""
-        told = header(response.headers, field) if (field := self._provider.settings.quota.last) else None
-        with suppress(ValueError):
-            if told is not None and math.isfinite(float(told)):
-                return float(told)
+        if (told := told_cost(self._provider, response)) is not None:
+            return told
         match result:
             case Fetched(entry):
                 return entry.cost

@@ -150,7 +150,10 @@ class HotTier:
         self._metrics.refresh.objects.labels(upstream, "read" if old.served else "unread").inc()
         self._metrics.cache.invalidation_delay.observe(max(0.0, now - entry.received_at))
         if old.entry.revision != entry.revision:
-            self._metrics.refresh.update_delay.labels(upstream, "fetch").observe(max(0.0, now - entry.requested_at))
+            delay = self._metrics.refresh.update_delay.labels
+            delay(upstream, "fetch").observe(max(0.0, now - entry.requested_at))
+            if new.dated_at is not None:
+                delay(upstream, "header").observe(max(0.0, now - new.dated_at))
 
     def _evict(self) -> None:
         """Second chance: the oldest goes unless it was served since it last came up."""

@@ -1,6 +1,8 @@
 """What becomes of a provider's response: a new entry, the old one confirmed, or an answer that is not stored."""
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from holdover.canonical import CanonicalRequest
@@ -117,7 +119,8 @@ def _stored(
 ) -> Fetched | Refused:
     """A good answer, after the profile has merged what it merges."""
     previous, route, profile = question.previous, question.route, question.provider.profile
-    cost = profile.cost(route, question.canonical, identity)
+    told = told_cost(question.provider, response)
+    cost = profile.cost(route, question.canonical, identity) if told is None else told
     try:
         merged = profile.absorb(question.canonical, previous.identity if previous else None, identity)
     except ValueError:
@@ -167,11 +170,11 @@ def _undecoded(rules: Sequence[ErrorSettings], response: Response) -> bool:
 
 
 def _floor(route: RouteSettings, response: Response) -> float:
-    """The provider's max-age where the route honours it, in seconds."""
+    """What is left of the provider's max-age where the route honours it, in seconds (RFC 9111 section 4.2)."""
     for directive in elements(header(response.headers, "cache-control")) if route.honour_max_age else ():
         name, _, value = directive.partition("=")
         if name == "max-age" and value.strip('"').isdecimal():
-            return min(float(value.strip('"')), 86_400.0)
+            return max(0.0, min(float(value.strip('"')), 86_400.0) - told_age(response))
     return 0.0
 
 
@@ -179,6 +182,15 @@ def told_age(response: Response) -> float:
     """The provider side's Age in seconds; a list counts by its first member (RFC 9111 section 5.1)."""
     first = (header(response.headers, "age") or "").partition(",")[0].strip()
     return float(min(int(first[:10]), 2**31)) if first.isascii() and first.isdigit() else 0.0
+
+
+def told_cost(provider: Provider, response: Response) -> float | None:
+    """What the provider says that this call took; None when it does not."""
+    told = header(response.headers, field) if (field := provider.settings.quota.last) else None
+    with suppress(ValueError):
+        if told is not None and math.isfinite(float(told)):
+            return float(told)
+    return None
 
 
 def _timed(entry: Entry, question: Question, response: Response, seconds: float) -> Entry:

@@ -67,8 +67,8 @@ def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | B
             return Bypass(provider, route, parsed)
         body, echo = parsed
     credential = Credential(secrets, tuple(f for f in request.headers if f[0].lower() in provider.credentials))
-    if _several(credential, provider):
-        return Bypass(provider, route, "more than one credential")
+    if (reason := _unclear(credential, provider)) is not None:
+        return Bypass(provider, route, reason)
     named = sorted(fields.intersection(name.lower() for name in route.settings.headers))
     headers = tuple((name, header(request.headers, name) or "") for name in named)
     partition = _partition(request, provider, credential, salt)
@@ -76,13 +76,18 @@ def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | B
     return Cacheable(provider, route, canonical, credential, echo)
 
 
-def _several(credential: Credential, provider: Provider) -> bool:
-    """Which of them counts is the provider's affair; what is sent along beside the right one would be blanked in the
-    odds of others, who share the answer."""
+def _unclear(credential: Credential, provider: Provider) -> str | None:
+    """Why it is not clear which credential counts: that is the provider's affair, and what is sent along beside the
+    right one would be blanked in the odds of others, who share the answer."""
     named = provider.settings.credential
-    told = [name.lower() for name, _ in (*credential.query, *credential.headers)]
+    in_query = [name.lower() for name, _ in credential.query]
+    told = [*in_query, *(name.lower() for name, _ in credential.headers)]
     apart = named.class_from.lower() if named is not None and named.class_from is not None else None
-    return told.count(apart or "") > 1 or len([name for name in told if name != apart]) > 1
+    if apart in in_query:
+        return "what tells the class stands in the query"
+    if told.count(apart or "") > 1 or len([name for name in told if name != apart]) > 1:
+        return "more than one credential"
+    return None
 
 
 def _partition(request: Request, provider: Provider, credential: Credential, salt: bytes) -> str:

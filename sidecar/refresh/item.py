@@ -19,12 +19,14 @@ UNKNOWN = Board()
 @dataclass(frozen=True, slots=True)
 class Brought:
     """What a refresh brought: when it was asked for, what the board says, whether the odds had changed, how long the
-    provider wants to be left alone, and whether it was made of the answer to a wider request."""
+    provider wants to be left alone, how old it was already (RFC 9111's Age), and whether it was made of the answer to
+    a wider request."""
 
     asked_at: float
     board: Board
     changed: bool
     floor_s: float = 0.0
+    age_s: float = 0.0
     projected: bool = False
 
 
@@ -44,6 +46,7 @@ class Item:
     offset_s: float | None = None
     stretch: float = 1.0
     floor_s: float = 0.0
+    age_s: float = 0.0
     wanted_s: float = 0.0
     changed_at: float = 0.0
     carried_at: float = -math.inf
@@ -67,9 +70,11 @@ class Item:
         )
         at = max(at, self.fetched_at + self.floor_s)
         told_at = self.changed_at + TOLD_WITHIN_S
-        if told_at <= self.fetched_at:
+        if told_at <= self.fetched_at - self.age_s:
             return at
-        return min(at, max(told_at, self.fetched_at + max(self.floor_s, self.route.min_interval_s)))
+        # A cache on the provider's side that gave an old answer will give it again for some time: the older it gets,
+        # the longer the pause.
+        return min(at, max(told_at, self.fetched_at + max(self.floor_s, self.route.min_interval_s, self.age_s)))
 
     def _carried(self, now: float) -> bool:
         """Whether it follows the wider answer rather than its own beat, on which it would be asked for, and paid,
@@ -95,5 +100,5 @@ class Item:
     def stands(self, new: Brought) -> None:
         """Takes over what there is, which says nothing of changes."""
         self.known = True
-        self.fetched_at, self.board, self.floor_s = new.asked_at, new.board, new.floor_s
+        self.fetched_at, self.board, self.floor_s, self.age_s = new.asked_at, new.board, new.floor_s, new.age_s
         self.offset_s = phase_offset(self.route, new.board, self.route.window_s, self.offset_s)

@@ -377,4 +377,11 @@ async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
 
 def _brought(fetched: Fetched) -> Brought:
     entry = fetched.entry
-    return Brought(entry.requested_at, entry.board, fetched.effect == "changed", entry.floor_s, entry.projected != "")
+    return Brought(
+        entry.requested_at,
+        entry.board,
+        fetched.effect == "changed",
+        entry.floor_s,
+        entry.initial_age,
+        entry.projected != "",
+    )

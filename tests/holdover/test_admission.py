@@ -264,6 +264,17 @@ def test_an_application_key_beside_a_session_is_not_a_second_credential(provider
         assert isinstance(found, Cacheable) is good
 
 
+@pytest.mark.parametrize("fields", [(), (("X-Application", "a"),)])
+def test_an_application_key_in_the_query_tells_no_class(provider_of, fields):
+    """Where it counts, if it does, is the provider's affair; it would be taken out of the key as a credential is."""
+    credential = {"borrow": True, "header": "X-Session", "class_from": "X-Application"}
+    rules = Rules([provider_of(credential=credential)])
+    request = Request("GET", "api.vendor.test", f"{TARGETS[0]}&x-application=a", (("X-Session", "s"), *fields))
+    found = plan(request, rules, b"installation")
+    assert isinstance(found, Bypass)
+    assert found.reason == "what tells the class stands in the query"
+
+
 def test_clients_of_two_hundred_plans_share_with_their_plan_alone(provider_of):
     plans = [f"plan-{number}" for number in range(200)]
     listed = {name: [f"{name}.client-{n}" for n in range(2)] for name in plans}

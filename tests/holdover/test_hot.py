@@ -318,9 +318,11 @@ def test_durations_are_those_of_the_last_answers(tier, entry_of):
 def test_metrics_of_a_replaced_answer(tier, metrics, entry_of):
     hot = tier()
     hot.put(entry_of(at=1000.0, body=b"[1]")).served = True
-    hot.put(entry_of(at=1001.0, body=b"[2]"))
-    hot.put(entry_of(at=1002.0, body=b"[2]"))
+    dated = ("Date", "Thu, 01 Jan 1970 00:16:41 GMT")
+    hot.put(entry_of(at=1001.0, body=b"[2]", headers=(dated,)))
+    hot.put(entry_of(at=1002.0, body=b"[2]", headers=(dated,)))
     assert value(metrics, "refresh_objects_total", upstream="vendor", use="read") == 1
     assert value(metrics, "refresh_objects_total", upstream="vendor", use="unread") == 1
-    assert value(metrics, "update_delay_seconds_count", upstream="vendor", basis="fetch") == 1
+    for basis in ("fetch", "header"):
+        assert value(metrics, "update_delay_seconds_count", upstream="vendor", basis=basis) == 1
     assert value(metrics, "cache_invalidation_delay_seconds_count") == 2

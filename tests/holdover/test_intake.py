@@ -334,3 +334,10 @@ def test_the_least_time_that_a_provider_wants(judged, told, honoured, floor):
     result = judged(response(b"[1]", ("Cache-Control", told)), honour_max_age=honoured)
     assert isinstance(result, Fetched)
     assert result.entry.floor_s == floor
+
+
+def test_what_a_cache_gave_is_old_by_part_of_its_max_age_already(judged):
+    for age, floor in (("20", 10.0), ("45", 0.0)):
+        result = judged(response(b"[1]", ("Cache-Control", "max-age=30"), ("Age", age)), honour_max_age=True)
+        assert isinstance(result, Fetched)
+        assert result.entry.floor_s == floor

@@ -546,6 +546,21 @@ def test_a_change_that_is_told_again_is_fetched_once():
     assert next_at(schedule) == 1041
 
 
+def test_an_answer_that_was_older_than_the_change_is_asked_for_again_and_again_more_slowly():
+    """A cache on the provider's side gave what it had from before the change."""
+    schedule = logged()
+    schedule.hurry({request().key: MOVED}, 1003)
+    asked = []
+    for now, age_s in ((1004.0, 5.0), (1009.0, 10.0), (1019.0, 16.5)):
+        assert due(schedule, now - 0.01) == []
+        asked += due(schedule, now)
+        schedule.finished(request().key, now + 0.1, replace(brought(now), age_s=age_s))
+    assert len(asked) == 3
+    assert due(schedule, 1035.5) == [(request(), 1035.5)]
+    schedule.finished(request().key, 1036, brought(1035.5))
+    assert next_at(schedule) == 1200
+
+
 def test_a_change_told_during_a_fetch_is_fetched_after_it():
     schedule = logged()
     assert due(schedule, 1200) == [(request(), 1200)]
