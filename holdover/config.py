@@ -5,7 +5,7 @@ import hashlib
 import os
 import ssl
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from holdover.credential import MIN_CREDENTIAL
 from holdover.lines import KeyPath, line_of
 from holdover.provider_settings import ProviderSettings
 from holdover.rules import Routed, Rules, Secret, compile_provider
+from holdover.scrutiny import Finding, contradictions, doubts
 from holdover.settings import Settings
 
 SOCKET_PATH_LIMIT = 104
@@ -48,12 +49,14 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A loaded configuration. `folder` is absolute; `digest` names the content (64 hex digits)."""
+    """A loaded configuration. `folder` is absolute; `digest` names the content (64 hex digits); `warnings` are what
+    can be used as it stands and is most likely a mistake."""
 
     folder: Path
     settings: Settings
     rules: Rules
     digest: str
+    warnings: tuple[Problem, ...] = ()
 
     def path(self, setting: str) -> Path:
         """A path setting, resolved against the configuration folder."""
@@ -110,18 +113,26 @@ def load(folder: Path, environ: Mapping[str, str]) -> Config:
     documents = {path: _read(path, ProviderSettings, problems) for path in provider_paths}
     providers = {path: document for path, document in documents.items() if document is not None}
     problems.extend(_conflicts(providers))
+    problems.extend(_found(contradictions, providers))
     compiled = [
         compile_provider(document, _secrets(path, folder, document, environ, problems))
         for path, document in providers.items()
     ]
     if settings is not None:
-        config = Config(folder, settings, Rules(compiled), content)
+        warnings = tuple(sorted(_found(doubts, providers)))
+        config = Config(folder, settings, Rules(compiled), content, warnings)
         problems.extend(_path_problems(settings_path, config))
         problems.extend(_probe_problems(providers, config.rules))
         problems.extend(_address_problems(settings_path, settings))
     if problems or settings is None:
         raise ConfigError(problems)
     return config
+
+
+def _found(
+    looking: Callable[[ProviderSettings], Iterator[Finding]], providers: Mapping[Path, ProviderSettings]
+) -> Iterator[Problem]:
+    return (_problem(path, *finding) for path, provider in providers.items() for finding in looking(provider))
 
 
 def _address_problems(path: Path, settings: Settings) -> Iterator[Problem]:

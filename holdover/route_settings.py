@@ -208,6 +208,4 @@ class RouteSettings(Table):
             raise ValueError("pace.cadence_s is above a window; the provider would be asked less often than promised")
         if pace.phase_lock and not (pace.cadence_s and self.updated):
             raise ValueError("pace.phase_lock needs cadence_s and `updated`, from which the rhythm is learnt")
-        if pace != PaceSettings() and self.starts is None and pace.empty_s is None:
-            raise ValueError("pace needs `starts`: without it nothing is known to be near or in play")
         return self

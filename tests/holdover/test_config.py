@@ -149,9 +149,6 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
             " export GOLD_KEY=... before starting holdover"
         ]),
         # pace, errors, change log
-        ("max_stale_s = 60", "max_stale_s = 60\n[routes.pace]\ncadence_s = 5", [
-            "vendor.toml:9: routes[0]: pace needs `starts`: without it nothing is known to be near or in play"
-        ]),
         ("max_stale_s = 60", 'max_stale_s = 60\nstarts = "at"\n[routes.pace]\nfar_s = 61', [
             "vendor.toml:9: routes[0]: pace.far_s is above max_stale_s; an answer would be too old before its refresh"
         ]),

@@ -1,0 +1,196 @@
+"""What a provider's settings say that cannot be meant, and what of them has no effect or promises too much. Pure.
+
+A finding is the key that it is about and a sentence: what holds instead, and what to do."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from holdover.lines import KeyPath
+from holdover.provider_settings import Kind, ProviderSettings
+from holdover.route_settings import RouteSettings
+
+type Finding = tuple[KeyPath, str]
+
+KINDS: Mapping[str, frozenset[Kind]] = {
+    "the-odds-api": frozenset(("markets", "bookmakers", "regions", "events", "times", "dates", "odds", "outrights")),
+    "pinnacle": frozenset(("since", "filter")),
+}
+"""The kinds of projection that a profile knows; one that is not here knows none."""
+
+_KEPT = ("parameters", "lists", "repeated", "booleans")
+"""Settings that make the parameters they name part of the key."""
+_WINDOWS = ("in_play_s", "near_s", "far_s", "empty_s")
+_BY_STARTS = ("in_play_s", "near_s", "far_s", "max_stale_in_play_s")
+_PRICED_PATH = re.compile(r"(?P<past>/historical)?/sports/[^/]+(?P<event>/events/[^/]+)?/(?P<what>odds|scores)/?$")
+_PRICED = frozenset(("odds", "event-odds", "scores", "historical-odds", "historical-event-odds"))
+"""Routes whose calls the profile the-odds-api prices by what they ask for. It tells them by name alone."""
+
+
+def contradictions(provider: ProviderSettings) -> Iterator[Finding]:
+    """What can never be kept or meant."""
+    for index, route in enumerate(provider.routes):
+        for key, text in (*_too_old(route), *_unseen(route), *_dropped(route)):
+            yield ("routes", index, *key), text
+
+
+def doubts(provider: ProviderSettings) -> Iterator[Finding]:
+    """What is taken as it stands and is most likely a mistake."""
+    yield from _unasked(provider)
+    yield from _unknown_kinds(provider)
+    for index, route in enumerate(provider.routes):
+        for key, text in (
+            *_too_soon(route),
+            *_never_near(route),
+            *_together(provider, route),
+            *_spelled_twice(route),
+            *_misnamed(provider, route),
+        ):
+            yield ("routes", index, *key), text
+
+
+def _too_old(route: RouteSettings) -> Iterator[Finding]:
+    """Answers that are too old to be given before the next can be there."""
+    pace, least = route.pace, route.min_interval_s
+    for key, limit in (
+        (("max_stale_s",), route.max_stale_s),
+        (("pace", "max_stale_in_play_s"), pace.max_stale_in_play_s),
+    ):
+        if limit is not None and limit < least:
+            yield (
+                key,
+                f"is below min_interval_s = {least:g}: past it nothing can be served until the provider may be asked "
+                f"again; raise it to {least:g} or more",
+            )
+    if pace.in_play_s is not None and pace.max_stale_in_play_s is None and pace.in_play_s > route.max_stale_s:
+        yield (
+            ("pace", "in_play_s"),
+            f"is above max_stale_s = {route.max_stale_s:g}; an answer would be too old before its refresh: lower it, "
+            "or give max_stale_in_play_s",
+        )
+
+
+def _unseen(route: RouteSettings) -> Iterator[Finding]:
+    """Promises for phases of which no answer tells."""
+    for name in (*_BY_STARTS, "empty_s"):
+        if getattr(route.pace, name) is None:
+            continue
+        if route.content != "json":
+            yield ("pace", name), f"content = {route.content!r} is not looked into, so no phase is known; remove it"
+        elif route.starts is None and name in _BY_STARTS:
+            yield (
+                ("pace", name),
+                "needs `starts`: without it nothing is known to be in play, near or far; give it, or remove this",
+            )
+
+
+def _dropped(route: RouteSettings) -> Iterator[Finding]:
+    for name in dict.fromkeys(route.drop):
+        if kept := [key for key in _KEPT if name in getattr(route, key)]:
+            yield (
+                ("drop",),
+                f"{name!r} is in {' and '.join(kept)} too; what is left out tells no answers apart: decide which",
+            )
+
+
+def _too_soon(route: RouteSettings) -> Iterator[Finding]:
+    """Windows of a phase that cannot be kept, because calls have to be further apart."""
+    least = route.min_interval_s
+    for name in _WINDOWS:
+        window: float | None = getattr(route.pace, name)
+        if window is not None and window < least:
+            yield (
+                ("pace", name),
+                f"is below min_interval_s = {least:g}; odds are renewed that often at best: raise it to {least:g}",
+            )
+
+
+def _never_near(route: RouteSettings) -> Iterator[Finding]:
+    if "near_from_s" in route.pace.model_fields_set and (route.starts is None or route.content != "json"):
+        text = "has no effect where answers do not tell by `starts` when events begin; remove it"
+        yield ("pace", "near_from_s"), text
+
+
+def _together(provider: ProviderSettings, route: RouteSettings) -> Iterator[Finding]:
+    """Parameters that are to tell calls apart and do not."""
+    if route.interval_by and not route.min_interval_s:
+        yield ("interval_by",), "has no effect without min_interval_s; give it, or remove this"
+        return
+    kept = {*route.defaults, *(name for key in _KEPT for name in getattr(route, key))}
+    secret = {name.lower() for name in provider.credential.names} if provider.credential else set[str]()
+    for name in route.interval_by:
+        if name in route.drop or name.lower() in secret or (route.unknown != "key" and name not in kept):
+            yield (
+                ("interval_by",),
+                f"{name!r} is no part of the key and so tells no calls apart; make it one, or remove it here",
+            )
+
+
+def _spelled_twice(route: RouteSettings) -> Iterator[Finding]:
+    """Parameters for which one setting undoes another."""
+    for name, value in route.defaults.items():
+        if name in route.drop:
+            yield (
+                ("defaults", name),
+                f"is in drop too: {value!r} is asked for whatever a client sends; remove it from one of the two",
+            )
+    for name in dict.fromkeys(route.booleans):
+        for key in ("lists", "repeated"):
+            if name in getattr(route, key):
+                yield ("booleans",), f"{name!r} is in {key} too and spelled as that; remove it from one of the two"
+
+
+def _unasked(provider: ProviderSettings) -> Iterator[Finding]:
+    """What tells clients apart where nobody looks at it."""
+    if provider.credential is None:
+        why, remedy = "without [credential] no client is known to send any", "add that"
+    elif provider.clients == "own":
+        why, remedy = "with clients = 'own' each credential has answers of its own, fetched with it", "choose another"
+    elif provider.clients == "open":
+        why, remedy = "with clients = 'open' everybody gets stored answers", "choose another"
+    else:
+        return
+    keys: list[KeyPath] = [("known",)] if provider.known else []
+    keys += [("known_for_s",)] if "known_for_s" in provider.model_fields_set else []
+    if provider.credential is None or provider.clients == "own":
+        keys += [("classes", name) for name in provider.classes]
+    for key in keys:
+        yield key, f"has no effect: {why}; remove it, or {remedy}"
+
+
+def _unknown_kinds(provider: ProviderSettings) -> Iterator[Finding]:
+    """Kinds of projection that are on and never used."""
+    kinds = provider.projection.kinds
+    known = KINDS.get(provider.profile, frozenset[Kind]())
+    names = ", ".join(sorted(known)) or "none"
+    for kind in dict.fromkeys(kinds):
+        if kind not in known:
+            text = f"{kind!r} has no effect: profile {provider.profile!r} knows {names}; remove it"
+            yield ("projection", "kinds"), text
+    if provider.profile != "the-odds-api":
+        return
+    routes = {route.name for route in provider.routes}
+    if known.intersection(kinds) and "odds" not in routes:
+        yield (
+            ("projection", "kinds"),
+            "have no effect without a route named 'odds', whose answers alone are projected",
+        )
+    elif "outrights" in kinds and "sports" not in routes:
+        text = "'outrights' has no effect without a route named 'sports', which tells the sports that have some"
+        yield ("projection", "kinds"), text
+
+
+def _misnamed(provider: ProviderSettings, route: RouteSettings) -> Iterator[Finding]:
+    """A path whose answers the profile knows, under a name by which it does not."""
+    found = _PRICED_PATH.search(route.path) if provider.profile == "the-odds-api" else None
+    if found is None:
+        return
+    name = ("historical-" if found["past"] else "") + ("event-" if found["event"] else "") + found["what"]
+    if name == route.name or name not in _PRICED:
+        return
+    projected = " and is projected" if name == "odds" else ""
+    taken = any(other.name == name for other in provider.routes)
+    yield (
+        ("name",),
+        f"the profile knows this path as {name!r}: under that name alone a call is priced by what it asks for"
+        f"{projected}; {'let that route answer it, or set `cost` to what it takes' if taken else 'name it so'}",
+    )
