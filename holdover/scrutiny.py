@@ -37,9 +37,10 @@ def doubts(provider: ProviderSettings) -> Iterator[Finding]:
     """What is taken as it stands and is most likely a mistake."""
     yield from _unasked(provider)
     yield from _unknown_kinds(provider)
+    yield from _never_trusted(provider)
     for index, route in enumerate(provider.routes):
         for key, text in (
-            *_too_soon(route),
+            *_too_soon(provider, route),
             *_never_near(route),
             *_together(provider, route),
             *_spelled_twice(route),
@@ -92,9 +93,19 @@ def _dropped(route: RouteSettings) -> Iterator[Finding]:
             )
 
 
-def _too_soon(route: RouteSettings) -> Iterator[Finding]:
-    """Windows of a phase that cannot be kept, because calls have to be further apart."""
+def _too_soon(provider: ProviderSettings, route: RouteSettings) -> Iterator[Finding]:
+    """Windows that cannot be kept, because calls have to be further apart."""
     least = route.min_interval_s
+    together = [other for other in provider.routes if route.group and other.group == route.group]
+    quickest = min([route, *together], key=lambda each: each.window_s)
+    if least > route.window_s:
+        yield ("min_interval_s",), "is longer than the window; odds are renewed that often at best"
+    elif least > quickest.window_s:
+        yield (
+            ("min_interval_s",),
+            f"is longer than the {quickest.window_s:g} s in which {quickest.name} renews group {route.group}; "
+            "this route cannot keep up",
+        )
     for name in _WINDOWS:
         window: float | None = getattr(route.pace, name)
         if window is not None and window < least:
@@ -177,6 +188,17 @@ def _unknown_kinds(provider: ProviderSettings) -> Iterator[Finding]:
     elif "outrights" in kinds and "sports" not in routes:
         text = "'outrights' has no effect without a route named 'sports', which tells the sports that have some"
         yield ("projection", "kinds"), text
+
+
+def _never_trusted(provider: ProviderSettings) -> Iterator[Finding]:
+    """What is used only after comparisons went well, without any comparison."""
+    if provider.shadow.one_in == 0:
+        if "odds" in KINDS.get(provider.profile, frozenset[Kind]()).intersection(provider.projection.kinds):
+            text = "'odds' is used only after comparisons went well; without [shadow] one_in it never is"
+            yield ("projection", "kinds"), text
+        if provider.projection.learn_regions:
+            text = "is used only after comparisons went well; without [shadow] one_in it never is"
+            yield ("projection", "learn_regions"), text
 
 
 def _misnamed(provider: ProviderSettings, route: RouteSettings) -> Iterator[Finding]:

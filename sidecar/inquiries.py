@@ -22,7 +22,8 @@ def check(options: argparse.Namespace) -> str:
     providers = config.rules.providers
     routes = sum(len(provider.routes) for provider in providers)
     count = f"{len(providers)} {'provider' if len(providers) == 1 else 'providers'}, {routes} routes"
-    return "\n".join([f"{config.folder}: good ({count})", *map(summary.summary, providers)])
+    warnings = [f"warning: {each}" for each in config.warnings]
+    return "\n".join([f"{config.folder}: good ({count})", *map(summary.summary, providers), *warnings])
 
 
 def budget(options: argparse.Namespace) -> str:

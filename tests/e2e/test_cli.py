@@ -56,13 +56,13 @@ def test_check_of_a_good_configuration(written: House, tmp_path: Path):
         ("min_interval_s = 20", []),
         (
             "min_interval_s = 21",
-            ["min_interval_s = 21 is longer than the window; odds are renewed that often at best"],
+            ["min_interval_s: is longer than the window; odds are renewed that often at best"],
         ),
         (
             "min_interval_s = 20\ngroup = 'board'\n[[routes]]\nname = 'scores'\npath = '/v4/scores'\nwindow_s = 10\n"
             "max_stale_s = 60\ngroup = 'board'",
             [
-                "min_interval_s = 20 is longer than the 10 s in which scores renews group board; "
+                "min_interval_s: is longer than the 10 s in which scores renews group board; "
                 "this route cannot keep up"
             ],
         ),
@@ -72,8 +72,10 @@ def test_check_warns_of_windows_that_cannot_be_kept(written: House, extra: str, 
     written.write_provider(window_s=20, max_stale_s=60, route_extra=extra)
     done = written.run("check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.strip() for line in done.stdout.splitlines() if "warning" in line] == [
-        f"warning: {w}" for w in warnings
+    provider = written.config / "providers" / "odds.toml"
+    number = line_of(provider, extra.partition("\n")[0])
+    assert [line for line in done.stdout.splitlines() if "warning" in line] == [
+        f"warning: {provider}:{number}: routes[0].{each}" for each in warnings
     ]
 
 

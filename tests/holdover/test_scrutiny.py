@@ -165,7 +165,7 @@ def test_without_a_credential_no_client_is_told_from_another(tmp_path):
         ("generic", ["markets"], ["'markets' has no effect: profile 'generic' knows none; remove it"]),
         ("betfair", ["filter"], ["'filter' has no effect: profile 'betfair' knows none; remove it"]),
         ("pinnacle", ["since", "odds"], ["'odds' has no effect: profile 'pinnacle' knows filter, since; remove it"]),
-        ("the-odds-api", ["markets", "odds"], []),
+        ("the-odds-api", ["markets", "times"], []),
         ("the-odds-api", ["since"], [
             "'since' has no effect: profile 'the-odds-api' knows bookmakers, dates, events, markets, odds, outrights, regions, times; remove it"
         ]),
@@ -234,7 +234,7 @@ def test_what_is_shipped_is_beyond_doubt(path):
         'updated = ["seen"]\n[routes.pace]\ncadence_s = 20\nphase_lock = true',
         "[routes.pace]\nempty_s = 90",
         'min_interval_s = 20\nstarts = "at"\npace = { in_play_s = 20, max_stale_in_play_s = 20 }',
-        "min_interval_s = 60",
+        "min_interval_s = 30",
     ],
 )
 def test_what_is_meant_is_let_be(tmp_path, route):
@@ -245,3 +245,20 @@ def test_warnings_come_in_the_order_of_the_file(tmp_path):
     config = loaded(tmp_path, written(top=f'clients = "open"\n{KNOWN}', route='interval_by = ["a"]'))
     assert [each.line for each in config.warnings] == [5, 6, 16]
     assert all(isinstance(each, Problem) and each.file.endswith("vendor.toml") for each in config.warnings)
+
+
+@pytest.mark.parametrize(
+    ("projection", "shadow", "expected"),
+    [
+        ('kinds = ["markets"]', "", []),
+        ('kinds = ["odds"]', "", ["kinds: 'odds'"]),
+        ('kinds = ["regions", "odds"]\nlearn_regions = true', "", ["kinds: 'odds'", "learn_regions:"]),
+        ('kinds = ["regions", "odds"]\nlearn_regions = true', "[shadow]\none_in = 50\n", []),
+    ],
+)
+def test_what_is_never_compared_is_never_used(tmp_path, projection, shadow, expected):
+    text = written(top='profile = "the-odds-api"', tables=f"[projection]\n{projection}\n{shadow}")
+    lines = [f"vendor.toml:{9 + n}: projection.{each} " for n, each in enumerate(expected)]
+    found = warnings(loaded(tmp_path, text))
+    assert [each.partition("is used")[0] for each in found] == lines
+    assert all(each.endswith("after comparisons went well; without [shadow] one_in it never is") for each in found)
