@@ -9,7 +9,7 @@ from holdover.coding import compressed
 from holdover.content import revision_of
 from holdover.entry import Entry
 from holdover.intake import board_in, volatile
-from holdover.providers.profile import Knowledge
+from holdover.providers.profile import Evidence, Knowledge
 from holdover.rules import Provider, Route, Rules
 
 REFUSED_FOR_S = 600.0
@@ -139,29 +139,41 @@ class Projections:
             self._refused = {pair: until for pair, until in self._refused.items() if until > now}
             return frozenset(self._refused)
 
-    def derive(
-        self, wide: Entry, narrow: CanonicalRequest, previous: Entry | None, now: float, *, on_trial: bool = False
-    ) -> Entry | None:
+    def derive(self, wide: Entry, narrow: CanonicalRequest, previous: Entry | None, now: float) -> Entry | None:
         """The entry for `narrow` from the wide one; None when this content does not allow it, which is remembered for
         a while. Takes milliseconds of CPU."""
-        provider, route = self.rules.provider(narrow.provider), self.rules.route(narrow.provider, narrow.route)
-        if provider is None or route is None:
+        provider = self.rules.provider(narrow.provider)
+        if provider is None:
             return None
-        knowledge = self.knowledge(provider, on_trial=on_trial)
+        made = self._made_from(provider, wide, narrow, previous, self.knowledge(provider))
+        self._remember(wide, narrow, None if made is not None else now + REFUSED_FOR_S)
+        return made
+
+    def rehearse(self, wide: Entry, narrow: CanonicalRequest) -> tuple[Entry, Evidence] | None:
+        """What `derive` would make if all that is on trial were in use, and what that shows if it is right."""
+        provider = self.rules.provider(narrow.provider)
+        if provider is None:
+            return None
+        knowledge = self.knowledge(provider, on_trial=True)
+        made = self._made_from(provider, wide, narrow, None, knowledge)
+        if made is None:
+            return None
+        return made, provider.profile.evidence(self._document(provider, wide), wide.request, narrow, knowledge)
+
+    def _made_from(
+        self, provider: Provider, wide: Entry, narrow: CanonicalRequest, previous: Entry | None, knowledge: Knowledge
+    ) -> Entry | None:
+        route = self.rules.route(narrow.provider, narrow.route)
         kinds = provider.profile.kinds(wide.request, narrow, knowledge)
+        if route is None or kinds is None:
+            return None
         try:
-            body = (
-                provider.profile.project(self._document(provider, wide), wide.request, narrow, knowledge)
-                if kinds is not None
-                else None
-            )
+            body = provider.profile.project(self._document(provider, wide), wide.request, narrow, knowledge)
         except ValueError:
-            body = None
-        if not on_trial:
-            self._remember(wide, narrow, None if body is not None else now + REFUSED_FOR_S)
+            return None
         if body is None:
             return None
-        return _derived(provider, route, wide, narrow, previous, body, "+".join(sorted(kinds or ())))
+        return _derived(provider, route, wide, narrow, previous, body, "+".join(sorted(kinds)))
 
     def _remember(self, wide: Entry, narrow: CanonicalRequest, refused_until: float | None) -> None:
         with self._lock:

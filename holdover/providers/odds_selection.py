@@ -1,13 +1,14 @@
 """What a request to `/odds` of The Odds API selects, and what of one answer makes another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from holdover.canonical import CanonicalRequest, Query
+from holdover.content import parsed, select
 from holdover.provider_settings import Kind
 from holdover.providers.odds_document import Cut, OddsDocument, Unprojectable, unix_time
-from holdover.providers.profile import Knowledge
+from holdover.providers.profile import Evidence, Knowledge
 
 UPCOMING = "upcoming"
 LISTS = ("markets", "regions", "bookmakers", "eventIds")
@@ -20,6 +21,18 @@ _FORMATS = {"dateFormat": ("iso", "unix"), "oddsFormat": ("decimal", "american")
 _FORM_KINDS = frozenset({"dates", "odds"})
 """Kinds that leave the choice of events alone. `upcoming` is what is in play and the next few events; whether those
 are counted before or after a filter is not documented, so no filter is applied to it."""
+
+_UNCUT = Cut()
+_CUT_BY: Mapping[str, tuple[str, ...]] = {
+    "markets": ("markets",),
+    "bookmakers": ("bookmakers",),
+    "regions": ("bookmakers",),
+    "events": ("events",),
+    "times": ("after", "before"),
+    "dates": ("to_unix",),
+    "odds": ("to_decimal",),
+}
+"""The parts of a cut that each kind makes. `outrights` makes none: it takes one answer for another as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +149,27 @@ def cut_of(document: OddsDocument, wide: Selection, narrow: Selection, knowledge
         to_decimal=wide.american and not narrow.american,
         emptied=knowledge.emptied,
     )
+
+
+def evidence_of(document: OddsDocument, cut: Cut, kinds: frozenset[str]) -> Evidence:
+    """A kind is shown by prices that would not all stand there, or not so, without it. Raises Unprojectable, or
+    ValueError for a document of another form."""
+    body = document.cut(cut)
+    if not select(body, "/*/bookmakers/*/markets/*/outcomes/*/price"):
+        return Evidence()
+    return Evidence(frozenset(kind for kind in kinds if _does_something(document, cut, kind, body)))
+
+
+def _does_something(document: OddsDocument, cut: Cut, kind: str, body: bytes) -> bool:
+    if (parts := _CUT_BY.get(kind)) is None:
+        return True
+    try:
+        other = document.cut(replace(cut, **{part: getattr(_UNCUT, part) for part in parts}))
+        # Not their texts: what is cut loses the white space between its parts, what is left alone keeps it.
+        return parsed(other) != parsed(body)
+    except Unprojectable:
+        # Something that is not in `body` cannot be projected: this kind took it away.
+        return True
 
 
 def _bookmakers(

@@ -27,6 +27,14 @@ class Knowledge:
     emptied: str = "refuse"
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is shown by a projection that turns out to be the provider's own answer. `kinds`: those that did something
+    to it; any other might do anything on another day."""
+
+    kinds: frozenset[str] = frozenset()
+
+
 class Profile:
     """The generic profile, and what a vendor's own may override."""
 
@@ -73,6 +81,17 @@ class Profile:
     ) -> bytes | None:
         """The answer to `narrow` from the parsed answer to `wide`, for which `kinds` found a way; None when this
         content turns out not to allow it."""
+
+    def evidence(
+        self,
+        document: object,  # noqa: ARG002
+        wide: CanonicalRequest,
+        narrow: CanonicalRequest,
+        knowledge: Knowledge,
+    ) -> Evidence:
+        """What this projection shows if it is right. Here every kind counts: a profile whose kinds are to be verified
+        looks into the content."""
+        return Evidence(self.kinds(wide, narrow, knowledge) or frozenset())
 
     def whole(self, canonical: CanonicalRequest) -> bool:  # noqa: ARG002
         """Whether an empty answer to this request says that there is no event at all, rather than none that fits."""

@@ -12,12 +12,13 @@ from holdover.providers.odds_selection import (
     TIMES,
     UPCOMING,
     cut_of,
+    evidence_of,
     needed,
     selection,
     sport_of,
     usable,
 )
-from holdover.providers.profile import Knowledge, Profile
+from holdover.providers.profile import Evidence, Knowledge, Profile
 from holdover.route_settings import RouteSettings
 
 _BOOKMAKERS_PER_REGION = 10
@@ -133,6 +134,17 @@ class TheOddsApi(Profile):
             return document.cut(cut_of(document, whole, part, knowledge))
         except (Unprojectable, ValueError, RecursionError):
             return None
+
+    def evidence(
+        self, document: object, wide: CanonicalRequest, narrow: CanonicalRequest, knowledge: Knowledge
+    ) -> Evidence:
+        whole, part, kinds = selection(wide), selection(narrow), self.kinds(wide, narrow, knowledge)
+        if not isinstance(document, OddsDocument) or whole is None or part is None or kinds is None:
+            return Evidence()
+        try:
+            return evidence_of(document, cut_of(document, whole, part, knowledge), kinds)
+        except (Unprojectable, ValueError, RecursionError):
+            return Evidence()
 
 
 def _event_markets(route: RouteSettings, query: Query, body: bytes | None) -> int:

@@ -1,13 +1,15 @@
 """Projections compared with what the provider itself answers to the same request.
 
 Prices move between two calls, so one comparison takes three: the wide request, the narrow one, and, where they
-differ, the wide one again. Only if that has not changed meanwhile does the difference count."""
+differ, the wide one again. Only if that has not changed meanwhile does the difference count.
+
+Equal answers speak for the kinds of projection that did something to them, and for no other: boards without prices
+are equal whatever is wrong."""
 
 import asyncio
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Literal
 
 from holdover.canonical import CanonicalRequest
@@ -15,16 +17,19 @@ from holdover.content import parsed
 from holdover.entry import Entry
 from holdover.fill import Filler
 from holdover.intake import Fetched, volatile
+from holdover.providers.profile import Evidence
 from holdover.rules import Provider
 
-type Finding = Literal["equal", "different", "inconclusive"]
+type Finding = Literal["equal", "vacuous", "different", "inconclusive"]
+"""`vacuous` is equal where no kind did anything."""
 
 logger = logging.getLogger("holdover.shadow")
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was found about the kinds of projection that make `direct` from `wide`; `cost` in credits."""
+    """What was found about the kinds of projection that make `direct` from `wide`; `cost` in credits. `evidence`:
+    what it shows that they are equal."""
 
     finding: Finding
     kinds: frozenset[str]
@@ -32,6 +37,7 @@ class Comparison:
     wide: Entry | None = None
     projected: Entry | None = None
     direct: Entry | None = None
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 async def compare(filler: Filler, provider: Provider, narrow: CanonicalRequest, now: float) -> Comparison | None:
@@ -50,14 +56,14 @@ async def compare(filler: Filler, provider: Provider, narrow: CanonicalRequest, 
     cost = sum(result.entry.cost for result in (before, direct) if isinstance(result, Fetched))
     if not isinstance(before, Fetched) or not isinstance(direct, Fetched):
         return Comparison("inconclusive", kinds, cost)
-    derive = partial(projections.derive, before.entry, narrow, None, now, on_trial=True)
-    projected = await asyncio.to_thread(derive)
-    if projected is None:
+    rehearsed = await asyncio.to_thread(projections.rehearse, before.entry, narrow)
+    if rehearsed is None:
         return Comparison("inconclusive", kinds, cost)
+    projected, evidence = rehearsed
     names = volatile(route)
     found = before.entry, projected, direct.entry
     if await asyncio.to_thread(same, projected.identity, direct.entry.identity, names):
-        return Comparison("equal", kinds, cost, *found)
+        return Comparison("equal" if evidence.kinds else "vacuous", kinds, cost, *found, evidence)
     after = await filler.upstream.direct(carrier, "shadow")
     if not isinstance(after, Fetched):
         return Comparison("inconclusive", kinds, cost, *found)

@@ -214,14 +214,15 @@ class Steward:
         await self._filler.on_disk(partial(self._ledger.learn, provider, "shadow", "spent", fact))
 
     async def _conclude(self, provider: Provider, key: str, found: Comparison, now: float) -> None:
-        if found.finding == "inconclusive":
+        if found.finding not in ("equal", "different"):
             return
         different = found.finding == "different"
+        concerned = found.kinds if different else found.evidence.kinds
         verified = await self._filler.on_disk(
-            partial(_count, self._ledger, provider, found.kinds, now, different=different)
+            partial(_count, self._ledger, provider, concerned, now, different=different)
         )
         known = self._filler.projections.learnt.get(provider.name, Knowledge())
-        known = replace(known, verified=(known.verified - found.kinds) | verified)
+        known = replace(known, verified=(known.verified - concerned) | verified)
         if different:
             known = replace(known, switched_off=known.switched_off | found.kinds)
         self._filler.projections.learnt[provider.name] = self._written[provider.name] = known

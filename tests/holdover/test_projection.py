@@ -309,8 +309,10 @@ def test_odds_are_converted_only_after_comparisons_or_on_trial(rules_of):
     wide, narrow = odds(oddsFormat="american"), odds()
     assert projections.carrier(narrow, NOW) == narrow
     assert projections.derive(entry(wide, board), narrow, None, NOW) is None
-    on_trial = projections.derive(entry(wide, board), narrow, None, NOW, on_trial=True)
-    assert on_trial is not None
+    rehearsed = projections.rehearse(entry(wide, board), narrow)
+    assert rehearsed is not None
+    on_trial, evidence = rehearsed
+    assert evidence.kinds == {"odds"}
     assert json.loads(on_trial.identity)[0]["bookmakers"][0]["markets"][0]["outcomes"][0]["price"] == 2.5
     verified = Projections(rules_of(kinds=[*KINDS, "odds"]), {"vendor": Knowledge(verified=frozenset({"odds"}))})
     assert verified.carrier(narrow, NOW) == wide
@@ -323,8 +325,9 @@ def test_a_trial_that_fails_says_nothing_about_what_is_in_use(rules_of):
     """`odds` on trial: the wide answer's price is none that can be converted; its events may still be selected."""
     projections = Projections(rules_of(kinds=[*KINDS, "odds"]))
     wide, narrow = odds(oddsFormat="american"), odds()
-    assert projections.derive(entry(wide), narrow, None, NOW, on_trial=True) is None
+    assert projections.rehearse(entry(wide), narrow) is None
     assert projections.refused(NOW) == frozenset()
+    assert projections.rehearse(entry(wide), replace(narrow, provider="gone")) is None
 
 
 def test_one_parse_serves_all_projections_of_an_answer_and_only_of_it(projections, monkeypatch):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -446,6 +447,79 @@ def test_content_of_another_form_is_refused(body):
     except ValueError:
         return
     assert API.project(document, wide, narrow, EVERYTHING) is None
+
+
+# What it shows that a projection is right.
+
+
+def shown(board, wide, narrow, knowledge=EVERYTHING):
+    return API.evidence(API.parse(json.dumps(board).encode()), wide, narrow, knowledge)
+
+
+def quoted(name: str, *books: tuple[str, str], starts: str = TIMES[1]) -> dict[str, Any]:
+    """An event; of each bookmaker its markets, in American odds."""
+    listed = [
+        {
+            "key": book,
+            "markets": [{"key": key, "outcomes": [{"name": "A", "price": 150}]} for key in markets.split(",")],
+        }
+        for book, markets in books
+    ]
+    return {"id": name, "commence_time": starts, "bookmakers": listed}
+
+
+FANDUEL, SKYBET = ("fanduel", "h2h,totals"), ("skybet", "h2h,totals")
+FULL = [quoted("a", FANDUEL, SKYBET), quoted("b", FANDUEL, SKYBET, starts=TIMES[4])]
+WIDEST = {"regions": "us,uk", "markets": "h2h,totals", "oddsFormat": "american"}
+
+
+@pytest.mark.parametrize(
+    ("cut", "same", "kind"),
+    [
+        ({"markets": "h2h"}, [quoted("a", ("fanduel", "h2h"))], "markets"),
+        ({"regions": "us"}, [quoted("a", FANDUEL)], "regions"),
+        ({"regions": None, "bookmakers": "fanduel"}, [quoted("a", FANDUEL)], "bookmakers"),
+        ({"eventIds": "a"}, [quoted("a", FANDUEL)], "events"),
+        ({"commenceTimeTo": TIMES[2]}, [quoted("a", FANDUEL)], "times"),
+        ({"dateFormat": "unix"}, [], "dates"),
+        ({"oddsFormat": "decimal"}, [], "odds"),
+    ],
+)
+def test_a_kind_is_shown_where_it_did_something_and_prices_are_left(cut, same, kind):
+    wide, narrow = request(**WIDEST), request(**{**WIDEST, **cut})
+    assert shown(FULL, wide, narrow).kinds == {kind}
+    assert shown(same, wide, narrow).kinds == frozenset(), "it did nothing"
+    bare = [{"id": "a", "commence_time": TIMES[1]}, {"id": "b", "commence_time": TIMES[4], "bookmakers": []}]
+    assert shown(bare, wide, narrow).kinds == frozenset(), "no price is left"
+
+
+def test_of_several_kinds_those_are_shown_that_did_something():
+    wide = request(**WIDEST)
+    narrow = request(**{**WIDEST, "markets": "h2h", "regions": "us", "eventIds": "a", "oddsFormat": "decimal"})
+    assert shown(FULL, wide, narrow).kinds == {"markets", "regions", "events", "odds"}
+    assert shown([quoted("a", FANDUEL)], wide, narrow).kinds == {"markets", "odds"}
+    assert shown([quoted("a", ("fanduel", "h2h"), ("skybet", "totals"))], wide, narrow).kinds == {"odds"}
+    assert shown([quoted("b", FANDUEL)], wide, narrow).kinds == frozenset()
+
+
+def test_an_event_that_cannot_be_projected_shows_the_kind_that_took_it_away():
+    wide, narrow = request(**WIDEST), request(**{**WIDEST, "oddsFormat": "decimal", "eventIds": "a"})
+    odd = quoted("b", FANDUEL)
+    odd["bookmakers"][0]["markets"][0]["outcomes"][0]["price"] = 7
+    assert shown([quoted("a", FANDUEL), odd], wide, narrow).kinds == {"events", "odds"}
+
+
+def test_that_a_sport_has_no_outrights_is_shown_by_any_price():
+    wide, narrow = request(regions="us", markets="h2h"), request(regions="us")
+    assert shown([quoted("a", ("fanduel", "h2h"))], wide, narrow).kinds == {"outrights"}
+    assert shown([quoted("a")], wide, narrow).kinds == frozenset()
+
+
+def test_what_is_not_projected_shows_nothing():
+    wide, narrow = request(**WIDEST), request(**{**WIDEST, "regions": "us"})
+    assert shown([quoted("a", ("novig", "h2h"))], wide, narrow).kinds == frozenset(), "its region is not known"
+    assert shown(FULL, narrow, wide).kinds == frozenset()
+    assert API.evidence(None, wide, narrow, EVERYTHING).kinds == frozenset()
 
 
 # Cost.

@@ -9,6 +9,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdover.providers.profile import Evidence
 from sidecar.refresh.shadow import compare, cost, same
 from tests.sidecar.scene import odds
 
@@ -45,7 +46,8 @@ def board(markets: str, price: float, at: str) -> list[dict]:
 
 
 class Prices:
-    """Answers with the next price at each call; a call whose price is None fails."""
+    """Answers with the next price at each call; a call whose price is None fails. At a price of 0
+    there is no event."""
 
     def __init__(self, *prices: float | None) -> None:
         self.prices = list(prices)
@@ -56,6 +58,8 @@ class Prices:
         price = self.prices.pop(0)
         if price is None:
             return web.json_response({}, status=500)
+        if price == 0:
+            return web.json_response([])
         at = f"2026-01-01T00:00:0{len(self.asked)}Z"
         return web.json_response(board(request.query["markets"], price, at))
 
@@ -83,9 +87,21 @@ WIDE_MARKETS = "h2h,totals"
 async def test_equal_odds_take_two_calls_whatever_the_times_say(compared):
     found, asked = await compared(1.5, 1.5)
     assert (found.finding, found.kinds, found.cost) == ("equal", {"markets"}, 3)
+    assert found.evidence.kinds == {"markets"}
     assert asked == [WIDE_MARKETS, "h2h"]
     assert found.wide.request == WIDE
     assert found.projected.request == found.direct.request == NARROW
+
+
+async def test_boards_without_prices_are_equal_and_show_nothing(compared):
+    found, asked = await compared(0, 0)
+    assert (found.finding, found.evidence) == ("vacuous", Evidence())
+    assert asked == [WIDE_MARKETS, "h2h"]
+
+
+async def test_an_empty_board_that_should_not_be_is_different(compared):
+    found, _ = await compared(0, 1.5, 0)
+    assert found.finding == "different"
 
 
 async def test_other_odds_are_different_when_the_wide_answer_stood_still(compared):

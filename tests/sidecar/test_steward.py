@@ -4,16 +4,20 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from holdover import learning
 from holdover.canonical import CanonicalRequest
 from holdover.credential import Credential
 from holdover.phase import Phase
+from holdover.providers.profile import Evidence
 from holdover.rules import Rules
 from holdover.store.ledger import utc_day
 from sidecar.refresh.economy import Overall
+from sidecar.refresh.shadow import Comparison
 from tests.sidecar.scene import odds, until
 
 QUOTA = {"remaining": "x-left", "resets": "daily"}
@@ -215,6 +219,48 @@ async def test_what_a_stop_interrupts_was_paid_for(scene_of, origin, ledger):
     with suppress(asyncio.CancelledError):
         await task
     assert ledger.learnt("vendor", "shadow")["spent"]["credits"] == 5
+
+
+def board(markets: str) -> list[dict[str, Any]]:
+    quoted = [{"key": key, "outcomes": [{"name": "A", "price": 1.5}]} for key in markets.split(",")]
+    books = [{"key": "acme", "markets": quoted}]
+    return [{"id": "e1", "commence_time": "2099-01-01T00:00:00Z", "bookmakers": books}]
+
+
+async def test_comparisons_verify_what_they_show_and_no_more(scene_of, origin, ledger):
+    """Two boards without events are equal whatever the kind does."""
+    quiet = True
+
+    async def says(request: web.BaseRequest) -> web.Response:
+        return web.json_response([] if quiet else board(request.query["markets"]))
+
+    origin.says = says
+    shadow = {"one_in": 1, "credits_per_day": 1000, "verified_after": 2}
+    scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **{**THE_ODDS_API, "shadow": shadow})
+    await both_planned(scene)
+
+    async def compared(times: int) -> frozenset[str]:
+        for _ in range(times):
+            scene.refresher.compare([narrow()])
+            await scene.steward._compare(scene.provider)
+        return scene.filler.projections.learnt["vendor"].verified if scene.filler.projections.learnt else frozenset()
+
+    assert await compared(3) == frozenset()
+    assert ledger.learnt("vendor", "projection") == {}
+    assert scene.value("shadow_comparisons_total", result="vacuous") == 3
+    quiet = False
+    assert await compared(1) == frozenset()
+    assert await compared(1) == {"markets"}
+    assert learning.read(ledger, "vendor").verified == {"markets"}
+    assert scene.value("shadow_comparisons_total", result="equal") == 2
+
+
+async def test_a_kind_that_did_nothing_is_not_verified_with_one_that_did(scene_of, ledger):
+    scene = scene_of(ODDS, **{**THE_ODDS_API, "shadow": {"verified_after": 1}})
+    found = Comparison("equal", frozenset({"markets", "events"}), 3.0, evidence=Evidence(frozenset({"markets"})))
+    await scene.steward._conclude(scene.provider, narrow().key, found, time.time())
+    assert scene.filler.projections.learnt["vendor"].verified == {"markets"}
+    assert ledger.learnt("vendor", "projection").keys() == {"markets"}
 
 
 async def test_trouble_with_one_provider_does_not_end_the_steward(scene_of, origin, monkeypatch, caplog):
