@@ -1,14 +1,17 @@
 """Pinnacle: snapshots and deltas under one limit."""
 
 import copy
+import tomllib
 
 import pytest
 
 from scripts.emulator.vendors.launch import Running, running
+from scripts.rig import ROOT
 
 from .vendor_wire import FIXTURES, Reply, ask, basic, fixture, names, wider
 
 SOCCER, BASKETBALL = 29, 4
+CODES = ("USD", "EUR")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def vendor(shared: Running):
 
 
 def odds(vendor: Running, query: str = "", user: str = "one", sport: int = SOCCER) -> Reply:
-    return ask(f"{vendor.url}/v1/odds?sportId={sport}&oddsFormat=Decimal{query}", basic(user))
+    return ask(f"{vendor.url}/v2/odds?sportId={sport}&oddsFormat=Decimal{query}", basic(user))
 
 
 def periods(document) -> dict[tuple[int, int], dict]:
@@ -50,6 +53,43 @@ def test_the_shapes_are_those_of_the_composed_payloads(vendor):
     vendor.control(spacing_s=120.0)
     odds(vendor, user="shape")
     assert odds(vendor, user="shape").json == fixture("composed/pinnacle_429.json")
+
+
+def test_every_path_that_the_shipped_profile_routes_is_served(vendor):
+    shipped = tomllib.loads((ROOT / "config" / "providers" / "examples" / "pinnacle.toml").read_text())
+    paths = [route["path"] for route in shipped["routes"]]
+    assert "/v2/odds" in paths
+    assert {path: ask(f"{vendor.url}{path}?sportId=29", basic("one")).status for path in paths} == dict.fromkeys(
+        paths, 200
+    )
+
+
+def test_version_1_has_one_line_of_team_totals_and_version_2_the_others_too(vendor):
+    old = ask(f"{vendor.url}/v1/odds?sportId=29&oddsFormat=Decimal", basic("one")).json
+    new = odds(vendor).json
+    assert old != new
+    for place, period in periods(new).items():
+        if "teamTotal" in period:
+            assert [len(lines) for lines in period["teamTotal"].values()] == [2, 2]
+            period["teamTotal"] = {team: lines[0] for team, lines in period["teamTotal"].items()}
+        assert periods(old)[place] == period
+
+
+def test_limits_are_in_the_currency_asked_for_and_prices_are_not(vendor):
+    dollars, euros = (next(iter(periods(odds(vendor, f"&toCurrencyCode={code}").json).values())) for code in CODES)
+    assert [dollars["maxMoneyline"], euros["maxMoneyline"]] == [500, 450]
+    assert dollars["moneyline"] == euros["moneyline"]
+
+
+def test_sports_and_leagues_count_their_events(vendor):
+    sports = ask(f"{vendor.url}/v2/sports", basic("one")).json["sports"]
+    assert {sport["id"]: sport["name"] for sport in sports} == {SOCCER: "Soccer", BASKETBALL: "Basketball"}
+    leagues = ask(f"{vendor.url}/v2/leagues?sportId=29", basic("one")).json["leagues"]
+    assert [league["id"] for league in leagues] == [555, 556]
+    counts = {league["id"]: len(league["events"]) for league in odds(vendor).json["leagues"]}
+    assert {league["id"]: league["eventCount"] for league in leagues} == counts
+    assert next(sport["eventCount"] for sport in sports if sport["id"] == SOCCER) == sum(counts.values())
+    assert all(each["hasOfferings"] for each in (*sports, *leagues))
 
 
 def test_a_delta_has_the_changed_periods_whole_and_nothing_when_none_changed(vendor):
@@ -91,6 +131,7 @@ def test_a_withdrawn_market_is_missing_from_its_returned_period(vendor):
     delta = periods(odds(vendor, f"&since={before['last']}").json)
     assert list(delta) == [(event, 0)]
     assert "spreads" not in delta[event, 0]
+    assert "maxSpread" not in delta[event, 0]
     assert "moneyline" in delta[event, 0]
 
 
@@ -132,7 +173,7 @@ def test_events_and_live_filter(vendor):
 
 def test_american_is_the_format_without_a_parameter(vendor):
     decimal = periods(odds(vendor).json)
-    american = periods(ask(f"{vendor.url}/v1/odds?sportId=29", basic("one")).json)
+    american = periods(ask(f"{vendor.url}/v2/odds?sportId=29", basic("one")).json)
     assert decimal.keys() == american.keys()
     for place, period in american.items():
         for side, price in period["moneyline"].items():
@@ -148,7 +189,8 @@ def test_snapshot_and_delta_share_one_request_in_two_minutes_per_sport_and_endpo
         assert (reply.status, reply.json["code"]) == (429, "TOO_MANY_REQUESTS")
         assert "retry-after" not in reply.headers
     assert odds(vendor, user="spaced", sport=BASKETBALL).status == 200
-    assert ask(f"{vendor.url}/v1/fixtures?sportId=29", basic("spaced")).status == 200
+    for other in ("/v1/fixtures", "/v1/odds"):
+        assert [ask(f"{vendor.url}{other}?sportId=29", basic("spaced")).status for _ in range(2)] == [200, 429]
     assert odds(vendor, user="another").status == 200
     vendor.control(advance_s=100)
     assert odds(vendor, user="spaced").status == 429
@@ -198,6 +240,8 @@ def test_a_line_is_priced_from_the_board(vendor):
         ("/v1/odds?sportId=7", basic("one"), 400, "INVALID_REQUEST_DATA"),
         ("/v1/odds?sportId=29&since=x", basic("one"), 400, "INVALID_REQUEST_DATA"),
         ("/v1/odds?sportId=29&oddsFormat=HK", basic("one"), 400, "INVALID_REQUEST_DATA"),
+        ("/v2/odds?sportId=29&toCurrencyCode=XXX", basic("one"), 400, "INVALID_REQUEST_DATA"),
+        ("/v2/leagues", basic("one"), 400, "INVALID_REQUEST_DATA"),
         ("/v9/odds", basic("one"), 404, "NOT_FOUND"),
     ],
 )

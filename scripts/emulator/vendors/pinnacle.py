@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from . import pinnacle_feed as feed
 from .clock import Clock, Window
 from .exchange import Answer, Asked
-from .pinnacle_board import LEAGUES, SPORTS, Board, priced
+from .pinnacle_board import LEAGUES, SPORTS, Board
 from .pinnacle_control import Hands
 from .vendor import Control, Vendor
 
@@ -49,7 +49,11 @@ class Pinnacle(Vendor):
                 return Answer({"sports": named(SPORTS)})
             case ["v1", "leagues"]:
                 return Answer({"leagues": named(LEAGUES[self._sport(asked)])})
-            case ["v1", "odds" | "fixtures" as kind]:
+            case ["v2", "sports"]:
+                return Answer(feed.sports(self.boards.values()))
+            case ["v2", "leagues"]:
+                return Answer(feed.leagues(self.boards[self._sport(asked)]))
+            case ["v1" | "v2", "odds" as kind] | ["v1", "fixtures" as kind]:
                 return self._feed(asked, kind)
             case ["v1", "fixtures", "settled"]:
                 return self._settled(asked)
@@ -81,14 +85,14 @@ class Pinnacle(Vendor):
 
     def _feed(self, asked: Asked, kind: str) -> Answer:
         sport, last = self._sport(asked), feed.since(asked)
-        wanted, odds_format = feed.selection(asked), feed.format_of(asked)
+        wanted, form = feed.selection(asked), feed.form_of(asked)
         self._space(asked, sport)
         snapshot = last == feed.NO_CHANGE
         self._counts[f"{kind}_{'snapshots' if snapshot else 'deltas'}"] += 1
         board = self._snapshot(sport) if snapshot else self.boards[sport]
         events = filter(wanted, board.events.values())
         if kind == "odds":
-            return Answer(feed.odds(board, events, last, odds_format))
+            return Answer(feed.odds(board, events, last, form))
         return Answer(feed.fixtures(board, events, last))
 
     def _snapshot(self, sport: int) -> Board:
@@ -106,7 +110,7 @@ class Pinnacle(Vendor):
         return Answer(feed.settled(self.boards[sport], last))
 
     def _line(self, asked: Asked) -> Answer:
-        sport, odds_format = self._sport(asked), feed.format_of(asked)
+        sport, form = self._sport(asked), feed.form_of(asked)
         event = self.boards[sport].events.get(feed.whole(asked, "eventId"))
         number, market = feed.whole(asked, "periodNumber"), BET_TYPES.get(asked.first("betType"))
         if market is None:
@@ -114,7 +118,7 @@ class Pinnacle(Vendor):
         self._space(asked, sport)
         period = event.periods.get(number, {}) if event else {}
         side = SIDES.get(asked.first("team") or asked.first("side"), "")
-        quote = feed.quoted(priced(period, odds_format), market, asked.first("handicap"))
+        quote = feed.quoted(form.written(period), market, asked.first("handicap"))
         if side not in quote:
             return Answer({"status": "NOT_EXISTS"})
         return Answer({"status": "SUCCESS", "price": quote[side], "lineId": period["lineId"]})
@@ -127,9 +131,9 @@ class Pinnacle(Vendor):
         return Hands(self.boards, self.clock.now).controls()
 
     def truth(self) -> dict[str, Any]:
-        """The decimal snapshot of each sport, never from the vendor's cache."""
+        """Version 2 of the decimal snapshot of each sport, never from the vendor's cache."""
         return {
-            str(sport): feed.odds(board, board.events.values(), feed.NO_CHANGE, "Decimal")
+            str(sport): feed.odds(board, board.events.values(), feed.NO_CHANGE, feed.Form())
             for sport, board in self.boards.items()
         }
 

@@ -16,7 +16,19 @@ HOUR = 3600
 SPORTS = {29: "Soccer", 4: "Basketball"}
 LEAGUES = {29: {555: "Demo League", 556: "Second Demo League"}, 4: {610: "Demo Hoops"}}
 EVENTS_PER_LEAGUE = 3
-PRICES = {"moneyline": ("home", "away", "draw"), "spreads": ("home", "away"), "totals": ("over", "under")}
+PRICES = {
+    "moneyline": ("home", "away", "draw"),
+    "spreads": ("home", "away"),
+    "totals": ("over", "under"),
+    "teamTotal": ("over", "under"),
+}
+LIMITS = {
+    "moneyline": ("maxMoneyline", 500.0),
+    "spreads": ("maxSpread", 1000.0),
+    "totals": ("maxTotal", 600.0),
+    "teamTotal": ("maxTeamTotal", 250.0),
+}
+"""The greatest bet on each market, in US dollars."""
 PLACES = 3
 OPEN, CLOSED = 1, 2
 
@@ -37,7 +49,8 @@ class Event:
 
     def fixture(self) -> dict[str, Any]:
         parties = {"id": self.number, "starts": self.starts, "home": self.home, "away": self.away}
-        return {**parties, "rotNum": str(self.number % 1000), "liveStatus": int(self.live), "status": "O"}
+        state = {"rotNum": str(self.number % 1000), "liveStatus": int(self.live), "status": "O"}
+        return {**parties, **state, "altTeaser": False, "resultingUnit": "Regular", "version": self.fixed}
 
 
 class Board:
@@ -82,7 +95,7 @@ class Board:
         event = self.found(number)
         if market not in event.periods.get(period, {}):
             raise ControlError(f"event {number} has no market {market} in period {period}")
-        del event.periods[period][market]
+        del event.periods[period][market], event.periods[period][LIMITS[market][0]]
         self._touch(event, period)
 
     def kick_off(self, number: int) -> None:
@@ -109,8 +122,7 @@ class Board:
         if not places:
             return
         event, period, market = self._rng.choice(places)
-        quoted = event.periods[period][market]
-        quoted = self._rng.choice(quoted) if isinstance(quoted, list) else quoted
+        quoted = self._rng.choice(quotes(event.periods[period][market]))
         side = self._rng.choice([name for name in PRICES[market] if name in quoted])
         quoted[side] = prices.moved(self._rng, quoted[side], PLACES)
         self._touch(event, period)
@@ -131,25 +143,28 @@ class Board:
 
     def _period(self, number: int, cutoff: str) -> Period:
         self._lines += 1
-        head = {"lineId": self._lines, "number": number, "cutoff": cutoff, "status": OPEN, "maxMoneyline": 500}
         names = PRICES["moneyline"] if self.sport == 29 else ("home", "away")
-        period = {**head, "moneyline": self._quote(names)}
-        period["totals"] = [{"points": 2.5 + step / 2, **self._quote(PRICES["totals"])} for step in range(2)]
+        markets: dict[str, Any] = {"moneyline": self._quote(names)}
+        markets["totals"] = [{"points": 2.5 + step / 2, **self._quote(PRICES["totals"])} for step in range(2)]
         if number == 0:
-            period["spreads"] = [{"hdp": -0.5, **self._quote(PRICES["spreads"])}]
-        return period
+            markets["spreads"] = [{"hdp": -0.5, **self._quote(PRICES["spreads"])}]
+            markets["teamTotal"] = {team: self._team_total() for team in ("home", "away")}
+        head = {"lineId": self._lines, "number": number, "cutoff": cutoff, "status": OPEN}
+        return {**head, **dict(LIMITS[market] for market in markets), **markets}
+
+    def _team_total(self) -> list[dict[str, Any]]:
+        """The main line, then an alternative one."""
+        lines = [{"points": points, **self._quote(PRICES["teamTotal"])} for points in (1.5, 2.0)]
+        return [lines[0], {"altLineId": self._lines * 10, **lines[1]}]
 
     def _quote(self, names: tuple[str, ...]) -> dict[str, float]:
         return {name: prices.opening(self._rng, PLACES) for name in names}
 
 
-def priced(period: Period, odds_format: str) -> Period:
-    """The period with its prices in the format."""
-    if odds_format == "Decimal":
-        return period
-    whole = copy.deepcopy(period)
-    for market, names in PRICES.items():
-        quoted = whole.get(market, [])
-        for quote in quoted if isinstance(quoted, list) else [quoted]:
-            quote.update({name: prices.american(quote[name]) for name in names if name in quote})
-    return whole
+def quotes(market: Any) -> list[dict[str, Any]]:
+    """Moneyline is one quote, team totals have a list for each team."""
+    if isinstance(market, list):
+        return market
+    if any(isinstance(lines, list) for lines in market.values()):
+        return [quote for lines in market.values() for quote in lines]
+    return [market]
