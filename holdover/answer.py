@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from holdover.coding import UnusableBodyError, inflate
@@ -9,6 +10,7 @@ from holdover.entry import Entry
 from holdover.exchange import Headers, Response, date_of, elements, end_to_end, header
 from holdover.policy import age
 from holdover.provider_settings import QuotaSettings
+from holdover.quota import Told, figure
 
 type Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -44,8 +46,11 @@ class Ready:
     which connection to the sidecar accepted that (`kept`, 0 for none)."""
 
     __slots__ = (
+        "_as_told",
         "_gzip",
         "_identity",
+        "_quota",
+        "_told",
         "dated_at",
         "entry",
         "etag",
@@ -59,7 +64,11 @@ class Ready:
         self.entry = entry
         self.dated_at = date_of(entry.headers)
         self.etag = _weak_etag(entry)
-        common = _common_fields(entry, self.etag, quota.last)
+        self._told: Told | None = None
+        self._quota = _quota_fields(entry, quota)
+        self._as_told: Fields = tuple((name, value) for name, value, _ in self._quota)
+        names = {name for name, _, _ in self._quota}
+        common = tuple(item for item in _common_fields(entry, self.etag) if item[0] not in names)
         self._identity = (*common, (b"Content-Length", b"%d" % len(entry.identity)))
         self._gzip = (*common, (b"Content-Encoding", b"gzip"), (b"Content-Length", b"%d" % len(entry.gzip)))
         self.served = False
@@ -72,11 +81,15 @@ class Ready:
         """Bytes of bodies held."""
         return len(self.entry.identity) + len(self.entry.gzip)
 
-    def answer(self, wants: Wants, now: float, cache_status: str) -> Answer:
-        """The answer to a client whose request cost the provider nothing."""
+    def answer(self, wants: Wants, now: float, cache_status: str, told: Told | None = None) -> Answer:
+        """The answer to a client whose request cost the provider nothing; `told` is what the provider said last of
+        the account."""
         self.served = True
         entry = self.entry
+        if told is not None and told is not self._told and told.at > entry.received_at:
+            self._told, self._as_told = told, tuple(_as_told(self._quota, told))
         moment = (
+            *self._as_told,
             (b"Age", b"%d" % age(entry, now)),
             (b"Cache-Status", b"holdover; " + cache_status.encode()),
         )
@@ -92,7 +105,7 @@ def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
     etag = _weak_etag(entry)
     told = ((b"Age", b"%d" % entry.initial_age),) if entry.initial_age else ()
     moment = (*told, (b"Cache-Status", f"{NAME}; {cache_status}".encode()))
-    common = _common_fields(entry, etag, None)
+    common = _common_fields(entry, etag)
     if wants.if_none_match is not None and entry.status == 200 and etag_matches(wants.if_none_match, etag):
         return _not_modified((*common, *moment))
     body = entry.gzip if wants.gzip else entry.identity
@@ -147,9 +160,14 @@ def etag_matches(if_none_match: str, etag: str) -> bool:
 
 
 def detail(text: str) -> str:
-    """The `detail` parameter of Cache-Status; a String of RFC 9651 holds printable ASCII alone."""
+    """The `detail` parameter of Cache-Status."""
+    return f'detail="{printable(text)}"'
+
+
+def printable(text: str) -> str:
+    """As it may stand in a String of RFC 9651, which holds printable ASCII alone."""
     plain = "".join(c if " " <= c <= "~" else "?" for c in text)
-    return 'detail="' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return plain.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _not_modified(fields: Fields) -> Answer:
@@ -161,14 +179,28 @@ def _weak_etag(entry: Entry) -> str:
     return f'W/"{entry.revision}"'
 
 
-def _common_fields(entry: Entry, etag: str, quota_last: str | None) -> Fields:
-    fields: list[tuple[str, str]] = []
-    for name, value in entry.headers:
-        lower = name.lower()
-        if lower == "etag":
-            continue
-        # Real clients read the quota fields of every answer and crash without them; a hit cost nothing.
-        fields.append((name, "0" if quota_last is not None and lower == quota_last.lower() else value))
+type _Quota = tuple[tuple[bytes, bytes, str], ...]
+"""Name, value, and which setting names the field."""
+
+
+def _quota_fields(entry: Entry, quota: QuotaSettings) -> _Quota:
+    """Real clients read the quota fields of every answer and crash without them; a hit cost nothing."""
+    settings = {"last": quota.last, "remaining": quota.remaining, "used": quota.used}
+    which = {name.lower(): setting for setting, name in settings.items() if name is not None}
+    named = [(name, value, which[name.lower()]) for name, value in entry.headers if name.lower() in which]
+    encoded = _encode(tuple((name, "0" if setting == "last" else value) for name, value, setting in named))
+    return tuple((*field, setting) for field, (_, _, setting) in zip(encoded, named, strict=True))
+
+
+def _as_told(fields: _Quota, told: Told) -> Iterator[tuple[bytes, bytes]]:
+    latest = {"remaining": told.remaining, "used": told.used}
+    for name, value, setting in fields:
+        now = latest.get(setting)
+        yield name, value if now is None else figure(now)
+
+
+def _common_fields(entry: Entry, etag: str) -> Fields:
+    fields = [(name, value) for name, value in entry.headers if name.lower() != "etag"]
     if entry.status == 200:
         fields.append(("ETag", etag))
     if "accept-encoding" not in elements(header(entry.headers, "vary")):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,6 +10,7 @@ from functools import partial
 from holdover.account import Account
 from holdover.credential import NOBODY, Credential
 from holdover.metrics import RuntimeMetrics
+from holdover.quota import Told
 from holdover.rules import Provider, Rules
 from holdover.store.balance import Balance
 from holdover.store.base import StoreError
@@ -94,6 +95,13 @@ class Books:
         account = Account(settings.quota, settings.limits, shared=_lent(provider, partition))
         account.balance = balance or account.balance
         return account
+
+    def told(self, since: float) -> Iterator[Told]:
+        """What providers told of their quotas at or after `since` (Unix seconds)."""
+        for (provider, partition), account in self._accounts.items():
+            balance = account.balance
+            if balance.told_at >= since and (balance.remaining, balance.used) != (None, None):
+                yield Told(provider, partition, balance.told_at, balance.remaining, balance.used)
 
     def credential(self, provider: Provider, partition: str, asked_with: Credential) -> Credential | None:
         """What to call the provider with: holdover's own, the asking client's, or the last one that was accepted."""

@@ -5,6 +5,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.hot import HotTier
 from holdover.key import Cacheable
 from holdover.link import Link, LinkDown
+from holdover.quota import Told
 
 MAX_COMPARED = 100
 
@@ -40,15 +41,15 @@ class Demand:
         told = ready.kept == self._link.generation
         return told and ready.reported_at + cacheable.route.settings.idle_after_s > now and self._link.up
 
-    async def report(self) -> bool:
-        """Tells the sidecar; False when there is none."""
+    async def report(self) -> tuple[Told, ...] | None:
+        """Tells the sidecar; what providers told of their quotas meanwhile, or None when there is none."""
         reported, self._asked = self._asked, {}
         compare, self._to_compare = self._to_compare, []
         try:
-            declined = await self._link.demand(reported.values(), compare)
+            answer = await self._link.demand(reported.values(), compare)
         except LinkDown:
-            declined = set(reported)
+            answer = None
         for key in reported:
             if (ready := self._hot.get(key)) is not None:
-                ready.kept = 0 if key in declined else self._link.generation
-        return self._link.up
+                ready.kept = 0 if answer is None or key in answer.declined else self._link.generation
+        return answer.told if answer is not None else None

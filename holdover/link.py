@@ -10,7 +10,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.credential import Credential
 from holdover.entry import request_facts
 from holdover.fill import Filled
-from holdover.wire import WireError, decode_filled
+from holdover.wire import Report, WireError, decode_filled, decode_report
 
 DEMAND_TIMEOUT_S = 2.0
 
@@ -63,24 +63,26 @@ class Link:
             for task in (asking, falling):
                 task.cancel()
 
-    async def demand(
-        self, requests: Iterable[CanonicalRequest], compare: Iterable[CanonicalRequest] = ()
-    ) -> set[str]:
+    async def demand(self, requests: Iterable[CanonicalRequest], compare: Iterable[CanonicalRequest] = ()) -> Report:
         """Tells which keys clients asked for, and of which the projections should be compared; an empty report is a
-        sign of life. Returns the keys that the sidecar will not keep fresh. Raises LinkDown."""
+        sign of life. Raises LinkDown."""
         timeout = aiohttp.ClientTimeout(total=DEMAND_TIMEOUT_S)
-        body = {"asked": [*map(request_facts, requests)], "compare": [*map(request_facts, compare)]}
+        body = {
+            "asked": [*map(request_facts, requests)],
+            "compare": [*map(request_facts, compare)],
+            "new": not self.up,
+        }
         try:
             async with self._session.post("/demand", json=body, timeout=timeout) as answer:
                 answer.raise_for_status()
-                declined = set(await answer.json())
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError) as error:
+                report = decode_report(await answer.json())
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, WireError) as error:
             self._down.set()
             raise LinkDown from error
         if not self.up:
             self.generation += 1
             self._down.clear()
-        return declined
+        return report
 
     async def _ask(
         self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str

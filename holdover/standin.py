@@ -10,11 +10,12 @@ from dataclasses import replace
 from functools import lru_cache
 
 from holdover.admission import Admission
-from holdover.answer import Answer, Ready, Wants, detail, local, paid_answer, verbatim
+from holdover.answer import Answer, Ready, Wants, detail, local, paid_answer, printable, verbatim
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
 from holdover.demand import Demand
+from holdover.entry import Entry
 from holdover.exchange import Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
@@ -25,6 +26,7 @@ from holdover.link import Link, LinkDown
 from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
 from holdover.policy import Expired, Fresh, Stale, decide
+from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
@@ -67,6 +69,7 @@ class StandIn:
         self._flights: Flights[Filled] = Flights()
         self._memo: dict[tuple[str, str], Plan] = {}
         self._demand = Demand(self._link, self._hot)
+        self._quotas = Quotas()
         self._meter = Meter(metrics, self._hot, self._filler.books.tally)
 
     @property
@@ -118,15 +121,15 @@ class StandIn:
         match self._decide(cacheable, ready, now):
             case Fresh(ttl):
                 outcome: Outcome = "fresh"
-                status = f"hit; ttl={int(ttl)}{_told(ready, now)}"
+                status = f"hit; ttl={int(ttl)}{_told(ready.entry, now)}"
             case Stale(ttl):
                 outcome = "stale"
-                status = f"hit; ttl={int(ttl) - 1}{_told(ready, now, 'revalidating')}"
+                status = f"hit; ttl={int(ttl) - 1}{_told(ready.entry, now, 'revalidating')}"
             case Expired():
                 return None
         self._demand.note(cacheable, ready, now)
         self._demand.sample(cacheable, ready)
-        answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
+        answer = self._cached(cacheable, ready, wants, now, status)
         self._meter.count(cacheable, outcome, wants, answer, started, ready, now)
         return answer
 
@@ -183,10 +186,13 @@ class StandIn:
     async def report_demand(self) -> None:
         """For ever: tells the sidecar once a second what clients asked for; the report is also its sign of life."""
         while True:
-            answered = await self._demand.report()
-            self._metrics.runtime.degraded.labels("sidecar").set(not answered)
+            told = await self._demand.report()
+            self._metrics.runtime.degraded.labels("sidecar").set(told is None)
             await self._filler.books.keep(self._clock())
-            if answered:
+            # This process called providers while there was no sidecar, and does for clients of whom it knows nothing.
+            own = self._filler.books.told(self._clock() - RECALL_S)
+            self._quotas.take(sorted((*own, *(told or ())), key=lambda each: each.at))
+            if told is not None:
                 # The sidecar calls now; what this process knew of the accounts would be old when it is needed again.
                 self._filler.books.release()
             await asyncio.sleep(REPORT_INTERVAL_S)
@@ -207,6 +213,11 @@ class StandIn:
         elif isinstance(result, Refused) and result.means == "credential":
             await asyncio.to_thread(self._admission.refused, provider, credential)
         return Filled(result, led=True)
+
+    def _cached(self, cacheable: Cacheable, ready: Ready, wants: Wants, now: float, status: str) -> Answer:
+        """An answer that cost nothing."""
+        told = self._quotas.of(cacheable.provider.name, cacheable.canonical.partition)
+        return self._echoing(cacheable, ready, wants).answer(wants, now, status, told)
 
     def _echoing(self, cacheable: Cacheable, ready: Ready, wants: Wants) -> Ready:
         """The answer with what the client wants echoed in it."""
@@ -240,31 +251,32 @@ class StandIn:
             case Fetched(entry):
                 if ready is not None:
                     self._demand.note(cacheable, ready, now)
-                if not led and entry.projected:
-                    status = f"hit{_told(ready, now)}" if ready is not None else status
+                if not led and entry.projected and ready is not None:
+                    status = "hit"
                 fresh = self._echoing(cacheable, Ready(entry, cacheable.provider.settings.quota), wants)
                 if led or ready is None:
                     stored = "" if forwarded == "bypass" else "; stored"
-                    answer = paid_answer(fresh.entry, wants, f"{status}{stored}")
+                    answer = paid_answer(fresh.entry, wants, f"{status}{stored}{_told(entry, now)}")
                 else:
-                    answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
+                    answer = self._cached(cacheable, ready, wants, now, status + _told(ready.entry, now))
                 self._meter.count(cacheable, outcome, wants, answer, started, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
                 if cacheable.echo:
                     response = _echoed(cacheable, response)
-                status = f"{status}; fwd-status={response.status}; {detail(reason)}"
-                answer = verbatim(response, status, wants)
+                status = f"{status}; fwd-status={response.status}"
+                answer = verbatim(response, f"{status}; {detail(reason)}", wants)
             case Failed(reason, timed_out, retry_after):
                 trouble = True
-                status = f"{status}; {detail(reason)}"
                 code = 504 if timed_out else 503 if retry_after else 502
-                answer = local(code, reason, retry_after=retry_after, cache_status=status)
+                answer = local(code, reason, retry_after=retry_after, cache_status=f"{status}; {detail(reason)}")
         if trouble and ready is not None:
             decision = self._decide(cacheable, ready, now)
             if not isinstance(decision, Expired) or decision.usable:
                 self._demand.note(cacheable, ready, now)
-                answer = self._echoing(cacheable, ready, wants).answer(wants, now, status)
+                answer = self._cached(
+                    cacheable, ready, wants, now, status + _told(ready.entry, now, printable(reason))
+                )
                 self._meter.count(cacheable, "stale", wants, answer, started, ready, now)
                 return answer
         self._meter.count(cacheable, "failed" if trouble else outcome, wants, answer, started, None, now)
@@ -309,14 +321,13 @@ def _lent(cacheable: Cacheable) -> bool:
     return cacheable.provider.own(cacheable.canonical.partition) is None
 
 
-def _told(ready: Ready, now: float, also: str = "") -> str:
+def _told(entry: Entry, now: float, also: str = "") -> str:
     """The `detail` of Cache-Status: how old the prices are by the provider's account, and what made the answer."""
-    board, projected = ready.entry.board, ready.entry.projected
     parts = [also] if also else []
-    if board.typical is not None:
-        parts.append(f"payload-age={max(0, int(now - board.typical))}")
-    if projected:
-        parts.append(f"projected={projected}")
+    if entry.board.typical is not None:
+        parts.append(f"payload-age={max(0, int(now - entry.board.typical))}")
+    if entry.projected:
+        parts.append(f"projected={entry.projected}")
     return f'; detail="{" ".join(parts)}"' if parts else ""
 
 

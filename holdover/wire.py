@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 
 from holdover.canonical import CanonicalRequest
 from holdover.credential import Credential
@@ -9,6 +11,7 @@ from holdover.entry import decode, encode, request_from
 from holdover.exchange import Headers, Response, as_headers
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.quota import Told
 from holdover.verdict import meaning_of
 
 
@@ -29,6 +32,35 @@ def decode_credential(data: object) -> Credential:
         case [list(query), list(headers)]:
             return Credential(_pairs(query), _pairs(headers))
     raise WireError("not a credential")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The sidecar's answer to a report of demand: the keys that it will not keep fresh, and what providers told of
+    their quotas."""
+
+    declined: frozenset[str]
+    told: tuple[Told, ...]
+
+
+def encode_report(declined: Iterable[str], told: Iterable[Told]) -> dict[str, object]:
+    return {"declined": [*declined], "told": [astuple(each) for each in told]}
+
+
+def decode_report(data: object) -> Report:
+    """Raises WireError."""
+    match data:
+        case {"declined": list(declined), "told": list(told)}:
+            return Report(frozenset(map(str, declined)), tuple(map(_told, told)))
+    raise WireError("not a report's answer of this version")
+
+
+def _told(data: object) -> Told:
+    match data:
+        case [str(provider), str(partition), float() | int() as at, float() | int() | None as remaining, used]:
+            if used is None or isinstance(used, float | int):
+                return Told(provider, partition, at, remaining, used)
+    raise WireError("not what a provider told")
 
 
 def encode_filled(filled: Filled) -> bytes:

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import logging
+import math
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -23,7 +25,7 @@ from holdover.store.base import Store, StoreError, Usage
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
-from holdover.wire import WireError, decode_credential, decode_request, encode_filled
+from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
@@ -31,6 +33,7 @@ from .refresh.worker import Refresher
 MAX_QUESTION_BYTES = 16_777_216
 SHUTDOWN_S = 3.0
 SWEEP_S = 1.0
+TOLD_AGAIN_S = 10.0
 
 logger = logging.getLogger("holdover.sidecar")
 
@@ -112,7 +115,10 @@ def control_app(sidecar: Sidecar) -> web.Application:
         report = await request.json()
         requests = [decode_request(item) for item in report["asked"]]
         sidecar.refresher.compare([decode_request(item) for item in report["compare"]])
-        return web.json_response([r.key for r in requests if not await sidecar.refresher.asked(r)])
+        declined = [r.key for r in requests if not await sidecar.refresher.asked(r)]
+        # Whom it is news for needs all; others are told again what they may have missed by a moment.
+        since = -math.inf if report["new"] else time.time() - TOLD_AGAIN_S
+        return web.json_response(encode_report(declined, sidecar.filler.books.told(since)))
 
     @web.middleware
     async def refuse_foreign(request: web.Request, handler):  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ import pytest
 from holdover.answer import Answer, Ready, Wants, etag_matches, local, paid_answer, verbatim
 from holdover.exchange import Response
 from holdover.provider_settings import QuotaSettings
+from holdover.quota import Told
 
 QUOTA = QuotaSettings(last="X-Requests-Last")
 HEADERS = (
@@ -171,6 +172,30 @@ def test_who_caused_the_fetch_is_told_its_cost(entry_of):
 @pytest.mark.parametrize("quota", [QuotaSettings(), QuotaSettings(remaining="x-requests-remaining")])
 def test_without_a_declared_cost_field_all_fields_stay(entry_of, quota):
     assert fields_of(Ready(entry_of(headers=HEADERS), quota).answer(Wants(), NOW, "hit"))["x-requests-last"] == "6"
+
+
+@pytest.mark.parametrize(
+    ("at", "remaining", "used", "expected"),
+    [
+        (NOW, 12.0, 488.5, ("12", "488.5", "0")),
+        (NOW, -5.0, None, ("-5", "6", "0")),
+        (NOW, 4_900_000.0, 1e20, ("4900000", "100000000000000000000", "0")),
+        (1000.0, 12.0, 488.0, ("94", "6", "0")),
+    ],
+)
+def test_a_hit_tells_the_quota_that_was_told_last(entry_of, at, remaining, used, expected):
+    """The fourth was told before the answer came, which tells newer figures itself."""
+    names = ("x-requests-remaining", "X-Requests-Used", "x-requests-last")
+    quota = QuotaSettings(remaining="X-Requests-Remaining", used="x-requests-used", last="x-requests-last")
+    ready = Ready(entry_of(headers=(*zip(names, ("94", "6", "3"), strict=True),)), quota)
+    before = fields_of(ready.answer(Wants(), NOW, "hit"))
+    assert [before[name.lower()] for name in names] == ["94", "6", "0"]
+    told = Told("vendor", "", at, remaining, used)
+    for wants in (Wants(), Wants(gzip=True), Wants(if_none_match="*")):
+        fields = fields_of(ready.answer(wants, NOW, "hit", told))
+        assert tuple(fields[name.lower()] for name in names) == expected
+    bare = Ready(entry_of(headers=()), quota).answer(Wants(), NOW, "hit", told)
+    assert "x-requests-used" not in fields_of(bare)
 
 
 def test_field_values_go_out_byte_by_byte_as_they_came(entry_of):

@@ -10,9 +10,11 @@ from holdover.exchange import Response
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.link import Link, LinkDown
-from holdover.wire import decode_credential, decode_request, encode_filled
+from holdover.quota import Told
+from holdover.wire import Report, decode_credential, decode_request, encode_filled, encode_report
 
 ODDS = CanonicalRequest("vendor", "odds", "/v4/sports/epl/odds", (("regions", "us"),), (("x-lang", "de"),))
+NOTHING: dict[str, list[str]] = {"declined": [], "told": []}
 FAILED = Filled(Failed("no luck", timed_out=True, retry_after=2.5), led=False)
 
 
@@ -23,7 +25,7 @@ class Sidecar:
         self.path = path
         self.asked = []
         self.fetch = lambda: web.Response(body=encode_filled(FAILED))
-        self.demand = lambda: web.json_response([])
+        self.demand = lambda: web.json_response(NOTHING)
         self.answering = asyncio.Event()
         self.answering.set()
         self._runner: web.AppRunner | None = None
@@ -90,7 +92,7 @@ async def test_nothing_is_asked_before_a_report_worked(link, sidecar):
     with pytest.raises(LinkDown):
         await link.fill(ODDS, 0.0, NOBODY, "")
     assert not sidecar.asked
-    assert await link.demand([]) == set()
+    assert await link.demand([]) == Report(frozenset(), ())
     assert link.up
     lent = Credential((("apiKey", "k"),), (("X-Key", "h"),))
     assert await link.fill(ODDS, 12.5, lent, "desk") == FAILED
@@ -101,11 +103,14 @@ async def test_nothing_is_asked_before_a_report_worked(link, sidecar):
 
 
 async def test_what_clients_asked_for_and_what_is_declined(link, sidecar):
-    sidecar.demand = lambda: web.json_response([ODDS.key])
+    quota = Told("vendor", "", 1003.5, 94.0, None)
+    sidecar.demand = lambda: web.json_response(encode_report([ODDS.key], [quota]))
     scores = CanonicalRequest("vendor", "scores", "/")
-    assert await link.demand([ODDS, ODDS], [scores]) == {ODDS.key}
+    assert await link.demand([ODDS, ODDS], [scores]) == Report(frozenset([ODDS.key]), (quota,))
     [(path, told)] = sidecar.asked
-    assert path == "/demand"
+    assert (path, told["new"]) == ("/demand", True)
+    await link.demand([])
+    assert not sidecar.asked[-1][1]["new"]
     assert [decode_request(item) for item in told["asked"]] == [ODDS, ODDS]
     assert [decode_request(item) for item in told["compare"]] == [scores]
 
@@ -153,8 +158,11 @@ async def test_an_answer_that_is_none_takes_the_link_down(link, sidecar, answer)
         lambda: web.Response(text="[]"),
         lambda: web.Response(text="[", content_type="application/json"),
         lambda: web.json_response(None),
-        lambda: web.json_response([["a"]]),
-        lambda: web.json_response([], status=400),
+        lambda: web.json_response([]),
+        lambda: web.json_response({"declined": []}),
+        lambda: web.json_response({"declined": [], "told": [["vendor", "", 1.0, "94", None]]}),
+        lambda: web.json_response({"declined": [], "told": [["vendor", "", 1.0, None, []]]}),
+        lambda: web.json_response(NOTHING, status=400),
         lambda: None,
     ],
 )

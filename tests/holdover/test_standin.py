@@ -1,7 +1,9 @@
 import asyncio
 import json
+import re
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
@@ -17,7 +19,7 @@ from holdover.metrics import Metrics
 from holdover.rules import Rules
 from holdover.settings import Settings
 from holdover.standin import StandIn, wants_of
-from holdover.wire import decode_request, encode_filled
+from holdover.wire import decode_request, encode_filled, encode_report
 
 ODDS = "/v4/sports/epl/odds?regions=us"
 LIMITS = {"rate_per_s": 10_000.0, "burst": 10_000, "retries": 0}
@@ -30,6 +32,7 @@ class Vendor:
     def __init__(self):
         self.asked = []
         self.status = 200
+        self.body = None
         self.origin = ""
         self.open = asyncio.Event()
         self.open.set()
@@ -38,9 +41,8 @@ class Vendor:
         self.asked.append(request)
         number = len(self.asked)
         await self.open.wait()
-        return web.json_response(
-            [number], status=self.status, headers={"X-Requests-Last": "6", "ETag": f'"{number}"'}
-        )
+        quota = {"X-Requests-Last": "6", "X-Requests-Remaining": str(100 - 6 * number)}
+        return web.json_response(self.body or [number], status=self.status, headers={**quota, "ETag": f'"{number}"'})
 
 
 class Sidecar:
@@ -65,7 +67,7 @@ class Sidecar:
     async def demand(self, request):
         report = await request.json()
         self.reports.append([decode_request(item).key for item in report["asked"]])
-        return web.json_response(self.declined)
+        return web.json_response(encode_report(self.declined, self.filler.books.told(0.0)))
 
 
 class Clock:
@@ -508,3 +510,41 @@ async def test_the_tiers_are_shown(stand_in, metrics):
 def test_what_clients_want(headers, wants):
     assert wants_of(request(ODDS, *headers)) == wants
     assert wants_of(request(ODDS, *headers, method="HEAD")) == replace(wants, head=True)
+
+
+async def test_a_hit_tells_what_is_left_now_with_a_sidecar_and_without(vendor, stand_in_of, sidecar):
+    """A client that watches its quota on one answer sees what all calls took."""
+    stand_in, other = stand_in_of(), ODDS.replace("epl", "nba")
+    assert other != ODDS
+
+    async def left():
+        return (await get(stand_in))[1]["x-requests-remaining"]
+
+    async def left_is(figure):
+        async with asyncio.timeout(20):
+            while await left() != figure:
+                await asyncio.sleep(0.02)
+
+    assert await left() == "94"
+    reporting = asyncio.create_task(stand_in.report_demand())
+    await get(stand_in, target=other)
+    await left_is("88")
+    await until(lambda: stand_in._link.up)
+    await get(stand_in, target=ODDS.replace("epl", "nfl"))
+    assert sidecar.asked == 1
+    await left_is("82")
+    assert len(vendor.asked) == 3
+    assert (await get(stand_in))[1]["x-requests-last"] == "0"
+    reporting.cancel()
+
+
+async def test_how_old_the_prices_are_is_told_of_every_answer_that_has_some(vendor, stand_in_of, clock):
+    route = {"name": "odds", "path": "/v4/sports/{sport}/odds", "window_s": 5, "max_stale_s": 60}
+    stand_in = stand_in_of(routes=[{**route, "updated_at": "/at"}])
+    at = datetime.fromtimestamp(time.time() - 33, UTC).isoformat(timespec="seconds")
+    vendor.body = {"at": at}
+    first = (await get(stand_in))[1]["cache-status"]
+    assert re.fullmatch(r'holdover; fwd=uri-miss; stored; detail="payload-age=3[34]"', first)
+    vendor.status, clock.ahead = 500, 10
+    stale = (await get(stand_in))[1]["cache-status"]
+    assert re.fullmatch(r'holdover; fwd=stale; fwd-status=500; detail="status 500 payload-age=4[3-5]"', stale)
