@@ -22,6 +22,10 @@ PLENTY = 10**9
 PLANNED_S = 6.0
 SLACK_S = 0.5
 """A call takes some 20 ms of the emulator's own, and waits for a core on a busy machine."""
+PLANNED = "tiers and planner with a region table"
+SHIPPED = "tiers and planner as shipped, without a region table"
+"""Answers are cut by region only where a table says which bookmakers a region has; the shipped profile has none. A
+sweep of the five shapes takes one fetch of 6 credits with it, three of 10 together without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Slice:
 
 FLAT = Slice("one window, real, 30 x", (WHOLE,), dict.fromkeys(SPORTS, 60 / FASTER), (), FLAT_LIMIT)
 TIERED = Slice(
-    "tiers and planner, real, 30 x, two sports in play",
+    f"{PLANNED}, real, 30 x, two sports in play",
     FIVE,
     {sport: (40 if sport in LIVE else 300) / FASTER for sport in SPORTS},
     KINDS,
@@ -70,7 +74,9 @@ def measure_days(record: Record, size: FleetSize) -> None:
         tiers = _day(day, None, (), (WHOLE,))
         _judge_day(record, "tiers, virtual day", tiers, day_model(6, 6, *span), TIERED_LIMIT)
     both = _day(day, None, KINDS, FIVE)
-    _judge_day(record, "tiers and planner, virtual day", both, day_model(6, 11, *span), TIERED_LIMIT)
+    _judge_day(record, f"{PLANNED}, virtual day", both, day_model(6, 11, *span), TIERED_LIMIT)
+    shipped = Day(day, shipped_rules(), targets(FIVE, size.clients, "client")).run()
+    _report_day(record, f"{SHIPPED}, virtual day", shipped, day_model(10, 11, *span))
 
 
 def measure_slices(record: Record, size: FleetSize) -> None:
@@ -92,17 +98,21 @@ def _day(size: DaySize, pace: Mapping[str, object] | None, kinds: Sequence[str],
     return Day(size, rules, targets(shapes, size.clients, "client")).run()
 
 
-def _judge_day(record: Record, name: str, counts: Counts, model: float, limit: float) -> None:
-    found = saving(counts.spent, counts.direct)
+def _report_day(record: Record, name: str, counts: Counts, model: float) -> None:
+    """Without a limit for what is saved; the promise of age is everybody's."""
     record.result(name, "answers", "answers", counts.answers)
     record.result(name, "credits of the clients' own calls", "credits", counts.direct)
     record.result(name, "credits spent", "credits", counts.spent)
-    record.result(name, "saved", "%", found)
+    record.result(name, "saved", "%", saving(counts.spent, counts.direct))
     record.result(name, "saved, by the model", "%", model)
     for phase, oldest in sorted(counts.oldest.items()):
         record.result(name, f"oldest answer, {phase}", "s", oldest)
-    record.at_least(f"% of credits saved, {name}", limit, found)
     record.exactly(f"answers older than the promise, {name}", 0, counts.late.total())
+
+
+def _judge_day(record: Record, name: str, counts: Counts, model: float, limit: float) -> None:
+    _report_day(record, name, counts, model)
+    record.at_least(f"% of credits saved, {name}", limit, saving(counts.spent, counts.direct))
 
 
 def _slice(record: Record, one: Slice, size: FleetSize) -> None:

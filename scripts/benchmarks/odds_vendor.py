@@ -19,6 +19,7 @@ from scripts.rig import HOST, ROOT
 
 NAME = "the-odds-api"
 KINDS = ("markets", "bookmakers", "regions", "events", "times", "dates")
+"""Those of the shipped profile, and `regions`, for which it lacks the table of bookmakers by region."""
 
 
 def books_of(region: str, known: Iterable[str] = BOOKS) -> list[str]:
@@ -30,10 +31,17 @@ def region_table() -> dict[str, list[str]]:
     return {region: books_of(region) for region in REGIONS}
 
 
-def shipped_rules(projection: Mapping[str, Any], pace: Mapping[str, Any] | None = None) -> Rules:
-    """The shipped profile with another `[projection]`, and another pace of its route `odds` if one is given."""
+def shipped_rules(
+    projection: Mapping[str, Any] | None = None,
+    pace: Mapping[str, Any] | None = None,
+    quota: Mapping[str, Any] | None = None,
+) -> Rules:
+    """The shipped profile; with another `[projection]`, and another pace of its route `odds`, if they are given, and
+    with these keys of `[quota]` changed."""
     data = tomllib.loads((ROOT / "config" / "providers" / f"{NAME}.toml").read_text())
-    data["projection"] = dict(projection)
+    data["quota"] |= quota or {}
+    if projection is not None:
+        data["projection"] = dict(projection)
     if pace is not None:
         data["routes"] = [
             route | {"pace": dict(pace)} if route["name"] == "odds" else route for route in data["routes"]

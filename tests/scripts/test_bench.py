@@ -4,6 +4,7 @@ import asyncio
 import json
 import platform
 import re
+from collections import Counter
 
 import pytest
 
@@ -295,6 +296,7 @@ def test_a_mix_is_judged_by_its_dearest_sweep():
 
 
 NOTHING = "credits of all windows, m, at least"
+BOARD_MS = "ms of CPU to refresh a 420 KB board with 8 projections, median, at most"
 REFUSAL = b"no credits"
 
 
@@ -321,16 +323,31 @@ def test_quota_judges(more, paid, expected):
 
 
 @pytest.mark.parametrize(
-    ("refreshes", "cpu_s", "expected"),
+    ("refreshes", "cpu_s", "body", "expected"),
     [
-        (1000, 9.0, []),
-        (949, 9.0, ["refreshes in a window (0.95 x keys), at least"]),
-        (1000, 9.1, ["% of a core for 1,000 refreshes of 20 KB a minute, at most"]),
+        (1000, 9.0, 18_000, []),
+        (949, 9.0, 20_000, ["refreshes in a window (0.95 x keys), at least"]),
+        (1000, 9.1, 20_000, ["% of a core for 1,000 refreshes of 20 KB a minute, at most"]),
+        (1000, 9.0, 17_999, ["bytes of each body of 20 KB, at least"]),
     ],
 )
-def test_refreshes_are_judged(refreshes, cpu_s, expected):
+def test_refreshes_are_judged(refreshes, cpu_s, body, expected):
     record = Record("odds")
-    odds_cpu._judge_minute(record, 1000, odds_cpu.Minute(60.0, refreshes, cpu_s, 20_000))
+    odds_cpu._judge_minute(record, 1000, odds_cpu.Minute(60.0, refreshes, cpu_s, body))
+    assert broken(record.outcome()) == expected
+
+
+@pytest.mark.parametrize(
+    ("bodies", "costs", "expected"),
+    [
+        ([425_000, 400_000], [99.0, 100.0, 300.0], []),
+        ([425_000, 399_999], [99.0, 100.0], ["bytes of each board of 420 KB, at least"]),
+        ([425_000], [99.0, 101.0, 102.0], [BOARD_MS]),
+    ],
+)
+def test_a_board_is_judged_by_its_size_and_its_median(bodies, costs, expected):
+    record = Record("odds")
+    odds_cpu._judge_board(record, bodies, costs)
     assert broken(record.outcome()) == expected
 
 
@@ -378,6 +395,36 @@ def test_a_virtual_hour_costs_what_the_model_says(begin_h):
     model = 6 * sum(odds_shapes.sweeps(sport, begin_h, begin_h + 1) for sport in odds_shapes.SPORTS)
     # A first fetch of each sport, and one minute until the sidecar knows what the sport is doing.
     assert model <= counts.spent <= model + 3 * 36
+
+
+@pytest.mark.parametrize(
+    ("saved", "late", "expected"),
+    [
+        (984, 0, []),
+        (983, 0, ["% of credits saved, d, at least"]),
+        (984, 1, ["answers older than the promise, d, exactly"]),
+    ],
+)
+def test_a_day_is_judged(saved, late, expected):
+    counts = odds_day.Counts(answers=10, direct=1000, spent=1000 - saved, late=Counter(near=late))
+    record, reported = Record("odds"), Record("odds")
+    odds_fleet._judge_day(record, "d", counts, 99.0, 98.4)
+    assert broken(record.outcome()) == expected
+    odds_fleet._report_day(reported, "d", counts, 99.0)
+    assert broken(reported.outcome()) == expected[-1:] * (late > 0)
+
+
+def test_a_region_table_is_what_the_claim_of_the_planner_rests_on():
+    size = odds_day.DaySize(0.5, clients=2, every_s=60.0, events=2, tick_s=300.0, begin_h=11.5)
+    record = Record("odds")
+    odds_fleet.measure_days(record, odds_fleet.FleetSize(size, 0.1, (), 0.0, clients=2, tiers_alone=False))
+    outcome = record.outcome()
+    spent = {r.target: r.value for r in outcome.results if r.metric == "credits spent"}
+    told, shipped = f"{odds_fleet.PLANNED}, virtual day", f"{odds_fleet.SHIPPED}, virtual day"
+    assert spent[told] < 0.75 * spent[shipped]
+    judged = [must.name for must in outcome.musts if "saved" in must.name]
+    assert [name for name in judged if "planner" in name] == [f"odds: % of credits saved, {told}, at least"]
+    assert sum(must.value for must in outcome.musts if "older" in must.name) == 0
 
 
 # The report.
