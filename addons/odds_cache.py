@@ -173,8 +173,9 @@ class OddsCache:
                     self._overhead.observe(time.perf_counter() - started)
                 else:
                     flow.response = _response(await standin.miss(cacheable, wants, started))
-            case Bypass(provider, route, reason):
+            case Bypass(provider, route, reason, kind):
                 logger.debug("passed to %s: %s", provider.name, reason)
+                self._metrics.client.bypasses.labels(provider.name, kind).inc()
                 self._pass(flow, provider, route.name if route else OTHER, "bypass", started)
             case None:
                 if isinstance(flow.client_conn.proxy_mode, ReverseMode):

@@ -5,12 +5,18 @@ unambiguous canonical form goes past the cache instead of being guessed at."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request, header
 from holdover.route_settings import RouteSettings
 from holdover.rules import CREDENTIAL_LIKE, Provider, Route, Routed, Rules, Unrouted, decode
+
+
+type Kind = Literal["route", "request", "query", "parameter", "body", "credential"]
+"""What it is that makes a request pass: nothing is cached there; its method, a field or an unexpected body; a query
+that servers read differently; a parameter that the route does not know; the body of its POST; its credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,7 @@ class Bypass:
     provider: Provider
     route: Route | None
     reason: str
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ def plan(request: Request, rules: Rules, salt: bytes = b"") -> Plan:
         case None:
             return None
         case Unrouted(provider):
-            return Bypass(provider, None, "no route matches")
+            return Bypass(provider, None, "no route matches", "route")
         case Routed() as routed:
             return _plan_routed(request, routed, salt)
 
@@ -54,21 +61,21 @@ def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | B
     provider, route = routed.provider, routed.route
     fields = {name.lower() for name, _ in request.headers}
     if (reason := _unshareable(request, fields, routed)) is not None:
-        return Bypass(provider, route, reason)
+        return Bypass(provider, route, reason, "request")
     split = _split_query(request.target.partition("?")[2], provider, route.settings)
-    if isinstance(split, str):
-        return Bypass(provider, route, split)
+    if isinstance(split, _Odd):
+        return Bypass(provider, route, split.reason, split.kind)
     pairs, secrets = split
     query = provider.profile.query(route.settings, routed.path, _canonical(pairs, route.settings))
     body = echo = ""
     if request.method == "POST":
         parsed = provider.profile.canonical_body(route.settings, request.body)
         if isinstance(parsed, str):
-            return Bypass(provider, route, parsed)
+            return Bypass(provider, route, parsed, "body")
         body, echo = parsed
     credential = Credential(secrets, tuple(f for f in request.headers if f[0].lower() in provider.credentials))
     if (reason := _unclear(credential, provider)) is not None:
-        return Bypass(provider, route, reason)
+        return Bypass(provider, route, reason, "credential")
     named = sorted(fields.intersection(name.lower() for name in route.settings.headers))
     headers = tuple((name, header(request.headers, name) or "") for name in named)
     partition = _partition(request, provider, credential, salt)
@@ -117,14 +124,20 @@ def _unshareable(request: Request, fields: Collection[str], routed: Routed) -> s
     return None
 
 
-def _split_query(query: str, provider: Provider, route: RouteSettings) -> tuple[Query, Query] | str:
+@dataclass(frozen=True, slots=True)
+class _Odd:
+    reason: str
+    kind: Kind
+
+
+def _split_query(query: str, provider: Provider, route: RouteSettings) -> tuple[Query, Query] | _Odd:
     """The pairs of the key and the client's credentials, or the reason why there is no canonical form."""
     pairs: list[tuple[str, str]] = []
     secrets: list[tuple[str, str]] = []
     known = {*route.parameters, *route.lists, *route.repeated, *route.booleans, *route.defaults}
     for parsed in _parse(query):
         if isinstance(parsed, str):
-            return parsed
+            return _Odd(parsed, "query")
         name, value = parsed
         if name.removesuffix("[]") in route.repeated:
             name = name.removesuffix("[]")
@@ -135,9 +148,9 @@ def _split_query(query: str, provider: Provider, route: RouteSettings) -> tuple[
         elif name in known:
             pairs.append((name, value))
         elif name.lower() in CREDENTIAL_LIKE:
-            return f"parameter {name} looks like a credential that the provider does not declare"
+            return _Odd(f"parameter {name} looks like a credential that the provider does not declare", "credential")
         elif route.unknown == "bypass":
-            return f"parameter {name} is not known to the route"
+            return _Odd(f"parameter {name} is not known to the route", "parameter")
         elif route.unknown == "key":
             pairs.append((name, value))
     return tuple(pairs), tuple(secrets)

@@ -89,6 +89,11 @@ class ClientMetrics:
             "Credits that clients' own calls would have cost, of those that caused none.",
             *("upstream", "route"),
         )
+        self.bypasses = make.counter(
+            "client_bypasses_total",
+            "Client requests that went past the cache, by what of them has no canonical form.",
+            *("upstream", "reason"),
+        )
         self.saved = make.counter(
             "client_latency_saved_seconds_total",
             "Sum of counterfactual minus actual where positive.",

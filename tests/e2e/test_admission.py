@@ -83,7 +83,7 @@ def test_a_good_foreign_key_is_forwarded_once_and_then_gets_hits(known: Scene):
     stored, before = fresh_target(), known.calls()
     documents = [known.ask(target(CREDENTIAL, stored)).body for _ in range(2)]
     first = known.ask(target(GOOD, stored))
-    assert first.cache == "fwd=bypass"
+    assert first.way == "fwd=bypass"
     assert (known.calls() - before)[GOOD] == 1
     for again in (target(GOOD, stored), stored.replace("apiKey=client", f"api_key={GOOD}")):
         assert known.ask(again).cache.startswith("hit; ttl=")
@@ -99,7 +99,7 @@ def test_a_good_foreign_key_is_forwarded_once_and_then_gets_hits(known: Scene):
         assert known.ask(target(WRONG, stored)).status == 401
         assert (known.calls() - before)[GOOD] == 1
         other = known.ask(target(OTHER, stored))
-        assert (other.status, other.cache) == (200, "fwd=bypass")
+        assert (other.status, other.way) == (200, "fwd=bypass")
         free_of_secrets(known, CREDENTIAL, GOOD, OTHER, WRONG)
 
 
@@ -146,11 +146,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_each_tenant_has_answers_and_calls_of_its_own(own: Scene):
     base = fresh_target()
     for key in (GOOD, OTHER):
-        assert own.ask(target(key, base)).cache == "fwd=uri-miss; stored"
+        assert own.ask(target(key, base)).way == "fwd=uri-miss; stored"
         assert own.ask(target(key, base)).cache.startswith("hit")
     assert own.calls() == {GOOD: 1, OTHER: 1}
     narrow = target(OTHER, base).replace("markets=h2h", "markets=totals")
-    assert own.ask(narrow).cache == "fwd=uri-miss; stored"
+    assert own.ask(narrow).way == "fwd=uri-miss; stored"
     assert own.calls() == {GOOD: 1, OTHER: 2}
     reply = own.ask(target(WRONG, base))
     assert (reply.status, reply.body) == (401, own.direct(target(WRONG, base)).body)

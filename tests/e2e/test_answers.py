@@ -61,7 +61,7 @@ def test_an_answer_is_the_providers_own(port: int, provider: Emulator):
 def test_the_first_answer_tells_of_the_fetch_and_the_second_of_the_hit(port: int, house: House):
     target = fresh_target()
     first, second = ask(port, target), ask(port, target)
-    assert first.cache == "fwd=uri-miss; stored"
+    assert first.way == "fwd=uri-miss; stored"
     assert "age" not in first.names
     hit, ttl = second.cache.split("; ")
     window = house.settings["window_s"]
@@ -89,7 +89,7 @@ def test_all_who_ask_at_once_cost_one_request(port: int, provider: Emulator):
     assert arrivals(provider, target) == 1
     assert {reply.status for reply in replies} == {200}
     assert len({reply.body for reply in replies}) == 1
-    ways = sorted(reply.cache for reply in replies)
+    ways = sorted(reply.way for reply in replies)
     assert ways.count("fwd=uri-miss; stored") == 1
     assert "fwd=uri-miss; collapsed" in ways
     assert all(way.startswith(("fwd=uri-miss", "hit; ttl=")) for way in ways)
@@ -140,7 +140,7 @@ def test_gzip_only_for_who_asks(port: int, accepted: str | None, zipped: bool):
 
 def test_gzip_on_a_miss_too(port: int):
     reply = ask(port, fresh_target(), headers={"Accept-Encoding": "gzip"})
-    assert reply.cache == "fwd=uri-miss; stored"
+    assert reply.way == "fwd=uri-miss; stored"
     assert gzip.decompress(reply.body).startswith(b"[{")
 
 
@@ -231,14 +231,14 @@ def test_what_the_provider_forbids_is_not_stored(port: int, provider: Emulator, 
 def test_the_window_outweighs_max_age(port: int, provider: Emulator):
     provider.control(cache_control="public, max-age=0")
     target = fresh_target()
-    assert ask(port, target).cache == "fwd=uri-miss; stored"
+    assert ask(port, target).way == "fwd=uri-miss; stored"
     assert ask(port, target).cache.startswith("hit")
 
 
 def test_an_error_of_the_provider_leaves_the_last_good_answer_until_its_limit(hurried: House, provider: Emulator):
     target, port = fresh_target(), hurried.ports["reverse"]
     good = ask(port, target)
-    assert good.cache == "fwd=uri-miss; stored"
+    assert good.way == "fwd=uri-miss; stored"
     provider.control(fault={"kind": "status", "status": 401, "body": '{"message": "no credits"}'})
     until_asked_anew(hurried, target, "fwd=stale; fwd-status=401")
     stale = ask(port, target)

@@ -159,11 +159,11 @@ def test_explain_of_what_is_no_url(own: House, url: str):
 def test_purge_of_a_key(own: House, provider: Emulator):
     target, kept = fresh_target(), fresh_target()
     for asked in (target, kept):
-        assert ask(own.ports["reverse"], asked).cache == "fwd=uri-miss; stored"
+        assert ask(own.ports["reverse"], asked).way == "fwd=uri-miss; stored"
     key = json.loads(own.run("explain", f"http://{HOST}{target}", "--json").stdout)["key"]
     done = own.run("purge", key)
     assert (done.returncode, done.stdout, done.stderr) == (0, "purged 1 answer\n", "")
-    assert ask(own.ports["reverse"], target).cache == "fwd=uri-miss; stored"
+    assert ask(own.ports["reverse"], target).way == "fwd=uri-miss; stored"
     assert ask(own.ports["reverse"], kept).cache.startswith("hit")
     assert (arrivals(provider, target), arrivals(provider, kept)) == (2, 1)
 
@@ -178,7 +178,7 @@ def test_purge_of_a_route(own: House, provider: Emulator):
     assert done.returncode == 0
     assert int(done.stdout.split()[1]) >= 3
     for target in targets:
-        assert ask(own.ports["reverse"], target).cache == "fwd=uri-miss; stored"
+        assert ask(own.ports["reverse"], target).way == "fwd=uri-miss; stored"
         assert arrivals(provider, target) == 2
     assert ask(own.ports["reverse"], sports).cache.startswith("hit")
 
@@ -223,7 +223,7 @@ def test_a_second_sidecar_on_the_socket_is_refused(own: House, written: House):
     top.write_text(top.read_text().replace("[sidecar]", f"[sidecar]\nsocket = '{socket}'"))
     said = sentence(written.run("sidecar"), 1)
     assert f"another sidecar answers on {socket}" in said
-    assert ask(own.ports["reverse"], fresh_target()).cache == "fwd=uri-miss; stored"
+    assert ask(own.ports["reverse"], fresh_target()).way == "fwd=uri-miss; stored"
 
 
 def test_configuration_is_taken_over_while_it_runs(own: House):
@@ -270,7 +270,7 @@ def test_up_ends_cleanly_and_goes_on_where_it_was(written: House, provider: Emul
     target = fresh_target()
     with running(written), closing(dial(written.ports["reverse"])):
         assert written.pid("proxy") != written.pid("sidecar")
-        assert ask(written.ports["reverse"], target).cache == "fwd=uri-miss; stored"
+        assert ask(written.ports["reverse"], target).way == "fwd=uri-miss; stored"
     assert written.process is not None
     assert written.process.returncode == 0
     assert not list((written.folder / "var" / "run").glob("*.pid"))

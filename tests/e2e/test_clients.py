@@ -241,4 +241,4 @@ def test_another_request_has_another_key(query: str, house: House, provider: Emu
     ask(house.ports["reverse"], "/v4/sports/basketball_nba/odds?apiKey=k&regions=uk,eu&markets=h2h,totals")
     reply = ask(house.ports["reverse"], target)
     assert reply.status == 200
-    assert reply.cache == "fwd=uri-miss; stored"
+    assert reply.way == "fwd=uri-miss; stored"

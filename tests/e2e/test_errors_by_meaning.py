@@ -86,7 +86,7 @@ def scene(shared: Scene) -> Scene:
         order(shared.provider, "keys", key=CREDENTIAL, deactivated=False)
         shared.reload()
     shared.provider.control(fault=None, retry_after="none", retry_after_s=2)
-    wait_for(lambda: shared.ask(fresh_target()).cache == "fwd=uri-miss; stored", 60, 0.2)
+    wait_for(lambda: shared.ask(fresh_target()).way == "fwd=uri-miss; stored", 60, 0.2)
     return shared
 
 
@@ -228,7 +228,7 @@ def test_a_200_that_holds_no_odds_is_never_stored(scene: Scene, kind: str):
     assert again.cache.startswith("fwd=uri-miss")
     scene.provider.control(fault=None)
     well = scene.ask(unknown)
-    assert (well.status, well.cache) == (200, "fwd=uri-miss; stored")
+    assert (well.status, well.way) == (200, "fwd=uri-miss; stored")
 
 
 def test_silence_is_answered_from_the_store_to_its_limit(scene: Scene):

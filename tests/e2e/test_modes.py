@@ -117,7 +117,7 @@ def test_the_same_listener_speaks_tls_as_each_provider(street: Street):
 
 def test_over_http_and_tls_it_is_one_cache(street: Street):
     target = fresh_target()
-    assert ask(street.reverse, target).cache == "fwd=uri-miss; stored"
+    assert ask(street.reverse, target).way == "fwd=uri-miss; stored"
     assert ask(encrypted(dial(street.reverse), trusting(street.house), HOST), target).cache.startswith("hit")
     assert ask(street.regular, f"http://{HOST}{target}").cache.startswith("hit")
     line = encrypted(tunnel(street.regular, f"{HOST}:443"), trusting(street.house), HOST)
@@ -129,7 +129,7 @@ def test_over_http_and_tls_it_is_one_cache(street: Street):
 def test_two_providers_share_nothing(street: Street):
     target = fresh_target()
     replies = [ask(street.reverse, target, host=host) for host in (HOST, SECOND)]
-    assert [reply.cache for reply in replies] == ["fwd=uri-miss; stored"] * 2
+    assert [reply.way for reply in replies] == ["fwd=uri-miss; stored"] * 2
     assert (arrivals(street.first, target), arrivals(street.second, target)) == (1, 1)
 
 

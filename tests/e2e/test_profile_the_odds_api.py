@@ -187,6 +187,31 @@ def test_an_event_that_begins_is_asked_for_at_once(scene: Scene):
     assert scene.calls("baseball_mlb") == 2
 
 
+def test_a_parameter_that_changes_with_every_call_makes_no_keys(scene: Scene):
+    """Each would be kept fresh. It goes to the vendor as it would without holdover, and is counted."""
+    labels = 'upstream="the-odds-api"', 'reason="parameter"'
+    counted = count(scene.house, "metrics", "holdover_client_bypasses_total", *labels)
+    kept = count(scene.house, "admin", "holdover_refresh_keys")
+    for number in range(3):
+        reply = scene.ask(f"/v4/sports/basketball_nba/odds?apiKey=k&regions=us&_={number}")
+        assert reply.status == 200
+        assert "cache-status" not in dict(reply.fields)
+    assert count(scene.house, "metrics", "holdover_client_bypasses_total", *labels) == counted + 3
+    assert count(scene.house, "admin", "holdover_refresh_keys") == kept
+
+
+def test_no_markets_means_h2h_where_the_vendor_says_that_a_sport_has_no_outrights(scene: Scene):
+    """It says so in the list of sports, which is asked for at start."""
+    path = "/v4/sports/rugbyleague_nrl/odds?apiKey=k&regions=us"
+    sports = {sport["key"]: sport["has_outrights"] for sport in scene.direct("/v4/sports?apiKey=k").json}
+    assert not sports["rugbyleague_nrl"]
+    first = scene.ask(f"{path}&markets=h2h")
+    before = scene.calls("rugbyleague_nrl")
+    second = scene.ask(path)
+    assert scene.calls("rugbyleague_nrl") == before
+    assert second.body == first.body == scene.direct(path).body
+
+
 def newest(reply: Reply) -> str:
     return max(str(book["last_update"]) for event in reply.json for book in event["bookmakers"])
 

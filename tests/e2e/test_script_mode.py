@@ -74,7 +74,7 @@ def serves(house: House, provider: Emulator) -> None:
     """A miss, then hits, one request at the provider; and what is nobody's is refused."""
     target = fresh_target()
     first, second = (ask(house.ports["reverse"], target) for _ in range(2))
-    assert first.cache == "fwd=uri-miss; stored"
+    assert first.way == "fwd=uri-miss; stored"
     assert second.cache.startswith("hit; ttl=")
     assert first.body == second.body
     assert first.json[0]["bookmakers"]

@@ -99,7 +99,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_api_sports_errors_with_status_200_are_never_stored(scene: Scene):
     name, key = "api-sports", {"x-apisports-key": CREDENTIAL}
     good = "/odds?fixture=1001"
-    assert scene.ask(name, good, key).cache == "fwd=uri-miss; stored"
+    assert scene.ask(name, good, key).way == "fwd=uri-miss; stored"
     assert scene.ask(name, good, {"x-rapidapi-key": "another"}).cache.startswith("hit")
     wrong = "/odds?fixture=1002&nonsense=1"
     for times in (1, 2):
@@ -130,7 +130,7 @@ def test_sportsgameodds_spellings_are_one_key_and_objects_are_counted(scene: Sce
     name = "sportsgameodds"
     target = "/v2/events?leagueID=NBA&limit=5"
     first = scene.ask(name, target, {"x-api-key": "mine", "X-Stainless-Retry-Count": "0"})
-    assert first.cache == "fwd=uri-miss; stored"
+    assert first.way == "fwd=uri-miss; stored"
     objects = max(1, len(first.json["data"]))
     again = [
         scene.ask(name, target, {"x-api-key": "another", "X-Stainless-Retry-Count": "2"}),
@@ -143,7 +143,7 @@ def test_sportsgameodds_spellings_are_one_key_and_objects_are_counted(scene: Sce
     assert scene.vendors[name].stats()["retry_counts"] == {}
 
     page = scene.ask(name, f"/v2/events?leagueID=NBA&limit=5&cursor={first.json['nextCursor']}", {"x-api-key": "k"})
-    assert page.cache == "fwd=uri-miss; stored"
+    assert page.way == "fwd=uri-miss; stored"
     assert page.body != first.body
     objects += max(1, len(page.json["data"]))
     assert scene.vendors[name].stats()["spent_total"] == objects
@@ -309,8 +309,8 @@ def without_id(reply: Reply) -> Any:
 def test_betfair_one_call_whatever_its_spelling_with_each_clients_own_id(scene: Scene):
     """A session that nobody knows goes to the vendor first; one that it accepted is answered from the store."""
     first = scene.call(of_market(scene, book_call(1)), "one")
-    assert (first.status, first.cache) == (200, "fwd=bypass")
-    assert scene.call(of_market(scene, book_call(1)), "one").cache == "fwd=uri-miss; stored"
+    assert (first.status, first.way) == (200, "fwd=bypass")
+    assert scene.call(of_market(scene, book_call(1)), "one").way == "fwd=uri-miss; stored"
     assert scene.operations("listMarketBook") == 2
     for number in (1, 7, "a-7", None):
         for turned in (False, True):
@@ -319,7 +319,7 @@ def test_betfair_one_call_whatever_its_spelling_with_each_clients_own_id(scene: 
             assert reply.json["id"] == number
             assert without_id(reply) == without_id(first)
     assert scene.operations("listMarketBook") == 2
-    assert scene.call(of_market(scene, book_call(1)), "two").cache == "fwd=bypass"
+    assert scene.call(of_market(scene, book_call(1)), "two").way == "fwd=bypass"
     assert scene.call(of_market(scene, book_call(2)), "two").cache.startswith("hit")
     assert scene.operations("listMarketBook") == 3
 
@@ -369,7 +369,7 @@ def test_betfair_a_refusal_has_the_clients_own_id(scene: Scene):
 def test_generic_the_worked_example(scene: Scene):
     name = "generic"
     first = scene.ask(name, "/api/odds?league=north&market=winner,total", {"X-Token": "mine"})
-    assert first.cache == "fwd=uri-miss; stored"
+    assert first.way == "fwd=uri-miss; stored"
     assert first["x-tokens-cost"] != "0"
     for spelled in (
         "/api/odds/?market=total%2Cwinner&league=north&_=17",
@@ -381,7 +381,7 @@ def test_generic_the_worked_example(scene: Scene):
         assert "payload-age=" in reply.cache
         assert reply["x-tokens-cost"] == "0"
     assert len(scene.requests(name)) == 1
-    assert scene.ask(name, "/api/odds?league=north", {"X-Token": "k"}).cache == "fwd=uri-miss; stored"
+    assert scene.ask(name, "/api/odds?league=north", {"X-Token": "k"}).way == "fwd=uri-miss; stored"
     assert scene.ask(name, "/api/odds?league=north&market=winner", {"X-Token": "k"}).cache.startswith("hit")
     refused = scene.ask(name, "/api/odds?league=nowhere", {"X-Token": "k"})
     assert (refused.status, refused.json["ok"]) == (200, False)

@@ -17,6 +17,9 @@ TIMEOUT_S = 60.0
 STILL: dict[str, Any] = {"latency_p50_ms": 0, "rate": 0, "tick_s": 86_400}
 """An emulated provider that answers at once and whose content does not change."""
 
+UNHEARD = "includeMultipliers"
+"""A parameter that every configuration of these tests has in the key, and the emulated provider does not know."""
+
 _numbers = count(1)
 
 
@@ -27,6 +30,11 @@ class Reply:
     status: int
     fields: tuple[tuple[str, str], ...]
     body: bytes
+
+    @property
+    def way(self) -> str:
+        """`cache` without its detail, which tells the age of the prices too."""
+        return self.cache.partition("; detail=")[0]
 
     def __getitem__(self, name: str) -> str:
         """All values of a field; empty when there is none."""
@@ -102,14 +110,14 @@ def trusting(house: House) -> ssl.SSLContext:
 
 
 def fresh_target(path: str = "/v4/sports/soccer_epl/odds", **parameters: str) -> str:
-    """A request that nobody made before: the parameter `n` joins the key, and the provider ignores it."""
-    pairs = {"regions": "uk", "markets": "h2h", "apiKey": "client", **parameters, "n": str(next(_numbers))}
+    """A request that nobody made before: the parameter `UNHEARD` joins the key, and the provider ignores it."""
+    pairs = {"regions": "uk", "markets": "h2h", "apiKey": "client", **parameters, UNHEARD: str(next(_numbers))}
     return path + "?" + "&".join(f"{name}={value}" for name, value in pairs.items())
 
 
 def arrivals(provider: Emulator, target: str) -> int:
-    """How many requests with the `n` of this target reached the provider."""
-    wanted = next(part for part in target.split("&") if part.startswith("n="))
+    """How many requests with the number of this target reached the provider."""
+    wanted = next(part for part in target.split("&") if part.startswith(f"{UNHEARD}="))
     shapes: dict[str, int] = provider.stats()["by_shape"]
     return sum(times for shape, times in shapes.items() if wanted in shape.partition("?")[2].split("&"))
 
