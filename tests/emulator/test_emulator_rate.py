@@ -36,6 +36,7 @@ def test_a_queue_lets_the_rate_through_in_order() -> None:
     assert turns == pytest.approx([0, 0.1, 0.2, 1, 1.1, 1.2, 2, 2.1])
     assert [account.admit(at, 3) for at in (2.5, 2.6)] == [0, None]
     assert account.admit(2.6, 3, queue=True) == pytest.approx(0.4)
+    assert account.admit(2.6, 30, queue=True) == pytest.approx(0.4)
 
 
 def test_below_the_limit_a_rate_that_jumps_is_refused_for_a_while_and_a_steady_one_never() -> None:
