@@ -89,4 +89,7 @@ def _without(document: object, names: Collection[str]) -> object:
             return {name: _without(value, names) for name, value in document.items() if name not in names}
         case list():
             return [_without(value, names) for value in document]
+        case bool():
+            # To Python, True is 1.
+            return bool, document
     return document

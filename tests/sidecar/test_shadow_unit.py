@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdover.providers.profile import Evidence
@@ -162,6 +162,7 @@ def changed(document, value):
 
 
 @given(documents(), documents())
+@example([False, True], [0, 1])
 def test_only_what_is_named_may_differ(one, other):
     body = json.dumps(one).encode()
     assert same(body, json.dumps(changed(one, "now")).encode(), ["at"])
