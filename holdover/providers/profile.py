@@ -71,6 +71,10 @@ class Profile:
             return route.cost
         return max(route.cost, route.cost_per_item * (count(body, route.items) or 0))
 
+    def projects(self, canonical: CanonicalRequest) -> bool:  # noqa: ARG002
+        """Whether there are wider requests at all from whose answers this one's may be made."""
+        return False
+
     def widened(self, canonical: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest:  # noqa: ARG002
         """A request that costs no more and whose answer holds this one's; itself when there is none."""
         return canonical

@@ -53,6 +53,9 @@ class TheOddsApi(Profile):
                 return route.cost * (2 if _items(query, "daysFrom") else 1)
         return route.cost
 
+    def projects(self, canonical: CanonicalRequest) -> bool:
+        return selection(canonical) is not None
+
     def widened(self, canonical: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest:
         narrow = selection(canonical)
         if narrow is None:
