@@ -69,20 +69,28 @@ class Projections:
         self.learnt[provider.name] = provider.profile.learnt(entry.request, entry.identity, known)
 
     def knowledge(self, provider: Provider, *, on_trial: bool = False) -> Knowledge:
-        """What is configured, and what was learnt where that is allowed. `on_trial`: with the kinds that are still to
-        be verified.
+        """What is configured, and what was learnt where that is allowed. `on_trial`: with all that is to be verified.
 
-        A region's bookmakers are learnt from answers, and one that had no odds in them is missing: until comparisons
-        found all kinds right that depend on it, it is used on trial alone."""
+        A region's bookmakers are learnt from answers, and one that had no odds in them is missing: a board made for
+        the region would lack it. So each learnt region is used on trial alone until comparisons that depended on it
+        were equal often enough; and from then on a bookmaker is left out of its boards only if it was left out in as
+        many of them. Then a set that has grown needs no comparison anew: what was added stood in the provider's own
+        answer, and is kept. That it is of one region does not say that it is not of another: a bookmaker that is new
+        in two of them is learnt of one first, and until then the provider is asked for the other."""
         settings = provider.settings.projection
         learnt = self.learnt.get(provider.name, Knowledge())
         configured = {region: frozenset(books) for region, books in settings.regions.items()}
         kinds = frozenset[str](settings.kinds) - learnt.switched_off
-        use_learnt = settings.learn_regions and (on_trial or kinds & BY_REGION <= learnt.verified)
-        regions = {**learnt.regions, **configured} if use_learnt else configured
+        told = {
+            region: books
+            for region, books in learnt.regions.items()
+            if settings.learn_regions and region not in configured and (on_trial or region in learnt.apart)
+        }
+        apart = {} if on_trial else {region: learnt.apart[region] for region in told}
         if not on_trial:
             kinds -= TO_BE_VERIFIED - learnt.verified
-        return replace(learnt, regions=regions, kinds=kinds, emptied=settings.emptied)
+        regions = {**told, **configured}
+        return replace(learnt, regions=regions, apart=apart, kinds=kinds, emptied=settings.emptied)
 
     def kinds(self, provider: str) -> frozenset[str]:
         """Those that may be used now."""
@@ -100,6 +108,34 @@ class Projections:
             if wide is not None and self.allowed(provider, wide, canonical, now):
                 return wide
         return canonical
+
+    def trial(self, canonical: CanonicalRequest, now: float) -> CanonicalRequest:
+        """The request whose answer this one would be made from if all that is on trial were in use, and is not made
+        from now: by the fewest kinds, then at the least cost. Itself when there is none.
+
+        Answers for one region are fetched for themselves as long as its bookmakers are on trial; so what holds two
+        requests that were asked of the provider is looked at too."""
+        provider = self.rules.provider(canonical.provider)
+        route = self.rules.route(canonical.provider, canonical.route)
+        if provider is None or route is None:
+            return canonical
+        profile, knowledge = provider.profile, self.knowledge(provider, on_trial=True)
+        there = self._stored.get(_place(canonical), {}).values()
+        unions = (profile.union(canonical, other, knowledge) for other in there)
+        found: list[tuple[int, float, str, CanonicalRequest]] = []
+        for wide in filter(None, (profile.widened(canonical, knowledge), *there, *unions)):
+            kinds = profile.kinds(wide, canonical, knowledge)
+            if kinds and kinds <= knowledge.kinds and self._waits(provider, wide, canonical, now):
+                found.append((len(kinds), profile.cost(route.settings, wide, None), wide.key, wide))
+        return min(found, key=lambda one: one[:3])[-1] if found else canonical
+
+    def _waits(self, provider: Provider, wide: CanonicalRequest, narrow: CanonicalRequest, now: float) -> bool:
+        """Whether a projection that can be made on trial is not made now. A content that did not allow it may do so
+        on trial, where bookmakers of regions are learnt."""
+        if self.allowed(provider, wide, narrow, now):
+            return False
+        refused = self._refused.get((wide.key, narrow.key), 0.0) > now
+        return not refused or provider.settings.projection.learn_regions
 
     def note(self, entry: Entry) -> None:
         """An answer of the provider's own was stored; narrower ones may be made from it."""
@@ -149,12 +185,12 @@ class Projections:
         self._remember(wide, narrow, None if made is not None else now + REFUSED_FOR_S)
         return made
 
-    def rehearse(self, wide: Entry, narrow: CanonicalRequest) -> tuple[Entry, Evidence] | None:
-        """What `derive` would make if all that is on trial were in use, and what that shows if it is right."""
+    def rehearse(self, wide: Entry, narrow: CanonicalRequest, *, on_trial: bool) -> tuple[Entry, Evidence] | None:
+        """What `derive` makes, or on trial would make, and what that shows if it is right. Nothing is remembered."""
         provider = self.rules.provider(narrow.provider)
         if provider is None:
             return None
-        knowledge = self.knowledge(provider, on_trial=True)
+        knowledge = self.knowledge(provider, on_trial=on_trial)
         made = self._made_from(provider, wide, narrow, None, knowledge)
         if made is None:
             return None

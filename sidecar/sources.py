@@ -1,6 +1,7 @@
 """Where the answer to a request would come from: what is stored, something wider, or the provider. The order is that
 of `holdover.fill.Filler`, for a client's question. Not known here is what the sidecar has in mind alone: what its
-planner has merged, and which wider answers proxies fetched without it, of which it makes nothing."""
+planner has merged, when it last called (`min_interval_s`), and which wider answers proxies fetched without it, of
+which it makes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -19,13 +19,15 @@ logger = logging.getLogger("holdover.stored")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store holds, by key, in the order in which it first came; from the ledger, the installation's salt and
-    what was learnt, by provider. `no_entries` and `no_ledger` say why there is nothing."""
+    """What the store holds, by key, in the order in which it first came; from the ledger, the installation's salt,
+    what was learnt, by provider, and when each client credential was last accepted (Unix seconds), by provider and
+    keyed hash. `no_entries` and `no_ledger` say why there is nothing."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     no_entries: str = ""
     salt: bytes = b""
     learnt: Mapping[str, Knowledge] = field(default_factory=dict)
+    accepted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     no_ledger: str = ""
 
 
@@ -43,8 +45,10 @@ def read(config: Config) -> Stored:
         return Stored(entries, no_entries, no_ledger="there is no ledger yet")
     try:
         opened = ledger(config)
-        learnt = {provider.name: learning.read(opened, provider.name) for provider in config.rules.providers}
-        return Stored(entries, no_entries, opened.salt(), learnt)
+        names = [provider.name for provider in config.rules.providers]
+        learnt = {name: learning.read(opened, name) for name in names}
+        accepted = {name: opened.accepted(name) for name in names}
+        return Stored(entries, no_entries, opened.salt(), learnt, accepted)
     except StoreError as error:
         logger.warning("%s; going on without what was learnt", error)
         return Stored(entries, no_entries, no_ledger="the ledger cannot be read")

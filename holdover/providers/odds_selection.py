@@ -151,38 +151,57 @@ def cut_of(document: OddsDocument, wide: Selection, narrow: Selection, knowledge
     )
 
 
-def evidence_of(document: OddsDocument, cut: Cut, kinds: frozenset[str]) -> Evidence:
-    """A kind is shown by prices that would not all stand there, or not so, without it. Raises Unprojectable, or
-    ValueError for a document of another form."""
+def evidence_of(
+    document: OddsDocument, wide: Selection, narrow: Selection, kinds: frozenset[str], knowledge: Knowledge
+) -> Evidence:
+    """A kind is shown by prices that would not all stand there, or not so, without it. The bookmakers of one region
+    are shown by what is left out for it, or by one that is not there although the region was asked for. Raises
+    Unprojectable, or ValueError for a document of another form."""
+    cut = cut_of(document, wide, narrow, knowledge)
     body = document.cut(cut)
     if not select(body, "/*/bookmakers/*/markets/*/outcomes/*/price"):
         return Evidence()
-    return Evidence(frozenset(kind for kind in kinds if _does_something(document, cut, kind, body)))
+    shown = frozenset(kind for kind in kinds if _does_something(document, cut, kind, body))
+    absent = narrow.bookmakers - document.bookmakers
+    regions = {r: frozenset[str]() for r in wide.regions if absent & knowledge.regions.get(r, frozenset())}
+    # Of two regions it is not known which of them lacks a bookmaker.
+    if "regions" in shown and len(narrow.regions) == 1:
+        whole = OddsDocument(document.cut(_without(cut, "regions")))
+        regions |= dict.fromkeys(narrow.regions, whole.bookmakers - OddsDocument(body).bookmakers)
+    return Evidence(shown, regions)
 
 
 def _does_something(document: OddsDocument, cut: Cut, kind: str, body: bytes) -> bool:
-    if (parts := _CUT_BY.get(kind)) is None:
+    if kind not in _CUT_BY:
         return True
     try:
-        other = document.cut(replace(cut, **{part: getattr(_UNCUT, part) for part in parts}))
         # Not their texts: what is cut loses the white space between its parts, what is left alone keeps it.
-        return parsed(other) != parsed(body)
+        return parsed(document.cut(_without(cut, kind))) != parsed(body)
     except Unprojectable:
         # Something that is not in `body` cannot be projected: this kind took it away.
         return True
 
 
+def _without(cut: Cut, kind: str) -> Cut:
+    return replace(cut, **{part: getattr(_UNCUT, part) for part in _CUT_BY[kind]})
+
+
 def _bookmakers(
     document: OddsDocument, wide: Selection, narrow: Selection, knowledge: Knowledge
 ) -> frozenset[str] | None:
-    """Which to keep. A bookmaker that is missing in the answer has no odds only if it was asked for."""
+    """Which to keep. A bookmaker that is missing in the answer has no odds only if it was asked for, and one that is
+    there is left out only if it is known not to be of any of the regions."""
     if (wide.regions, wide.bookmakers) == (narrow.regions, narrow.bookmakers):
         return None
     if wide.bookmakers:
         return narrow.bookmakers
     known = _of_regions(wide.regions, knowledge)
     kept = narrow.bookmakers or _of_regions(narrow.regions, knowledge)
-    doubtful = kept - known - document.bookmakers if narrow.bookmakers else document.bookmakers - known
+    if narrow.bookmakers:
+        doubtful = kept - known - document.bookmakers
+    else:
+        apart = frozenset.intersection(*(knowledge.apart.get(region, known) for region in narrow.regions))
+        doubtful = document.bookmakers - kept - apart
     if doubtful:
         raise Unprojectable
     return kept

@@ -50,6 +50,9 @@ class Pinnacle(Profile):
         """`isLive` restricts when it is 1 and does nothing otherwise."""
         return tuple(pair for pair in query if pair not in _NOT_LIVE) if _BOARDS.fullmatch(path) else query
 
+    def projects(self, canonical: CanonicalRequest) -> bool:
+        return _board_of(canonical) is not None
+
     def widened(self, canonical: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest:
         board = _board_of(canonical)
         return board if board and knowledge.kinds and _needs(canonical) <= knowledge.kinds else canonical

@@ -14,7 +14,9 @@ from holdover.route_settings import RouteSettings
 class Knowledge:
     """What was configured or learnt about a provider and decides which projections are sound.
 
-    `regions`: the bookmakers of a region, as far as known. `outrights`: by sport key, whether it has outrights.
+    `regions`: the bookmakers of a region, as far as known. `apart`: by region, the bookmakers that comparisons found
+    not to be of it; for a region that has no such entry all that is not in `regions` is not of it. `outrights`: by
+    sport key, whether it has outrights.
     `kinds`: the kinds of projection that are on. `switched_off` and `verified`: kinds that a comparison with the
     provider's own answers found wrong, or found right often enough. `emptied`: what the provider does with an event
     whose bookmakers are all filtered out: "keep", "omit", or "refuse" when that is not known."""
@@ -25,14 +27,22 @@ class Knowledge:
     switched_off: frozenset[str] = frozenset()
     verified: frozenset[str] = frozenset()
     emptied: str = "refuse"
+    apart: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is shown by a projection that turns out to be the provider's own answer. `kinds`: those that did something
-    to it; any other might do anything on another day."""
+    to it; any other might do anything on another day. `left_out`: by each region whose bookmakers it depended on,
+    those that were left out because they are not of it."""
 
     kinds: frozenset[str] = frozenset()
+    left_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def shows(self) -> bool:
+        """Whether it shows anything."""
+        return bool(self.kinds or self.left_out)
 
 
 class Profile:
@@ -60,6 +70,10 @@ class Profile:
         if body is None or not route.cost_per_item:
             return route.cost
         return max(route.cost, route.cost_per_item * (count(body, route.items) or 0))
+
+    def projects(self, canonical: CanonicalRequest) -> bool:  # noqa: ARG002
+        """Whether there are wider requests at all from whose answers this one's may be made."""
+        return False
 
     def widened(self, canonical: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest:  # noqa: ARG002
         """A request that costs no more and whose answer holds this one's; itself when there is none."""

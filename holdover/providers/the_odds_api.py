@@ -53,6 +53,9 @@ class TheOddsApi(Profile):
                 return route.cost * (2 if _items(query, "daysFrom") else 1)
         return route.cost
 
+    def projects(self, canonical: CanonicalRequest) -> bool:
+        return selection(canonical) is not None
+
     def widened(self, canonical: CanonicalRequest, knowledge: Knowledge) -> CanonicalRequest:
         narrow = selection(canonical)
         if narrow is None:
@@ -142,7 +145,7 @@ class TheOddsApi(Profile):
         if not isinstance(document, OddsDocument) or whole is None or part is None or kinds is None:
             return Evidence()
         try:
-            return evidence_of(document, cut_of(document, whole, part, knowledge), kinds)
+            return evidence_of(document, whole, part, kinds, knowledge)
         except (Unprojectable, ValueError, RecursionError):
             return Evidence()
 

@@ -201,6 +201,11 @@ class Ledger:
         )
         return float(rows[0][0]) if rows else None
 
+    def accepted(self, provider: str) -> dict[str, float]:
+        """When each credential was last seen good, by its keyed hash."""
+        rows = self._database.read("SELECT fingerprint, seen FROM credential WHERE provider = ?", (provider,))
+        return {fingerprint: float(seen) for fingerprint, seen in rows}
+
     def forget(self, provider: str, fingerprint: str) -> None:
         """The credential is no longer known as good."""
         statement = "DELETE FROM credential WHERE provider = ? AND fingerprint = ?"

@@ -65,7 +65,7 @@ def measure_refreshes(record: Record, window_s: float) -> None:
     pace = dict.fromkeys(("in_play_s", "near_s", "far_s"), window_s) | {"cadence_s": 0.0}
     with folder() as root, emulator(latency_p50_ms=0, rate=0, events=0, refresh_s=1, quota=10**9) as provider:
         place(provider, (), [SPORT], events=5)
-        house = house_of(write_house(root, provider.url), KINDS, pace)
+        house = house_of(write_house(root, provider.url), KINDS, pace, odds={"unknown": '"key"'})
         with running(house):
             asyncio.run(_ask_all(house, keys))
             minute = _minute(house, provider, keys, window_s)

@@ -33,9 +33,16 @@ def pace_of(windows: Mapping[str, float], live: Sequence[str], near: float) -> d
     return {"in_play_s": in_play, "far_s": far, "near_s": near, "cadence_s": 0.0}
 
 
-def house_of(house: House, kinds: Iterable[str], pace: Mapping[str, float], **more: str) -> House:
-    """The shipped profile with these kinds of projection and this pace; `near_s` is the window of all that is not
-    known to be in play, near or far."""
+def house_of(
+    house: House,
+    kinds: Iterable[str],
+    pace: Mapping[str, float],
+    more: Mapping[str, str] | None = None,
+    odds: Mapping[str, str] | None = None,
+) -> House:
+    """The shipped profile with these kinds of projection, a region table and this pace; `near_s` is the window of all
+    that is not known to be in play, near or far. As TOML: `more` keys wherever they stand, `odds` those of the route
+    `odds`."""
     regions = ", ".join(f"{region} = {json.dumps(books)}" for region, books in region_table().items())
     changes: dict[str, Any] = {
         "kinds": f"{json.dumps(list(kinds))}\nregions = {{ {regions} }}",
@@ -46,9 +53,9 @@ def house_of(house: House, kinds: Iterable[str], pace: Mapping[str, float], **mo
         "max_stale_in_play_s": "600",
         "window_s": f"{pace['near_s']!r}",
         **{name: f"{value!r}" for name, value in pace.items()},
-        **more,
+        **(more or {}),
     }
-    house.write_profile(NAME, **changes)
+    house.write_profile(NAME, routes={"odds": odds or {}}, **changes)
     return house
 
 

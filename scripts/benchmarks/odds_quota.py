@@ -50,7 +50,7 @@ def measure(record: Record) -> None:
     windows = {"empty_s": "1"}
     with folder() as root, emulator(latency_p50_ms=10, latency_p95_ms=20, rate=0, events=0, quota=10**9) as provider:
         place(provider, [IN_PLAY], [AHEAD])
-        house = house_of(write_house(root, provider.url), (), pace, **limits, **windows)
+        house = house_of(write_house(root, provider.url), (), pace, limits | windows)
         with running(house):
             ended = asyncio.run(_run(house, provider))
     _judge(record, ended)

@@ -73,7 +73,8 @@ def grown(group: argparse._ArgumentGroup) -> None:
         "--emptied", choices=("keep", "omit"), default="keep", help="events without any book asked for"
     )
     group.add_argument("--retry-after", choices=("none", "seconds", "date"), default="none", help="on 429")
-    group.add_argument("--spurious-share", type=at_least(0, float), default=0.0, help="429s below the rate")
+    group.add_argument("--over-rate", choices=("refuse", "queue"), default="refuse", help="a 429, or a late answer")
+    group.add_argument("--ramp-s", type=at_least(0, float), default=0.0, help="time to scale up to a rate that grows")
     group.add_argument("--date-skew-s", type=float, default=0.0, help="added to the Date header")
     group.add_argument("--chunked", action="store_true", help="bodies without Content-Length")
     group.add_argument("--trace", type=trace, metavar="FILE", help="JSON lines of answers to repeat; see trace.py")
@@ -119,7 +120,8 @@ def emulator(args: argparse.Namespace) -> Emulator:
         quota=args.quota,
         etag=args.etag,
         cache_control=None if args.max_age is None else f"public, max-age={args.max_age}",
-        spurious_share=args.spurious_share,
+        over_rate=args.over_rate,
+        ramp_s=args.ramp_s,
         retry_after=args.retry_after,
         emptied=args.emptied,
         framing="chunked" if args.chunked else "sized",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from email.utils import formatdate
 
 from .clock import Clock
@@ -15,14 +14,13 @@ from .query import Query
 class Admission:
     """`credentials` empty means that any key is valid."""
 
-    def __init__(self, credentials: frozenset[str], ledger: Ledger, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, credentials: frozenset[str], ledger: Ledger, clock: Clock) -> None:
         self._credentials = credentials
         self._ledger = ledger
         self._clock = clock
-        self._rng = rng
 
-    def account(self, key: str, settings: Settings) -> Account:
-        """The account of a key that may ask now. Raises RefusedError."""
+    def account(self, key: str) -> Account:
+        """Raises RefusedError."""
         if not key:
             raise RefusedError(401, "MISSING_KEY", "API key is missing")
         if self._credentials and key not in self._credentials:
@@ -31,10 +29,15 @@ class Admission:
         account = self._ledger.account(key)
         if account.deactivated:
             raise RefusedError(401, "DEACTIVATED_KEY", "API key has been deactivated")
-        spurious = settings.spurious_share and self._rng.random() < settings.spurious_share
-        if not account.admit(self._clock.real(), settings.rate) or spurious:
-            raise too_frequent()
         return account
+
+    def wait_s(self, account: Account, settings: Settings) -> float:
+        """How long the provider keeps a request of this account waiting. Raises RefusedError."""
+        queue = settings.over_rate == "queue"
+        wait_s = account.admit(self._clock.real(), settings.rate, settings.ramp_s, queue)
+        if wait_s is None:
+            raise too_frequent()
+        return wait_s
 
 
 def check_credits(account: Account, query: Query, settings: Settings) -> None:

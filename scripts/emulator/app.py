@@ -52,7 +52,7 @@ class Emulator:
         self._draw = Draw()
         self._rng = random.Random(world.seed)
         self.ledger = Ledger(monthly)
-        self._admission = Admission(credentials, self.ledger, clock, self._rng)
+        self._admission = Admission(credentials, self.ledger, clock)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Every path below /v4."""
@@ -114,7 +114,8 @@ class Emulator:
         The delay comes first, then the board is read: a later answer never shows an older board than one
         that was already sent.
         """
-        account = self._admission.account(asked.key, self.settings)
+        account = self._admission.account(asked.key)
+        await asyncio.sleep(self._admission.wait_s(account, self.settings))
         await self._delay()
         accepted = request.headers.get(hdrs.ACCEPT_ENCODING, "")
         scene = self._trace.scene(self.now() - self.world.start, request.method, asked)

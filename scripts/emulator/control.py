@@ -58,9 +58,11 @@ class Fault:
 class Settings:
     """Latency is lognormal, and grows by the size of the body over `bytes_per_s` (0: no limit).
 
-    `rate` is requests per second and key, 0 for no limit; `quota` is credits. `spurious_share` of the requests
-    below the rate get 429 as well. `retry_after` is the form of Retry-After on 429. `emptied` says what becomes of
-    an event that has none of the bookmakers asked for. `date_skew_s` is added to the Date header.
+    `rate` is requests per second and key, 0 for no limit. Above it there is a 429, or with `over_rate` "queue" an
+    answer that is late by as much as is needed. A rate that grows within `ramp_s` seconds meets this below the limit
+    (see rate.py); 0 for a provider that has scaled up already. `retry_after` is the form of Retry-After on 429.
+    `quota` is credits. `emptied` says what becomes of an event that has none of the bookmakers asked for.
+    `date_skew_s` is added to the Date header.
     """
 
     latency_p50_ms: float = 150.0
@@ -73,7 +75,8 @@ class Settings:
     extra_headers: dict[str, str] = field(default_factory=dict)
     fault: Fault | None = None
     fault_share: float = 1.0
-    spurious_share: float = 0.0
+    over_rate: str = "refuse"
+    ramp_s: float = 0.0
     retry_after: str = "none"
     retry_after_s: int = 2
     emptied: str = "keep"
@@ -156,7 +159,8 @@ CHECKS: dict[str, Check] = {
     "extra_headers": header_map,
     "fault": fault,
     "fault_share": share,
-    "spurious_share": share,
+    "over_rate": one_of("refuse", "queue"),
+    "ramp_s": number,
     "retry_after": one_of("none", "seconds", "date"),
     "retry_after_s": integer,
     "emptied": one_of("keep", "omit"),

@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-WINDOW_S = 1.0
+from .rate import Rate
 
 
 @dataclass(slots=True)
 class Account:
-    """`recent` holds the times of the admitted requests of the last second.
-
-    `used` starts again with every month, `spent` does not. `quota` None means the quota of all. `historical` is
+    """`used` starts again with every month, `spent` does not. `quota` None means the quota of all. `historical` is
     whether the plan of the key includes historical odds; `refuse_next` requests get a 429.
     """
 
     used: int = 0
     requests: int = 0
-    recent: deque[float] = field(default_factory=deque)
+    rate: Rate = field(default_factory=Rate)
     spent: int = 0
     quota: int | None = None
     deactivated: bool = False
     historical: bool = True
     refuse_next: int = 0
 
-    def admit(self, now: float, rate: int) -> bool:
-        """Counts a request; False when `rate` requests were admitted in the last second. 0 is unlimited."""
+    def admit(self, now: float, rate: int, ramp_s: float = 0.0, queue: bool = False) -> float | None:
+        """Counts a request; the seconds until its turn, 0 within the rate. Above it None, or its time in a queue."""
         self.requests += 1
         if self.refuse_next:
             self.refuse_next -= 1
-            return False
-        if not rate:
-            return True
-        while self.recent and now - self.recent[0] >= WINDOW_S:
-            self.recent.popleft()
-        if len(self.recent) >= rate:
-            return False
-        self.recent.append(now)
-        return True
+            return None
+        limit = self.rate.limit(now, rate, ramp_s)
+        if not limit:
+            return 0.0
+        place = self.rate.place(now, limit)
+        if place > now and not queue:
+            return None
+        self.rate.taken.append(place)
+        return place - now
 
     def remaining(self, quota: int) -> int:
         """What is left of the key's own quota, or else of the quota of all."""

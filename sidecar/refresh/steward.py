@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from holdover.fill import Filler
 from holdover.key import Cacheable, plan
 from holdover.metrics import Metrics
 from holdover.phase import Phase
+from holdover.projection import BY_REGION
 from holdover.providers.profile import Knowledge
 from holdover.rules import Provider, Rules
 from holdover.store.base import StoreError
@@ -22,7 +24,7 @@ from holdover.store.ledger import Ledger, utc_day
 
 from .economy import Economy, Overall, economize_each, overall
 from .schedule import Kept
-from .shadow import Comparison, compare, cost
+from .shadow import Comparison, comparable, compare, cost
 from .worker import Refresher
 
 INTERVAL_S = 2.0
@@ -180,7 +182,11 @@ class Steward:
         if narrow is None:
             return
         del waiting[narrow.key]
-        carrier = self._filler.projections.carrier(narrow, now)
+        wider = comparable(self._filler.projections, narrow, now)
+        if not wider:
+            return
+        # By chance: whichever went first would keep the other from ever being compared.
+        carrier = random.choice(wider)  # noqa: S311
         day, most = utc_day(now), cost(provider, narrow, carrier)
         spent = await self._spent(provider.name, day)
         account = await self._filler.books.account(provider, narrow.partition)
@@ -191,7 +197,7 @@ class Steward:
         await self._keep_spent(provider.name, day, spent + most)
         account.promised[_COMPARING] = most
         try:
-            found = await compare(self._filler, provider, narrow, now)
+            found = await compare(self._filler, provider, narrow, carrier)
         finally:
             del account.promised[_COMPARING]
         await self._keep_spent(provider.name, day, spent + (found.cost if found is not None else 0.0))
@@ -216,26 +222,24 @@ class Steward:
     async def _conclude(self, provider: Provider, key: str, found: Comparison, now: float) -> None:
         if found.finding not in ("equal", "different"):
             return
-        different = found.finding == "different"
-        concerned = found.kinds if different else found.evidence.kinds
-        verified = await self._filler.on_disk(
-            partial(_count, self._ledger, provider, concerned, now, different=different)
-        )
+        kept = await self._filler.on_disk(partial(_count, self._ledger, provider, found, now))
         known = self._filler.projections.learnt.get(provider.name, Knowledge())
-        known = replace(known, verified=(known.verified - concerned) | verified)
-        if different:
+        known = replace(known, verified=kept.verified, apart=kept.apart)
+        if found.finding == "different":
             known = replace(known, switched_off=known.switched_off | found.kinds)
-        self._filler.projections.learnt[provider.name] = self._written[provider.name] = known
-        if not different:
+            if found.kinds & BY_REGION:
+                known = replace(known, regions={})
+        self._filler.projections.learnt[provider.name] = known
+        if found.finding == "equal":
             return
         await self._filler.withdraw(provider.name)
         keep = partial(self._ledger.keep, provider.name, key, _files(found), now)
-        kept = await self._filler.on_disk(keep)
+        folder = await self._filler.on_disk(keep)
         for kind in found.kinds:
             self._metrics.projection.off.labels(provider.name, kind).set(1)
         logger.error(
             "projections of %s by %s differ from the provider's own answer and were switched off; see %s",
-            *(provider.name, ", ".join(sorted(found.kinds)), kept),
+            *(provider.name, ", ".join(sorted(found.kinds)), folder),
         )
 
 
@@ -247,19 +251,22 @@ def _files(found: Comparison) -> dict[str, bytes]:
     return files | {"requests.txt": "\n".join(lines).encode()}
 
 
-def _count(
-    ledger: Ledger, provider: Provider, kinds: frozenset[str], now: float, *, different: bool
-) -> frozenset[str]:
-    """Adds the finding to each kind's record; returns the kinds that are verified by now."""
+def _count(ledger: Ledger, provider: Provider, found: Comparison, now: float) -> Knowledge:
+    """Adds the finding to the records of what it is about; returns what is kept by then.
+
+    One that is different and depends on the bookmakers of regions may be so because of any of them: what was learnt
+    of regions is forgotten."""
+    different, enough = found.finding == "different", provider.settings.shadow.verified_after
     records: dict[str, Any] = ledger.learnt(provider.name, "projection")
-    verified = set()
-    for kind in kinds:
+    for kind in found.kinds if different else found.evidence.kinds:
         record = records.get(kind, {})
         equal = 0 if different else int(record.get("equal", 0)) + 1
         bad = int(record.get("different", 0)) + different
-        good = equal >= provider.settings.shadow.verified_after
-        state = "off" if different or record.get("state") == "off" else "verified" if good else ""
+        state = "off" if different or record.get("state") == "off" else "verified" if equal >= enough else ""
         ledger.learn(provider.name, "projection", kind, {"state": state, "equal": equal, "different": bad, "at": now})
-        if state == "verified":
-            verified.add(kind)
-    return frozenset(verified)
+    if different and found.kinds & BY_REGION:
+        learning.forget_regions(ledger, provider.name)
+    elif not different and provider.settings.projection.learn_regions:
+        for region, left_out in found.evidence.left_out.items():
+            learning.found_right(ledger, provider.name, region, left_out, enough, now)
+    return learning.read(ledger, provider.name)

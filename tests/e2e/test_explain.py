@@ -1,12 +1,13 @@
 """`holdover explain`: what it says of a request by what is stored and learnt. Who only looks changes no file."""
 
+import hashlib
 import json
 import subprocess
 import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,7 +18,7 @@ from holdover.exchange import Request
 from holdover.key import Cacheable, plan
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
-from scripts.rig import HOST, Emulator, House, emulator, wait_for, write_house
+from scripts.rig import CREDENTIAL, HOST, Emulator, House, emulator, wait_for, write_house
 from tests.e2e.vendors import CALM_PACE, OPEN, calm, count, stood_in
 from tests.e2e.wire import STILL, ask, fresh_target
 
@@ -47,7 +48,7 @@ def explained(house: House, *arguments: str) -> dict[str, Any]:
 
 def test_explain_uses_what_was_learnt(written: House):
     """Without a ledger, with one, and after a comparison switched a kind off; `trust` switches it on again."""
-    written.write_profile("the-odds-api", kinds='["dates", "odds"]')
+    written.write_profile("the-odds-api", top=OPEN, kinds='["dates", "odds"]')
     before = explained(written, DATES)
     assert before["learnt"] == "nothing: there is no ledger yet"
     assert before["superset"] == []
@@ -81,7 +82,7 @@ def test_explain_tells_of_regions_and_outrights_that_were_learnt(written: House)
 
 
 def test_explain_without_a_usable_ledger(written: House):
-    written.write_profile("the-odds-api")
+    written.write_profile("the-odds-api", top=OPEN)
     (written.folder / "var" / "store" / "ledger.db").mkdir(parents=True)
     found = explained(written, DATES)
     assert found["learnt"] == "nothing: the ledger cannot be read"
@@ -109,7 +110,7 @@ def shelf(written: House) -> House:
     paces: dict[str, Any] = dict.fromkeys(CALM_PACE, "2000") | dict.fromkeys(
         ("in_play_s", "near_s", "far_s", "empty_s"), "1000"
     )
-    written.write_profile("the-odds-api", window_s="1000", max_stale_s="2000", **paces)
+    written.write_profile("the-odds-api", top=OPEN, window_s="1000", max_stale_s="2000", **paces)
     return written
 
 
@@ -231,7 +232,7 @@ def test_an_answer_made_by_a_kind_that_was_switched_off_does_not_stand(shelf: Ho
 def through_the_sidecar(house: House) -> bool:
     """Whether questions reach it, which takes a second. What a proxy has fetched by itself before, the sidecar does
     not cut anything from."""
-    ask(house.ports["reverse"], fresh_target("/v4/sports"))
+    ask(house.ports["reverse"], fresh_target("/v4/sports/tennis_atp/odds"))
     return count(house, "admin", "holdover_upstream_requests_total", 'trigger="client"') > 0
 
 
@@ -250,6 +251,97 @@ def test_what_it_says_is_what_happens(tmp_path: Path):
             assert reply.status == 200
             paid.append(reply["x-requests-last"])
     assert [cost or "0" for cost in said] == paid == ["2", "0", "2", "2", "0"]
+
+
+GOOD, LISTED, SECOND, WRONG = (f"{word}-foreign-key" for word in ("good", "listed", "second", "wrong"))
+KEYS = [CREDENTIAL, GOOD, LISTED, SECOND]
+
+
+class Foretold(NamedTuple):
+    """How a client is answered; by whose credential it is paid, in credits; `then` is how it would be answered if it
+    were known."""
+
+    how: str
+    payer: str = ""
+    paid: int = 0
+    then: str = ""
+
+
+def foretold(house: House, key: str | None) -> tuple[Foretold, dict[str, Any]]:
+    """What `explain` says of a request with this key."""
+    found = explained(house, url_of(WIDE if key is None else f"{WIDE}&apiKey={key}"))
+    assert not [one for one in (*KEYS, WRONG) if one in str(found)]
+    how = found["decision"].partition(":")[0].partition(",")[0]
+    price = found["upstream"].partition("is asked, for ")[2]
+    then = found.get("otherwise", "").partition(": ")[2].partition(":")[0]
+    if not price:
+        return Foretold(how, then=then), found
+    payer = key if price.endswith(" of the client's own") else CREDENTIAL
+    return Foretold(how, payer or "", int(price.partition(" credit")[0]), then), found
+
+
+def happened(house: House, provider: Emulator, key: str | None) -> tuple[Foretold, int]:
+    """What became of the same request, and its status."""
+    before = used(provider)
+    reply = ask(house.ports["reverse"], f"/v4/sports/soccer_epl/odds?{WIDE}" + (f"&apiKey={key}" if key else ""))
+    how = {"hit": "hit", "fwd=uri-miss": "miss", "fwd=bypass": "forwarded"}[reply.cache.partition(";")[0]]
+    paid = {payer: credit - before[payer] for payer, credit in used(provider).items() if credit != before[payer]}
+    assert len(paid) <= 1
+    return Foretold(how, *(next(iter(paid.items())) if paid else ())), reply.status
+
+
+def used(provider: Emulator) -> dict[str, int]:
+    """Credits by key."""
+    accounts = provider.stats()["by_key"]
+    names = {key: hashlib.sha256(key.encode()).hexdigest()[:12] for key in KEYS}
+    return {key: accounts[name]["used"] if name in accounts else 0 for key, name in names.items()}
+
+
+KNOWN: dict[str, Any] = {"top": f'known = ["{hashlib.sha256(LISTED.encode()).hexdigest()}"]'}
+OWN: dict[str, Any] = {"top": 'clients = "own"', "env": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "asking"),
+    [
+        (
+            KNOWN,
+            [
+                (WRONG, Foretold("forwarded", WRONG, 2, "miss"), 401),
+                (None, Foretold("forwarded", then="miss"), 401),
+                (LISTED, Foretold("miss", CREDENTIAL, 2), 200),
+                (CREDENTIAL, Foretold("hit"), 200),
+                (WRONG, Foretold("forwarded", WRONG, 2, "hit"), 401),
+                (GOOD, Foretold("forwarded", GOOD, 2, "hit"), 200),
+                (GOOD, Foretold("hit"), 200),
+            ],
+        ),
+        (
+            OWN,
+            [
+                (None, Foretold("forwarded"), 401),
+                (GOOD, Foretold("miss", GOOD, 2), 200),
+                (GOOD, Foretold("hit"), 200),
+                (SECOND, Foretold("miss", SECOND, 2), 200),
+                (WRONG, Foretold("miss", WRONG, 2), 401),
+            ],
+        ),
+    ],
+    ids=["known", "own"],
+)
+def test_what_it_says_is_what_happens_to_every_kind_of_client(
+    tmp_path: Path, changes: dict[str, Any], asking: list[tuple[str | None, Foretold, int]]
+):
+    """Asked before each request of a running house. What is refused is not paid."""
+    with (
+        emulator(**STILL, credential=KEYS) as provider,
+        stood_in(tmp_path, provider.url, "the-odds-api", **changes, **calm(*CALM_PACE)) as house,
+    ):
+        for key, expected, status in asking:
+            said, found = foretold(house, key)
+            assert said == expected, found
+            told = Foretold(said.how) if status == 401 else said._replace(then="")
+            assert happened(house, provider, key) == (told, status), found
 
 
 def content(house: House) -> dict[str, bytes]:
@@ -331,7 +423,7 @@ def test_explain_of_a_call_by_post(exchange: House, tmp_path: Path):
     assert found["canonical"].startswith("POST ")
     assert json.loads(found["body"]) == {**json.loads(BOOKS), "id": 1}
     assert found["echo"].startswith("7 ")
-    assert found["decision"].startswith("miss: ")
+    assert found["decision"].startswith("forwarded, as the client is not known: ")
     assert "secret" not in str(found)
     by_file = explained(exchange, CALL, *FIELDS, "--method", "post", "--body", f"@{other}")
     command = exchange.command("explain", "--json", CALL, *FIELDS, "--body", "@-")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,7 +17,9 @@ from scripts.rig import CREDENTIAL, House, running, wait_for, write_house
 from tests.e2e.vendors import OPEN, calm, count, port_of
 from tests.e2e.wire import Reply, ask
 
-BASIC = "Basic " + base64.b64encode(b"user:password").decode()
+BASIC, DESK, WRONG = (
+    "Basic " + base64.b64encode(pair).decode() for pair in (b"user:password", b"desk:word", b"user:wrong")
+)
 HOSTS = {
     "api-sports": "v3.football.api-sports.io",
     "sportsgameodds": "api.sportsgameodds.com",
@@ -27,6 +30,7 @@ HOSTS = {
 }
 LIMITS: dict[str, Any] = {"rate_per_s": "1000", "burst": "1000"}
 SPACING_S = 2.0
+PINNACLE = ["user:password", "desk:word"]
 RPC = "/exchange/betting/json-rpc/v1"
 FEEDS = "/oddscomparison-prematch/trial/v2/en"
 
@@ -38,6 +42,11 @@ class Scene:
 
     def ask(self, name: str, target: str, headers: dict[str, str] | None = None, **named: Any) -> Reply:
         return ask(self.house.ports["reverse"], target, host=HOSTS[name], headers=headers, **named)
+
+    def ask_from(self, address: str, port: int, target: str) -> Reply:
+        """As Pinnacle's user, with `address` as the client's own."""
+        dialled = socket.create_connection(("127.0.0.1", port), 60, source_address=(address, 0))
+        return ask(dialled, target, host=HOSTS["pinnacle"], headers={"Authorization": BASIC})
 
     def direct(self, name: str, target: str, headers: dict[str, str], **named: Any) -> Reply:
         return ask(port_of(self.vendors[name].url), target, headers=headers, **named)
@@ -57,7 +66,7 @@ class Scene:
 def write(scene: Scene) -> None:
     """Nothing is fetched ahead but for Pinnacle and Sportradar's change log."""
     spaced = {"window_s": str(SPACING_S), "min_interval_s": str(SPACING_S)}
-    still = calm()
+    still, hourly = calm(), {"window_s": "3600", "min_interval_s": "3600"}
     changes: dict[str, dict[str, Any]] = {
         "api-sports": {**still, "top": OPEN},
         "sportsgameodds": {**still, "top": OPEN, "idle_after_s": "600"},
@@ -69,7 +78,7 @@ def write(scene: Scene) -> None:
                 "books": {"window_s": "1"},
             },
         },
-        "pinnacle": {"top": OPEN, "env": '"PINNACLE_AUTHORIZATION"', **spaced},
+        "pinnacle": {"env": '"PINNACLE_AUTHORIZATION"', **spaced, "routes": {"sports": hourly, "leagues": hourly}},
         "betfair": still,
         "generic": {**still, "top": OPEN, "pace": "{ cadence_s = 20 }"},
     }
@@ -81,7 +90,7 @@ def write(scene: Scene) -> None:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     options: dict[str, dict[str, Any]] = {
-        "pinnacle": {"spacing_s": 0.75 * SPACING_S, "credential": "user:password", "snapshot_cache_s": 0},
+        "pinnacle": {"spacing_s": 0.75 * SPACING_S, "credential": PINNACLE, "snapshot_cache_s": 0},
         "betfair": {"calls_per_s": 0, "credential": "live", "delayed_key": "late", "session": ["one", "two"]},
     }
     with ExitStack() as stack:
@@ -99,7 +108,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_api_sports_errors_with_status_200_are_never_stored(scene: Scene):
     name, key = "api-sports", {"x-apisports-key": CREDENTIAL}
     good = "/odds?fixture=1001"
-    assert scene.ask(name, good, key).way == "fwd=uri-miss; stored"
+    assert scene.ask(name, good, key).cache == "fwd=uri-miss; stored"
     assert scene.ask(name, good, {"x-rapidapi-key": "another"}).cache.startswith("hit")
     wrong = "/odds?fixture=1002&nonsense=1"
     for times in (1, 2):
@@ -130,7 +139,7 @@ def test_sportsgameodds_spellings_are_one_key_and_objects_are_counted(scene: Sce
     name = "sportsgameodds"
     target = "/v2/events?leagueID=NBA&limit=5"
     first = scene.ask(name, target, {"x-api-key": "mine", "X-Stainless-Retry-Count": "0"})
-    assert first.way == "fwd=uri-miss; stored"
+    assert first.cache == "fwd=uri-miss; stored"
     objects = max(1, len(first.json["data"]))
     again = [
         scene.ask(name, target, {"x-api-key": "another", "X-Stainless-Retry-Count": "2"}),
@@ -143,7 +152,7 @@ def test_sportsgameodds_spellings_are_one_key_and_objects_are_counted(scene: Sce
     assert scene.vendors[name].stats()["retry_counts"] == {}
 
     page = scene.ask(name, f"/v2/events?leagueID=NBA&limit=5&cursor={first.json['nextCursor']}", {"x-api-key": "k"})
-    assert page.way == "fwd=uri-miss; stored"
+    assert page.cache == "fwd=uri-miss; stored"
     assert page.body != first.body
     objects += max(1, len(page.json["data"]))
     assert scene.vendors[name].stats()["spent_total"] == objects
@@ -225,12 +234,13 @@ class Follower:
 
     scene: Scene
     filters: str = ""
+    path: str = "/v2/odds"
     last: int | None = None
     periods: dict[tuple[int, int, int], Any] = field(default_factory=dict)
 
     def poll(self) -> None:
         since = "" if self.last is None else f"&since={self.last}"
-        target = f"/v1/odds?sportId=29&oddsFormat=Decimal{self.filters}{since}"
+        target = f"{self.path}?sportId=29&oddsFormat=Decimal{self.filters}{since}"
         reply = self.scene.ask("pinnacle", target, {"Authorization": BASIC})
         assert reply.status == 200, (reply.status, reply.cache, reply.body)
         self.last = reply.json["last"]
@@ -276,10 +286,101 @@ def test_pinnacle_many_clients_are_one_request_per_spacing(scene: Scene):
     elapsed = time.monotonic() - began
     assert followers[1].periods == {place: period for place, period in truth.items() if place[0] == 555}
     assert "spreads" not in followers[0].periods[next(p for p in truth if p[1:] == (event, 0))]
-    asked = scene.requests("pinnacle", "/v1/odds")
+    asked = scene.requests("pinnacle", "/v2/odds?")
     assert 2 <= len(asked) <= elapsed / SPACING_S + 1
     assert not any("leagueIds" in line for line in asked)
     assert upstream.stats()["pinnacle"].get("too_many", 0) == 0
+
+
+def test_pinnacle_version_1_is_a_board_of_its_own(scene: Scene):
+    upstream, old = scene.vendors["pinnacle"], Follower(scene, path="/v1/odds")
+    old.poll()
+    upstream.control(move_in={"sport": 29, "count": 3})
+    truth = periods_of(upstream.truth()["29"])
+    for period in truth.values():
+        if "teamTotal" in period:
+            period["teamTotal"] = {team: lines[0] for team, lines in period["teamTotal"].items()}
+
+    def caught_up() -> bool:
+        old.poll()
+        return old.periods == truth
+
+    wait_for(caught_up, 30, 0.25)
+    assert ["since=" in line for line in scene.requests("pinnacle", "/v1/odds?")[:2]] == [False, True]
+
+
+def fixtures(scene: Scene, query: str = "") -> Any:
+    reply = scene.ask("pinnacle", f"/v1/fixtures?sportId=29{query}", {"Authorization": BASIC})
+    assert reply.status == 200, (reply.status, reply.cache, reply.body)
+    return reply.json
+
+
+def events_of(document: Any) -> dict[int, Any]:
+    return {event["id"]: event for league in document["league"] for event in league["events"]}
+
+
+def test_pinnacle_fixtures_come_to_each_client_since_its_own_last(scene: Scene):
+    upstream, began = scene.vendors["pinnacle"], time.monotonic()
+    first = fixtures(scene)
+    waiting = max(number for number, event in events_of(first).items() if not event["liveStatus"])
+    upstream.control(add_event={"sport": 29, "league": 556, "id": 99001})
+    wait_for(lambda: 99001 in events_of(fixtures(scene, f"&since={first['last']}")), 30, 0.25)
+    second = fixtures(scene)
+    upstream.control(kick_off=waiting)
+    wait_for(lambda: waiting in events_of(fixtures(scene, f"&since={second['last']}")), 30, 0.25)
+    elapsed = time.monotonic() - began
+    asked = scene.requests("pinnacle", "/v1/fixtures?")
+    direct = scene.direct("pinnacle", "/v1/fixtures?sportId=29", {"Authorization": DESK}).json
+    assert fixtures(scene)["league"] == direct["league"]
+    assert events_of(fixtures(scene, f"&since={second['last']}")).keys() == {waiting}
+    assert events_of(fixtures(scene, f"&since={first['last']}")).keys() == {waiting, 99001}
+    live = {number for number, event in events_of(direct).items() if event["liveStatus"] == 1}
+    assert waiting in live
+    assert events_of(fixtures(scene, "&isLive=1")).keys() == live
+    assert events_of(fixtures(scene, "&eventIds=99001&eventIds=1")).keys() == {99001}
+    assert 2 <= len(asked) <= elapsed / SPACING_S + 1
+    assert not any(name in line for line in scene.requests("pinnacle") for name in ("isLive", "eventIds"))
+
+
+def test_pinnacle_sports_and_leagues_are_asked_for_once(scene: Scene):
+    targets = ("/v2/sports", "/v2/leagues?sportId=29", "/v2/leagues?sportId=4")
+    for target in targets:
+        direct = scene.direct("pinnacle", target, {"Authorization": DESK})
+        replies = [scene.ask("pinnacle", target, {"Authorization": BASIC}) for _ in range(3)]
+        assert [reply.json for reply in replies] == [direct.json] * 3
+        assert replies[-1].cache.startswith("hit; ttl=")
+        assert scene.requests("pinnacle").count(f"GET {target}") == 2
+
+
+def test_pinnacle_clients_are_known_by_accounts_that_the_vendor_accepts(scene: Scene):
+    """Which is what a profile says that says nothing of clients."""
+    upstream, target = scene.vendors["pinnacle"], "/v2/odds?sportId=4"
+    stored = scene.ask("pinnacle", target, {"Authorization": BASIC})
+    assert stored.status == 200
+    desk = [scene.ask("pinnacle", target, {"Authorization": DESK}) for _ in range(3)]
+    assert [reply.json for reply in desk] == [stored.json] * 3
+    assert desk[0].way == "fwd=bypass"
+    assert [reply.cache.partition(";")[0] for reply in desk[1:]] == ["hit"] * 2
+    for _ in range(2):
+        refused = scene.ask("pinnacle", target, {"Authorization": WRONG})
+        assert (refused.status, refused.json["code"]) == (401, "INVALID_CREDENTIALS")
+    assert upstream.stats()["by_status"]["401"] == 2
+
+
+def test_pinnacle_one_address_stands_for_those_of_all_clients(scene: Scene):
+    upstream, addresses = scene.vendors["pinnacle"], ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    upstream.control(max_ips=2)
+    through, direct = scene.house.ports["reverse"], port_of(upstream.url)
+    # A parameter that no profile knows: each of these requests reaches the vendor.
+    passed = [scene.ask_from(address, through, "/v2/sports?unknown=1") for address in addresses]
+    assert [(reply.status, "cache-status" in reply.names) for reply in passed] == [(200, False)] * 3
+    assert upstream.stats()["addresses"]["user"] == 1
+    refused = [scene.ask_from(address, direct, "/v1/sports") for address in addresses]
+    assert [reply.status for reply in refused] == [200, 403, 403]
+    assert refused[-1].json["code"] == "ACCESS_BLOCKED"
+    again = scene.ask_from(addresses[-1], through, "/v2/sports?unknown=1")
+    upstream.control(max_ips=0)
+    assert again.status == 200
 
 
 def book_call(number: object, *, turned: bool = False) -> dict[str, Any]:
@@ -309,8 +410,8 @@ def without_id(reply: Reply) -> Any:
 def test_betfair_one_call_whatever_its_spelling_with_each_clients_own_id(scene: Scene):
     """A session that nobody knows goes to the vendor first; one that it accepted is answered from the store."""
     first = scene.call(of_market(scene, book_call(1)), "one")
-    assert (first.status, first.way) == (200, "fwd=bypass")
-    assert scene.call(of_market(scene, book_call(1)), "one").way == "fwd=uri-miss; stored"
+    assert (first.status, first.cache) == (200, "fwd=bypass")
+    assert scene.call(of_market(scene, book_call(1)), "one").cache == "fwd=uri-miss; stored"
     assert scene.operations("listMarketBook") == 2
     for number in (1, 7, "a-7", None):
         for turned in (False, True):
@@ -319,7 +420,7 @@ def test_betfair_one_call_whatever_its_spelling_with_each_clients_own_id(scene: 
             assert reply.json["id"] == number
             assert without_id(reply) == without_id(first)
     assert scene.operations("listMarketBook") == 2
-    assert scene.call(of_market(scene, book_call(1)), "two").way == "fwd=bypass"
+    assert scene.call(of_market(scene, book_call(1)), "two").cache == "fwd=bypass"
     assert scene.call(of_market(scene, book_call(2)), "two").cache.startswith("hit")
     assert scene.operations("listMarketBook") == 3
 
@@ -369,7 +470,7 @@ def test_betfair_a_refusal_has_the_clients_own_id(scene: Scene):
 def test_generic_the_worked_example(scene: Scene):
     name = "generic"
     first = scene.ask(name, "/api/odds?league=north&market=winner,total", {"X-Token": "mine"})
-    assert first.way == "fwd=uri-miss; stored"
+    assert first.cache.startswith('fwd=uri-miss; stored; detail="payload-age=')
     assert first["x-tokens-cost"] != "0"
     for spelled in (
         "/api/odds/?market=total%2Cwinner&league=north&_=17",
@@ -381,7 +482,7 @@ def test_generic_the_worked_example(scene: Scene):
         assert "payload-age=" in reply.cache
         assert reply["x-tokens-cost"] == "0"
     assert len(scene.requests(name)) == 1
-    assert scene.ask(name, "/api/odds?league=north", {"X-Token": "k"}).way == "fwd=uri-miss; stored"
+    assert scene.ask(name, "/api/odds?league=north", {"X-Token": "k"}).cache.startswith("fwd=uri-miss; stored")
     assert scene.ask(name, "/api/odds?league=north&market=winner", {"X-Token": "k"}).cache.startswith("hit")
     refused = scene.ask(name, "/api/odds?league=nowhere", {"X-Token": "k"})
     assert (refused.status, refused.json["ok"]) == (200, False)

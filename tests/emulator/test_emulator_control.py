@@ -56,7 +56,7 @@ def test_what_is_wrong_is_named(document: object, message: str) -> None:
 def test_an_unknown_setting_is_named_with_the_known_ones() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^unknown setting: speed; known: bytes_per_s, .*quota, rate, .*spurious_share$",
+        match=r"^unknown setting: speed; known: bytes_per_s, .*quota, ramp_s, rate, .*retry_after_s$",
     ):
         changed(Settings(), {"speed": 1})
 

@@ -3,18 +3,6 @@ from __future__ import annotations
 from scripts.emulator.ledger import Account, Ledger, fingerprint
 
 
-def test_no_more_than_the_rate_in_any_second() -> None:
-    account = Account()
-    assert [account.admit(at, 3) for at in (0.0, 0.1, 0.9, 0.95, 0.99)] == [True, True, True, False, False]
-    assert [account.admit(at, 3) for at in (1.0, 1.05, 1.1)] == [True, False, True]
-    assert account.requests == 8
-
-
-def test_rate_0_is_no_limit() -> None:
-    account = Account()
-    assert all(account.admit(0.0, 0) for _ in range(1000))
-
-
 def test_charges_may_overdraw() -> None:
     account = Account(used=8)
     assert account.charge(5, quota=10) == {

@@ -281,20 +281,110 @@ def test_regions_need_their_bookmakers(rules_of):
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-@pytest.mark.parametrize("found_right", [[], ["regions"], ["bookmakers", "regions"]])
+@pytest.mark.parametrize("found_right", [False, True])
 def test_what_was_learnt_counts_where_that_is_allowed_and_comparisons_found_it_right(rules_of, allowed, found_right):
     """An answer without a bookmaker does not show that its region lacks that one."""
-    learnt = Knowledge({"us": frozenset({"x"}), "uk": frozenset({"learnt"})}, verified=frozenset(found_right))
+    apart = {"uk": frozenset({"x"}), **({"us": frozenset({"y"})} if found_right else {})}
+    kinds = frozenset({"bookmakers", "regions"})
+    learnt = Knowledge({"us": frozenset({"x"}), "uk": frozenset({"learnt"})}, verified=kinds, apart=apart)
     rules = rules_of(kinds=[*KINDS, "regions"], regions={"uk": ["told"]}, learn_regions=allowed)
     projections = Projections(rules, {"vendor": learnt})
     [provider] = projections.rules.providers
     known = projections.knowledge(provider)
     told = {"uk": frozenset({"told"})}
     everything = {"us": frozenset({"x"}), **told}
-    assert known.regions == (everything if allowed and len(found_right) == 2 else told)
-    assert projections.knowledge(provider, on_trial=True).regions == (everything if allowed else told)
+    assert known.regions == (everything if allowed and found_right else told)
+    assert known.apart == ({"us": frozenset({"y"})} if allowed and found_right else {}), "told is told in full"
+    on_trial = projections.knowledge(provider, on_trial=True)
+    assert on_trial.regions == (everything if allowed else told)
+    assert on_trial.apart == {}
     assert known.kinds == {*KINDS, "regions"}
     assert known.emptied == "refuse"
+
+
+def test_each_region_that_was_learnt_waits_for_comparisons_of_its_own(rules_of):
+    rules = rules_of(kinds=[*KINDS, "regions"], learn_regions=True)
+    learnt = Knowledge({"us": frozenset({"x"}), "uk": frozenset({"y"})}, apart={"us": frozenset({"y"})})
+    projections = Projections(rules, {"vendor": learnt})
+    wide, board = odds(regions="us,uk"), BOARD[:1]
+    assert made_for(projections.derive(entry(wide, board), odds(regions="us"), None, NOW)) == ["x"]
+    assert projections.derive(entry(wide, board), odds(regions="uk"), None, NOW) is None
+    assert made_for(rehearsed(projections, entry(wide, board), odds(regions="uk"))) == ["y"]
+
+
+def test_a_bookmaker_that_is_new_in_two_regions_is_lacking_in_neither(rules_of):
+    """Seen in an answer for one of them first, it is no other region's, as far as is learnt."""
+    rules = rules_of(kinds=[*KINDS, "regions"], learn_regions=True)
+    regions = {"us": frozenset({"x"}), "uk": frozenset({"y"})}
+    apart = {"us": frozenset({"y"}), "uk": frozenset({"x"})}
+    projections = Projections(rules, {"vendor": Knowledge(regions, apart=apart)})
+    wide, us, uk = odds(regions="us,uk"), odds(regions="us"), odds(regions="uk")
+    board = [event("a", *(bookmaker(key, "h2h") for key in ("x", "y", "new")))]
+    for narrow in (us, uk):
+        assert projections.derive(entry(wide, board), narrow, None, NOW) is None, "the provider is asked"
+    [provider] = rules.providers
+    projections.learn(provider, entry(us, [event("a", bookmaker("x", "h2h"), bookmaker("new", "h2h"))]))
+    assert made_for(projections.derive(entry(wide, board), us, None, NOW)) == ["x", "new"]
+    assert projections.derive(entry(wide, board), uk, None, NOW) is None, "and still is"
+    projections.learn(provider, entry(uk, [event("a", bookmaker("y", "h2h"), bookmaker("new", "h2h"))]))
+    assert made_for(projections.derive(entry(wide, board), uk, None, NOW)) == ["y", "new"]
+
+
+def made_for(derived: Entry | None) -> list[str]:
+    """The bookmakers of its first event."""
+    assert derived is not None
+    return [book["key"] for book in json.loads(derived.identity)[0]["bookmakers"]]
+
+
+def rehearsed(projections: Projections, wide: Entry, narrow: CanonicalRequest) -> Entry | None:
+    found = projections.rehearse(wide, narrow, on_trial=True)
+    return found[0] if found is not None else None
+
+
+# What is on trial
+
+
+def test_on_trial_a_region_is_cut_from_what_two_requests_would_be_joined_to(rules_of):
+    learnt = Knowledge({"us": frozenset({"x"}), "uk": frozenset({"y"})})
+    kinds = [*KINDS, "regions"]
+    projections = Projections(rules_of(kinds=kinds, learn_regions=True), {"vendor": learnt})
+    us = odds(regions="us")
+    assert projections.trial(us, NOW) == us, "nothing else was asked for"
+    for other in (odds(regions="uk", markets="h2h,spreads"), odds(regions="uk"), odds(regions="unknown")):
+        projections.note(entry(other))
+    assert projections.trial(us, NOW) == odds(regions="uk,us"), "by regions alone, for the fewest credits"
+    assert projections.carrier(us, NOW) == us
+    projections.learnt["vendor"] = replace(learnt, apart={"us": frozenset({"y"})})
+    assert projections.trial(us, NOW) == us, "it is in use"
+
+
+def test_a_content_that_is_refused_is_on_trial_where_regions_are_learnt(rules_of):
+    learnt = Knowledge({"us": frozenset({"x"}), "uk": frozenset({"y"})}, apart={"us": frozenset()})
+    rules = rules_of(kinds=[*KINDS, "regions"], learn_regions=True)
+    projections = Projections(rules, {"vendor": learnt})
+    wide, narrow = odds(regions="uk,us"), odds(regions="us")
+    projections.note(entry(wide, BOARD[:1]))
+    assert projections.trial(narrow, NOW) == narrow
+    assert projections.derive(entry(wide, BOARD[:1]), narrow, None, NOW) is None
+    assert projections.trial(narrow, NOW) == wide
+    assert made_for(rehearsed(projections, entry(wide, BOARD[:1]), narrow)) == ["x"]
+
+
+def test_what_is_wider_on_trial_is_told_beside_what_is_in_use(rules_of):
+    projections = Projections(rules_of(kinds=[*KINDS, "odds"]))
+    narrow = odds(eventIds="a")
+    assert projections.carrier(narrow, NOW) == ALL_EVENTS
+    assert projections.trial(narrow, NOW) == odds(oddsFormat="american")
+    projections.learnt["vendor"] = Knowledge(verified=frozenset({"odds"}))
+    assert projections.trial(narrow, NOW) == narrow
+
+
+def test_without_trials_nothing_is_on_trial(projections):
+    wide, narrow = odds(regions="", bookmakers="x,y"), odds(regions="", bookmakers="y")
+    projections.note(entry(wide))
+    assert projections.derive(entry(wide), narrow, None, NOW) is None
+    assert projections.trial(narrow, NOW) == narrow
+    assert projections.trial(replace(narrow, provider="gone"), NOW).provider == "gone"
 
 
 def test_nothing_is_learnt_where_nobody_wants_to(projections):
@@ -309,9 +399,10 @@ def test_odds_are_converted_only_after_comparisons_or_on_trial(rules_of):
     wide, narrow = odds(oddsFormat="american"), odds()
     assert projections.carrier(narrow, NOW) == narrow
     assert projections.derive(entry(wide, board), narrow, None, NOW) is None
-    rehearsed = projections.rehearse(entry(wide, board), narrow)
-    assert rehearsed is not None
-    on_trial, evidence = rehearsed
+    assert projections.rehearse(entry(wide, board), narrow, on_trial=False) is None
+    found = projections.rehearse(entry(wide, board), narrow, on_trial=True)
+    assert found is not None
+    on_trial, evidence = found
     assert evidence.kinds == {"odds"}
     assert json.loads(on_trial.identity)[0]["bookmakers"][0]["markets"][0]["outcomes"][0]["price"] == 2.5
     verified = Projections(rules_of(kinds=[*KINDS, "odds"]), {"vendor": Knowledge(verified=frozenset({"odds"}))})
@@ -325,9 +416,9 @@ def test_a_trial_that_fails_says_nothing_about_what_is_in_use(rules_of):
     """`odds` on trial: the wide answer's price is none that can be converted; its events may still be selected."""
     projections = Projections(rules_of(kinds=[*KINDS, "odds"]))
     wide, narrow = odds(oddsFormat="american"), odds()
-    assert projections.rehearse(entry(wide), narrow) is None
+    assert projections.rehearse(entry(wide), narrow, on_trial=True) is None
     assert projections.refused(NOW) == frozenset()
-    assert projections.rehearse(entry(wide), replace(narrow, provider="gone")) is None
+    assert projections.rehearse(entry(wide), replace(narrow, provider="gone"), on_trial=True) is None
 
 
 def test_one_parse_serves_all_projections_of_an_answer_and_only_of_it(projections, monkeypatch):

@@ -18,7 +18,7 @@ from holdover.exchange import Request, Response
 from holdover.key import Cacheable, plan
 from holdover.provider_settings import Kind
 from holdover.providers.odds_selection import selection
-from holdover.providers.profile import Knowledge
+from holdover.providers.profile import Evidence, Knowledge
 from holdover.providers.the_odds_api import TheOddsApi
 from holdover.verdict import meaning
 from scripts.rig import ROOT
@@ -426,6 +426,37 @@ def test_regions_are_refused_where_a_bookmaker_is_in_none_that_is_known():
     assert projected(board_of("fanduel", "novig"), wide, narrow) is None
 
 
+def test_of_a_region_that_was_learnt_only_what_was_found_apart_is_left_out():
+    wide, narrow = request(regions="us,uk"), request(regions="us")
+
+    def kept(*books, **apart):
+        knowledge = replace(EVERYTHING, apart={region: frozenset(found) for region, found in apart.items()})
+        body = projected(board_of(*books), wide, narrow, knowledge)
+        return None if body is None else [book["key"] for book in json.loads(body)[0]["bookmakers"]]
+
+    assert kept("fanduel", "skybet", us=["skybet"]) == ["fanduel"]
+    assert kept("fanduel", "skybet", us=[]) is None, "that it is of uk does not say that it is not of us"
+    assert kept("fanduel", "skybet", "betfair_ex_uk", us=["skybet"]) is None
+    assert kept("fanduel", us=[]) == ["fanduel"]
+    assert kept("fanduel", "skybet", us=["fanduel", "skybet"]) == ["fanduel"], "it was learnt since"
+    assert kept("fanduel", "skybet", uk=[]) == ["fanduel"], "of us all are configured"
+    assert kept("fanduel", "unknown", us=["unknown"]) == ["fanduel"]
+
+
+def test_of_two_regions_what_is_left_out_is_apart_from_both():
+    wide, narrow = request(regions="us,uk,eu"), request(regions="us,uk")
+    board = board_of("fanduel", "skybet", "betfair_ex_eu")
+    for us, uk, expected in (
+        ("betfair_ex_eu", "betfair_ex_eu", True),
+        ("betfair_ex_eu", "", False),
+        (None, "", False),
+    ):
+        apart = {r: frozenset({found}) for r, found in (("us", us), ("uk", uk)) if found is not None}
+        body = projected(board, wide, narrow, replace(EVERYTHING, apart=apart))
+        assert (body is not None) is expected
+    assert projected(board, wide, narrow, replace(EVERYTHING, apart={"us": frozenset({"betfair_ex_eu"})})) is not None
+
+
 def test_a_bookmaker_that_is_not_there_and_was_perhaps_not_asked_for_is_refused():
     wide = request(regions="us,us_ex")
     assert projected(board_of("fanduel", "novig"), wide, request(bookmakers="novig")) is not None
@@ -513,6 +544,39 @@ def test_that_a_sport_has_no_outrights_is_shown_by_any_price():
     wide, narrow = request(regions="us", markets="h2h"), request(regions="us")
     assert shown([quoted("a", ("fanduel", "h2h"))], wide, narrow).kinds == {"outrights"}
     assert shown([quoted("a")], wide, narrow).kinds == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("cut", "board", "left_out"),
+    [
+        ({"regions": "us"}, FULL, {"us": {"skybet"}}),
+        ({"regions": "uk"}, FULL, {"uk": {"fanduel"}}),
+        ({"regions": "us"}, [quoted("a", FANDUEL, ("pinnacle", "h2h"))], {}),
+        ({"regions": "us"}, [quoted("a", ("betfair_ex_uk", "h2h"))], {}),
+        ({"regions": "us", "markets": "h2h"}, [quoted("a", FANDUEL, ("skybet", "totals"))], {}),
+        ({"regions": "us", "eventIds": "a"}, [quoted("a", FANDUEL), quoted("b", SKYBET)], {}),
+        (
+            {"regions": "us", "eventIds": "a"},
+            [quoted("a", FANDUEL, SKYBET), quoted("b", ("betfair_ex_uk", "h2h"))],
+            {"us": {"skybet"}},
+        ),
+        ({"markets": "h2h"}, FULL, {}),
+        ({"regions": None, "bookmakers": "fanduel"}, FULL, {}),
+        ({"regions": None, "bookmakers": "fanduel,draftkings"}, FULL, {"us": set()}),
+        ({"regions": None, "bookmakers": "fanduel,draftkings,betfair_ex_uk"}, FULL, {"us": set(), "uk": set()}),
+        ({"regions": None, "bookmakers": "draftkings"}, FULL, {}),
+    ],
+)
+def test_a_region_is_shown_by_what_is_left_out_for_it_or_absent_although_it_is_of_it(cut, board, left_out):
+    """Never by a bookmaker that other cuts took away, nor where no price is left."""
+    wide, narrow = request(**WIDEST), request(**{**WIDEST, **cut})
+    assert shown(board, wide, narrow).left_out == left_out
+
+
+def test_of_two_regions_none_is_shown():
+    wide, narrow = request(**{**WIDEST, "regions": "us,uk,eu"}), request(**WIDEST)
+    board = [quoted("a", FANDUEL, SKYBET, ("betfair_ex_eu", "h2h"))]
+    assert shown(board, wide, narrow) == Evidence(frozenset({"regions"}))
 
 
 def test_what_is_not_projected_shows_nothing():

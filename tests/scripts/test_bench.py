@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from holdover.phase import Phase
 from scripts.benchmarks import (
     cold,
     hook,
@@ -406,7 +407,7 @@ def test_a_virtual_hour_costs_what_the_model_says(begin_h):
     ],
 )
 def test_a_day_is_judged(saved, late, expected):
-    counts = odds_day.Counts(answers=10, direct=1000, spent=1000 - saved, late=Counter(near=late))
+    counts = odds_day.Counts(answers=10, direct=1000, spent=1000 - saved, late=Counter[Phase]({"near": late}))
     record, reported = Record("odds"), Record("odds")
     odds_fleet._judge_day(record, "d", counts, 99.0, 98.4)
     assert broken(record.outcome()) == expected

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from holdover.providers.profile import Evidence
-from sidecar.refresh.shadow import compare, cost, same
+from holdover.providers.profile import Evidence, Knowledge
+from sidecar.refresh.shadow import comparable, compare, cost, same
 from tests.sidecar.scene import odds
 
 ODDS = {
@@ -73,7 +73,8 @@ def compared(scene_of, origin):
         scene = scene_of(ODDS, **{**VENDOR, **changes})
         if planned:
             scene.filler.projections.plan("vendor", {NARROW.key: WIDE})
-        found = await compare(scene.filler, scene.provider, narrow, time.time())
+        wider = comparable(scene.filler.projections, narrow, time.time())
+        found = await compare(scene.filler, scene.provider, narrow, wider[0]) if wider else None
         for request in (WIDE, NARROW):
             assert await scene.filler.stored(request.key) is None, "what is compared is not stored"
         return found, says.asked
@@ -91,6 +92,82 @@ async def test_equal_odds_take_two_calls_whatever_the_times_say(compared):
     assert asked == [WIDE_MARKETS, "h2h"]
     assert found.wide.request == WIDE
     assert found.projected.request == found.direct.request == NARROW
+
+
+UK_UNKNOWN = {
+    "projection": {"kinds": ["regions", "bookmakers"], "learn_regions": True},
+    "shadow": {"one_in": 1, "verified_after": 2},
+}
+BOTH, US, UK = (
+    replace(NARROW, query=odds(markets="h2h", **{**FORM, "regions": r}).query) for r in ("uk,us", "us", "uk")
+)
+
+
+class Regions:
+    """Answers for each region with its bookmakers, all at one price."""
+
+    def __init__(self, **bookmakers: str) -> None:
+        self.bookmakers = bookmakers
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        asked = request.query.get("regions", ",".join(self.bookmakers))
+        wanted = {key for region in asked.split(",") for key in self.bookmakers[region].split(",")}
+        if "bookmakers" in request.query:
+            wanted &= set(request.query["bookmakers"].split(","))
+        [event] = board("h2h", 1.5, "2026-01-01T00:00:00Z")
+        event["bookmakers"] = [{**event["bookmakers"][0], "key": key} for key in sorted(wanted)]
+        return web.json_response([event])
+
+
+@pytest.fixture
+def learning(scene_of, origin):
+    """A vendor of which the bookmakers of two regions were learnt; tells what is compared when us is asked for."""
+
+    def build(known, **bookmakers):
+        origin.says = Regions(**bookmakers)
+        scene = scene_of(ODDS, **{**VENDOR, **UK_UNKNOWN})
+        scene.filler.projections.learnt["vendor"] = known
+        return scene
+
+    return build
+
+
+LEARNT = {"us": frozenset({"a"}), "uk": frozenset({"b"})}
+
+
+async def test_on_trial_the_direct_answer_has_told_of_its_region(learning):
+    """A bookmaker of two regions that was learnt of one of them: no finding about the kind."""
+    scene = learning(Knowledge({**LEARNT, "uk": frozenset({"b", "both"})}), us="a,both", uk="b,both")
+    found = await compare(scene.filler, scene.provider, US, BOTH)
+    assert found is not None
+    assert (found.finding, found.evidence) == ("equal", Evidence(frozenset({"regions"}), {"us": frozenset({"b"})}))
+    assert scene.filler.projections.learnt["vendor"].regions["us"] == {"a", "both"}
+
+
+async def test_what_clients_are_given_is_compared_as_they_get_it(learning):
+    """A bookmaker that was apart from the region and is of it now."""
+    known = Knowledge({**LEARNT, "uk": frozenset({"b", "moved"})}, apart={"us": frozenset({"b", "moved"})})
+    scene = learning(known, us="a,moved", uk="b")
+    found = await compare(scene.filler, scene.provider, US, BOTH)
+    assert found is not None
+    assert found.finding == "different"
+    assert found.kinds == {"regions"}
+
+
+async def test_a_bookmaker_without_odds_shows_that_its_region_was_asked_for_it(learning):
+    pairs = {name: value for name, value in UK.query if name != "regions"} | {"bookmakers": "b,quiet"}
+    named = replace(UK, query=tuple(sorted(pairs.items())))
+    scene = learning(Knowledge({"uk": frozenset({"b", "quiet"})}), us="a", uk="b")
+    found = await compare(scene.filler, scene.provider, named, UK)
+    assert found is not None
+    assert (found.finding, found.evidence) == ("equal", Evidence(left_out={"uk": frozenset()}))
+
+
+async def test_a_content_that_is_in_doubt_is_compared_on_trial(learning):
+    scene = learning(Knowledge(LEARNT, apart={"us": frozenset()}), us="a", uk="b")
+    found = await compare(scene.filler, scene.provider, US, BOTH)
+    assert found is not None
+    assert (found.finding, found.evidence.left_out) == ("equal", {"us": frozenset({"b"})})
 
 
 async def test_boards_without_prices_are_equal_and_show_nothing(compared):
@@ -134,7 +211,8 @@ async def test_a_plan_is_compared_with_its_own_key(scene_of, origin):
     scene = scene_of(ODDS, **VENDOR)
     wide, narrow = (replace(request, partition="gold") for request in (WIDE, NARROW))
     scene.filler.projections.plan("vendor", {narrow.key: wide})
-    found = await compare(scene.filler, scene.provider, narrow, time.time())
+    assert comparable(scene.filler.projections, narrow, time.time()) == [wide]
+    found = await compare(scene.filler, scene.provider, narrow, wide)
     assert found is not None
     assert found.finding == "equal"
     assert {key for _, key in origin.asked} == {"gold-key"}
@@ -162,6 +240,7 @@ def changed(document, value):
 
 
 @given(documents(), documents())
+@example([False, True], [0, 1])
 def test_only_what_is_named_may_differ(one, other):
     body = json.dumps(one).encode()
     assert same(body, json.dumps(changed(one, "now")).encode(), ["at"])

@@ -255,6 +255,124 @@ async def test_comparisons_verify_what_they_show_and_no_more(scene_of, origin, l
     assert scene.value("shadow_comparisons_total", result="equal") == 2
 
 
+REGIONS = {"us": ["x", "y"], "uk": ["z"], "eu": ["w"]}
+BY_REGION = {
+    "profile": "the-odds-api",
+    "projection": {"kinds": ["regions"], "learn_regions": True},
+    "shadow": {"one_in": 1, "credits_per_day": 1000, "verified_after": 2},
+}
+
+
+async def by_region(request: web.BaseRequest) -> web.Response:
+    """A board with all bookmakers of the regions, each at a price of its own."""
+    keys = sorted({key for region in request.query["regions"].split(",") for key in REGIONS[region]})
+    quoted = [
+        {"key": key, "markets": [{"key": "h2h", "outcomes": [{"name": "A", "price": 1.5 + len(key)}]}]}
+        for key in keys
+    ]
+    return web.json_response([{"id": "e1", "commence_time": "2099-01-01T00:00:00Z", "bookmakers": quoted}])
+
+
+def regional(scene_of):
+    return scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **BY_REGION)
+
+
+async def fetched(scene, *regions):
+    for region in regions:
+        scene.refresher.demand(narrow(region))
+        await scene.filler.fill(narrow(region), time.time(), "client")
+
+
+async def compared(scene, region, times=1):
+    for _ in range(times):
+        scene.refresher.compare([narrow(region)])
+        await scene.steward._compare(scene.provider)
+
+
+async def test_each_region_is_used_after_comparisons_of_its_own_and_over_a_restart(scene_of, origin, ledger):
+    origin.says = by_region
+    scene = regional(scene_of)
+    await fetched(scene, "us", "uk")
+    assert learning.read(ledger, "vendor").regions == {}
+    await compared(scene, "us", times=2)
+    known = scene.filler.projections.knowledge(scene.provider)
+    assert (known.regions, known.apart) == ({"us": {"x", "y"}}, {"us": {"z"}})
+    assert scene.value("shadow_comparisons_total", result="equal") == 2
+    await scene.steward._tend(scene.provider)
+
+    again = regional(scene_of)
+    await again.filler.recall()
+    assert again.filler.projections.knowledge(again.provider) == known
+    wide = narrow("uk,us")
+    assert again.filler.projections.allowed(again.provider, wide, narrow("us"), time.time())
+    assert not again.filler.projections.allowed(again.provider, wide, narrow("uk"), time.time())
+    await fetched(again, "us", "uk")
+    await compared(again, "uk", times=2)
+    assert again.filler.projections.knowledge(again.provider).apart == {"us": {"z"}, "uk": {"x", "y"}}
+    assert again.filler.projections.allowed(again.provider, wide, narrow("uk"), time.time())
+
+
+async def test_a_difference_by_regions_forgets_what_was_learnt_of_them(scene_of, origin, ledger):
+    """A bookmaker that left its region stays in what was learnt of it; nobody could ever trust that again."""
+    origin.says = by_region
+    scene = regional(scene_of)
+    await fetched(scene, "us", "uk")
+    await compared(scene, "us", times=2)
+    await scene.steward._tend(scene.provider)
+    assert learning.read(ledger, "vendor").regions.keys() == {"us", "uk"}
+    found = Comparison("different", frozenset({"regions"}), 5.0)
+    await scene.steward._conclude(scene.provider, narrow("us").key, found, time.time())
+    await scene.steward._tend(scene.provider)
+    for known in (scene.filler.projections.learnt["vendor"], learning.read(ledger, "vendor")):
+        assert (known.regions, known.apart, known.switched_off) == ({}, {}, {"regions"})
+
+
+async def test_a_difference_by_another_kind_leaves_regions_alone(scene_of, origin, ledger):
+    origin.says = by_region
+    scene = regional(scene_of)
+    await fetched(scene, "us", "uk")
+    await scene.steward._tend(scene.provider)
+    found = Comparison("different", frozenset({"markets"}), 5.0)
+    await scene.steward._conclude(scene.provider, narrow("us").key, found, time.time())
+    assert learning.read(ledger, "vendor").regions.keys() == {"us", "uk"}
+    assert scene.filler.projections.learnt["vendor"].regions.keys() == {"us", "uk"}
+
+
+async def test_what_the_direct_answer_of_a_comparison_told_is_written(scene_of, origin, ledger):
+    origin.says = by_region
+    scene = regional(scene_of)
+    await fetched(scene, "us", "uk")
+    await scene.steward._tend(scene.provider)
+    REGIONS["us"].append("new")
+    try:
+        await compared(scene, "us")
+        await scene.steward._tend(scene.provider)
+    finally:
+        REGIONS["us"].remove("new")
+    assert learning.read(ledger, "vendor").regions["us"] == {"x", "y", "new"}
+
+
+async def test_what_is_in_use_and_what_is_on_trial_are_both_compared(scene_of, origin, monkeypatch):
+    """`events` in use, regions on trial."""
+    origin.says = by_region
+    kinds = {"kinds": ["regions", "events"], "learn_regions": True}
+    scene = scene_of({**ODDS, "lists": ["eventIds", "markets", "regions"]}, **{**BY_REGION, "projection": kinds})
+    await fetched(scene, "us", "uk")
+    both: list[list[CanonicalRequest]] = []
+
+    def choose(wider: list[CanonicalRequest]) -> CanonicalRequest:
+        both.append(wider)
+        return wider[0]
+
+    monkeypatch.setattr("random.choice", choose)
+    one = replace(narrow("us"), query=(("eventIds", "e1"), *narrow("us").query))
+    scene.refresher.compare([one])
+    await scene.steward._compare(scene.provider)
+    [[used, tried]] = both
+    assert (dict(used.query)["regions"], dict(tried.query)["regions"]) == ("us", "uk,us")
+    assert "eventIds" not in dict(used.query)
+
+
 async def test_a_kind_that_did_nothing_is_not_verified_with_one_that_did(scene_of, ledger):
     scene = scene_of(ODDS, **{**THE_ODDS_API, "shadow": {"verified_after": 1}})
     found = Comparison("equal", frozenset({"markets", "events"}), 3.0, evidence=Evidence(frozenset({"markets"})))

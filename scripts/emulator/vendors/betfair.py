@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from .betfair_board import Board
 from .betfair_operations import ORDERS, ApiError, Operations
+from .betfair_stream import Replay, messages
 from .clock import Clock, Window
 from .exchange import Answer, Asked, Refused
 from .vendor import Vendor
@@ -42,7 +43,8 @@ class Betfair(Vendor):
         self.settings["calls_per_s"] = args.calls_per_s
         self.delayed, self.sessions = frozenset(args.delayed_key), frozenset(args.session)
         self.board = Board(self.rng, clock.now())
-        self._operations = Operations(self.board, args.recordings)
+        self._replays = [Replay(stream, clock.now()) for stream in args.stream]
+        self._operations = Operations(clock, self.board, self._replays, args.recordings)
         self._second = Window(1.0)
         self._calls: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -54,6 +56,7 @@ class Betfair(Vendor):
         parser.add_argument("--session", action="append", default=[], metavar="TOKEN", help="valid one; none: any")
         parser.add_argument("--calls-per-s", type=int, default=5, help="per market, key and session; 0: no limit")
         parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="list_market_book.json and the like")
+        parser.add_argument("--stream", type=messages, action="append", default=[], metavar="FILE", help="mcm lines")
 
     def credential(self, asked: Asked) -> str:
         return asked.headers.get("X-Application", "")
@@ -146,12 +149,13 @@ class Betfair(Vendor):
             self.board.move()
 
     def truth(self) -> dict[str, Any]:
-        """Every market's book for a live key, and the prices that a delayed key sees."""
+        """Every market's book for a live key, and as a delayed key sees it; how far each recorded stream is."""
         whole = {"EX_ALL_OFFERS", "EX_TRADED"}
-        return {
-            "live": [market.book(False, whole, 0) for market in self.board.markets.values()],
-            "delayed": [market.book(True, whole, 0) for market in self.board.markets.values()],
+        books = {
+            name: [market.book(delayed, whole, 0) for market in self._operations.held(delayed).values()]
+            for name, delayed in (("live", False), ("delayed", True))
         }
+        return {**books, "published_ms": [replay.published_ms(self.clock.now()) for replay in self._replays]}
 
     def counts(self) -> dict[str, Any]:
         orders = sum(self._calls[name] for name in ORDERS if not name.startswith("list"))

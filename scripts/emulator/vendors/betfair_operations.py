@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .betfair_board import COMPETITIONS, EVENT_TYPES, Board, Market, counted
+from .betfair_stream import Replay, StreamedMarket
+from .clock import Clock
 
 WEIGHTS = {"SP_AVAILABLE": 3, "SP_TRADED": 7, "EX_BEST_OFFERS": 5, "EX_ALL_OFFERS": 17, "EX_TRADED": 17}
 PAIRED = {frozenset({"EX_BEST_OFFERS", "EX_TRADED"}): 20, frozenset({"EX_ALL_OFFERS", "EX_TRADED"}): 32}
@@ -33,8 +35,10 @@ class ApiError(Exception):
 class Operations:
     """Each takes the parameters and whether the application key is a delayed one."""
 
-    def __init__(self, board: Board, recordings: Path | None) -> None:
+    def __init__(self, clock: Clock, board: Board, replays: Sequence[Replay], recordings: Path | None) -> None:
+        self._clock = clock
         self._board = board
+        self._replays = replays
         self._recorded = {} if recordings is None else read(recordings)
         self.named: dict[str, Operation] = {
             "listEventTypes": self._event_types,
@@ -52,6 +56,13 @@ class Operations:
         """The result; a recording's instead when there is one, within the same limits."""
         result = self.named[name](params, delayed)
         return self._recorded.get(name, result)
+
+    def held(self, delayed: bool) -> dict[str, Market | StreamedMarket]:
+        """What there are books of: the board, and the markets of recorded streams as they are now."""
+        found: dict[str, Market | StreamedMarket] = {**self._board.markets}
+        for replay in self._replays:
+            found |= replay.markets(self._clock.now(), delayed)
+        return found
 
     def _chosen(self, params: Params) -> list[Market]:
         if not isinstance(params.get("filter"), dict):
@@ -94,8 +105,8 @@ class Operations:
         data, depth, weight = projected(params)
         if weight * len(numbers) > HIGHEST_WEIGHT:
             raise ApiError("TOO_MUCH_DATA")
-        known = [self._board.markets[number] for number in numbers if number in self._board.markets]
-        return [market.book(delayed, data, depth) for market in known]
+        held = self.held(delayed)
+        return [held[number].book(delayed, data, depth) for number in numbers if number in held]
 
     def _runner_book(self, params: Params, delayed: bool) -> list[dict[str, Any]]:
         books = self._market_book({**params, "marketIds": [params.get("marketId")]}, delayed)
