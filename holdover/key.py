@@ -13,7 +13,6 @@ from holdover.exchange import Request, header
 from holdover.route_settings import RouteSettings
 from holdover.rules import CREDENTIAL_LIKE, Provider, Route, Routed, Rules, Unrouted, decode
 
-
 type Kind = Literal["route", "request", "query", "parameter", "body", "credential"]
 """What it is that makes a request pass: nothing is cached there; its method, a field or an unexpected body; a query
 that servers read differently; a parameter that the route does not know; the body of its POST; its credential."""
