@@ -110,11 +110,14 @@ def _learnt(provider: Provider, stored: Stored) -> Facts:
         return {"learnt": f"nothing: {stored.no_ledger}"}
     known = stored.learnt.get(provider.name, Knowledge())
     regions = sorted(known.regions) if projection.learn_regions else []
+    used, on_trial = [r for r in regions if r in known.apart], [r for r in regions if r not in known.apart]
+    sports = f"{len(known.outrights)} {'sport has' if len(known.outrights) == 1 else 'sports have'}"
     told = [
         f"{', '.join(sorted(known.switched_off))} switched off by a comparison" if known.switched_off else "",
         f"{', '.join(sorted(known.verified))} verified by comparisons" if known.verified else "",
-        f"bookmakers of {', '.join(regions)}" if regions else "",
-        f"which of {len(known.outrights)} sports have outrights" if known.outrights else "",
+        f"bookmakers of {', '.join(used)}" if used else "",
+        f"bookmakers of {', '.join(on_trial)}, on trial" if on_trial else "",
+        f"which of {sports} outrights" if known.outrights else "",
     ]
     return {"learnt": "; ".join(filter(None, told)) or "nothing yet"}
 

@@ -76,9 +76,10 @@ def test_explain_tells_of_regions_and_outrights_that_were_learnt(written: House)
     with closing(Ledger(written.folder / "var" / "store")) as ledger:
         for region in ("us", "uk"):
             ledger.learn("the-odds-api", "region", region, ["one", "two"])
+        ledger.learn("the-odds-api", "region-compared", "us", {"state": "verified", "apart": []})
         ledger.learn("the-odds-api", "outrights", "soccer_epl", False)
     found = explained(written, DATES)
-    assert found["learnt"] == "bookmakers of uk, us; which of 1 sports have outrights"
+    assert found["learnt"] == "bookmakers of us; bookmakers of uk, on trial; which of 1 sport has outrights"
 
 
 def test_explain_without_a_usable_ledger(written: House):
