@@ -1,5 +1,6 @@
 """One call to a provider, and what it does to the account that it is made on."""
 
+import logging
 import random
 import time
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from holdover.spacing import Turn
 from holdover.tally import Tally
 
 PAUSING = frozenset((429, 503))
+
+logger = logging.getLogger("holdover.account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Bookkeeping:
         self._metrics = metrics
         self._tally = tally
         self._clock_offset: float | None = None
+        self._known: dict[str, tuple[bool, bool]] = {}
 
     def told(self, call: Call, response: Response, asked_at: float, received_at: float) -> None:
         """What the header of every answer tells, whatever its body: quota, clock, and whether to pause."""
@@ -91,6 +95,23 @@ class Bookkeeping:
         if _of_holdover(call):
             frozen = account.frozen(now)
             self._metrics.show_account(self._provider.name, dead=account.balance.dead, frozen=frozen)
+        if call.trigger != "forward" and self._provider.own(call.canonical.partition) is not None:
+            self._alarm(call.canonical.partition, account, now)
+
+    def _alarm(self, partition: str, account: Account, now: float) -> None:
+        """Logs what stops the calls on a credential of holdover's own, once, and when that is over."""
+        dead, frozen = account.balance.dead, account.frozen(now)
+        was_dead, was_frozen = self._known.get(partition, (False, False))
+        self._known[partition] = dead, frozen
+        whose = "/".join(filter(None, (self._provider.name, partition)))
+        if dead and not was_dead:
+            logger.error("%s does not accept the credential; calls stop but for one a minute", whose)
+        elif was_dead and not dead:
+            logger.warning("%s accepts the credential again", whose)
+        if frozen and not was_frozen:
+            logger.error("the quota of %s is used up; calls that cost wait until it is filled again", whose)
+        elif was_frozen and not frozen:
+            logger.warning("the quota of %s is filled again", whose)
 
     def _billed(self, call: Call, response: Response, result: FetchResult) -> float:
         """What the provider says that it took, or what the profile knows."""

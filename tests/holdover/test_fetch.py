@@ -786,3 +786,25 @@ async def test_a_provider_that_is_asked_too_often_is_asked_half_as_often(vendor,
     assert fetcher.account.rate.share == 0.5, "answers to what was under way together count as one"
     await fetch(fetcher)
     assert 0.5 < fetcher.account.rate.share < 0.6
+
+
+async def test_what_stops_calls_is_an_alarm_once_and_its_end_is_told(vendor, fetcher_of, caplog):
+    errors = [{"means": "credential", "status": [401]}, {"means": "quota", "status": [402]}]
+    fetcher = fetcher_of(errors=errors, quota={"resets": "daily"})
+
+    async def heard(status):
+        vendor.says(reply(status=status))
+        fetcher.account.check_at, fetcher.account.heard_at, fetcher.account.frozen_at = 0.0, 0.0, 0.0
+        caplog.clear()
+        await fetch(fetcher)
+        return [(record.levelname, record.getMessage()) for record in caplog.records if "vendor" in record.message]
+
+    refused = [("ERROR", "vendor does not accept the credential; calls stop but for one a minute")]
+    used_up = [("ERROR", "the quota of vendor is used up; calls that cost wait until it is filled again")]
+    assert await heard(200) == []
+    assert await heard(401) == refused
+    assert await heard(401) == []
+    assert await heard(200) == [("WARNING", "vendor accepts the credential again")]
+    assert await heard(402) == used_up
+    assert await heard(402) == []
+    assert await heard(200) == [("WARNING", "the quota of vendor is filled again")]
