@@ -95,7 +95,8 @@ from theoddsapi import TheOddsAPI
 def ask(base):
     client = TheOddsAPI("of-the-wrapper")
     if base == TheOddsAPI.HOST:
-        assert client.get_requests_remaining() + client.get_requests_used() == 500_000
+        # Two requests: what is left is told before what is used, and calls may come in between.
+        assert client.get_requests_remaining() + client.get_requests_used() >= 500_000
     TheOddsAPI.HOST = base
     return 200, None, client.get_odds(sport="{SPORT}", regions="uk,eu", markets="h2h,totals")
 """,

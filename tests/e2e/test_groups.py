@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.rig import Emulator, House, emulator, free_ports, running, wait_for, write_house
-from tests.e2e.vendors import count
+from tests.e2e.vendors import OPEN, count
 from tests.e2e.wire import Reply, ask
 
 WINDOW_S = 2
@@ -36,11 +36,18 @@ class Scene:
     house: House
     second: House
     provider: Emulator
+    queries: tuple[str, ...]
+
+    @property
+    def all(self) -> range:
+        """The numbers of everything there is to read."""
+        return range(4 * len(self.queries))
 
     def read(self, number: int) -> Reply:
-        """One of the boards through one of the proxies; all four combinations in turn."""
+        """One of the boards through one of the proxies; all combinations in turn."""
         house = (self.house, self.second)[(number // 2 + number) % 2]
-        target = f"/v4/sports/{SPORTS[number % 2]}/odds?apiKey=k&regions=uk"
+        query = self.queries[number // 4 % len(self.queries)]
+        target = f"/v4/sports/{SPORTS[number % 2]}/odds?apiKey=k&regions=uk{query}"
         return ask(house.ports["reverse"], target)
 
     def watched(self, seconds: float, first: int = 0) -> list[Reply]:
@@ -67,9 +74,18 @@ def beside(house: House) -> Second:
     return second
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Two answers of one moment are hundreds of milliseconds apart, and far less than a window."""
+def shipped(house: House) -> None:
+    """The shipped profile with its projections, windows as short as those of the generic one."""
+    names = ("window_s", "in_play_s", "near_s", "far_s", "empty_s", "cadence_s")
+    changes = dict.fromkeys(names, str(WINDOW_S)) | dict.fromkeys(("max_stale_s", "max_stale_in_play_s"), "60")
+    changes["timeout_s"] = "10\nretries = 0"
+    house.write_profile("the-odds-api", top=OPEN, routes={"odds": {"group": '"boards"'}}, **changes)
+
+
+@pytest.fixture(scope="module", params=["generic", "the-odds-api"])
+def scene(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """Two answers of one moment are hundreds of milliseconds apart, and far less than a window. With the shipped
+    profile there are narrower answers, too, which are made of the wider ones."""
     settings: dict[str, Any] = {
         "window_s": WINDOW_S,
         "max_stale_s": 60,
@@ -79,10 +95,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     }
     with emulator(latency_p50_ms=200, latency_p95_ms=400, rate=0) as provider:
         house = write_house(tmp_path_factory.mktemp("groups"), provider.url, **settings)
+        queries: tuple[str, ...] = ("",)
+        if request.param != "generic":
+            shipped(house)
+            queries = ("&markets=h2h,totals", "&markets=totals")
         second = beside(house)
         with running(house), running(second, "proxy", ready="the proxy is ready"):
-            scene = Scene(house, second, provider)
-            for number in range(4):
+            scene = Scene(house, second, provider, queries)
+            for number in scene.all:
                 assert scene.read(number).status == 200
             yield scene
 
@@ -102,6 +122,8 @@ def test_no_reader_sees_an_old_board_after_a_new_one(scene: Scene):
     settled(scene)
     with ThreadPoolExecutor(READERS) as pool:
         sequences = list(pool.map(lambda first: scene.watched(5 * WINDOW_S, first), range(READERS)))
+    made = sum("projected=markets" in reply.cache for replies in sequences for reply in replies)
+    assert bool(made) is (len(scene.queries) > 1)
     for replies in sequences:
         assert {reply.status for reply in replies} == {200}
         rounds = [moment(reply) for reply in replies]
@@ -113,12 +135,12 @@ def test_a_board_that_fails_does_not_hold_up_the_other(scene: Scene):
     """It stays as it was until it is asked for again; nobody is told of the failure."""
     settled(scene)
     incomplete = scene.generations("incomplete")
-    before = max(moment(scene.read(number)) for number in range(4))
+    before = max(moment(scene.read(number)) for number in scene.all)
     scene.provider.control(fault={"kind": "status", "status": 503, "next": 1})
     replies = list[Reply]()
 
     def moved_on() -> bool:
-        replies.extend(scene.read(number) for number in range(4))
+        replies.extend(scene.read(number) for number in scene.all)
         return scene.generations("incomplete") > incomplete and moment(replies[-1]) > before
 
     wait_for(moved_on, 60)

@@ -650,3 +650,29 @@ def test_what_was_not_made_after_all_keeps_its_place():
     assert schedule.take([request(2)], request(1).key, 1010.0, 1010.0) == [request(2)]
     schedule.postpone(request(2), None)
     assert due(schedule, 1020.0) == [(request(2), 1020.0)]
+
+
+def locked(*, on: bool, publishes_at: float, period: float) -> list[float]:
+    """How long after the provider's publishing it is asked, for half an hour after the first two minutes."""
+    pace = {"cadence_s": period, "phase_lock": on}
+    settings = RouteSettings.model_validate(
+        {"name": "odds", "path": "/x", "window_s": 60, "max_stale_s": 600, "idle_after_s": 6000, "updated": ["seen"]}
+        | {"pace": pace}
+    )
+    schedule, late = Schedule(5), []
+    for now in range(1_800_000_000, 1_800_001_800):
+        schedule.demand(request(), settings, now, 1_800_000_000)
+        for one, _ in due(schedule, now):
+            newest = now - (now - publishes_at) % period
+            late.append((now, now - newest))
+            board = Board(events=1, newest=newest, typical=newest - 3)
+            schedule.finished(one.key, now + 0.2, Brought(now, board, changed=False))
+    return [seconds for now, seconds in late if now > 1_800_000_120]
+
+
+@pytest.mark.parametrize("publishes_at", [3.0, 17.0, 39.0])
+def test_a_key_locked_to_the_providers_publishing_is_asked_for_just_after_it(publishes_at: float):
+    free, on = (locked(on=on, publishes_at=publishes_at, period=40.0) for on in (False, True))
+    assert len(on) == pytest.approx(1800 / 40, abs=4)
+    assert max(on) <= 4
+    assert sum(free) / len(free) > 2 * max(on)
