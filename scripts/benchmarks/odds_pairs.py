@@ -56,7 +56,7 @@ def scenes() -> tuple[Scene, ...]:
 
 
 @cache
-def _projections(omit: bool) -> Projections:
+def _projections(*, omit: bool) -> Projections:
     emptied = "omit" if omit else "keep"
     kinds = [*KINDS, "odds", "outrights"]
     rules = shipped_rules({"kinds": kinds, "emptied": emptied, "regions": region_table()})
@@ -64,9 +64,15 @@ def _projections(omit: bool) -> Projections:
     return Projections(rules, {NAME: Knowledge(outrights=outrights, verified=frozenset({"odds"}))})
 
 
+def keys_of(pair: Pair) -> tuple[str, str]:
+    """One key stands for all spellings of a request."""
+    rules: Rules = _projections(omit=False).rules
+    return planned(rules, pair.wide).canonical.key, planned(rules, pair.narrow).canonical.key
+
+
 def compared(scene: Scene, pair: Pair) -> Finding:
     """`not allowed`: the requests do not hold one another. `refused`: the content did not allow it."""
-    projections = _projections(scene.omit)
+    projections = _projections(omit=scene.omit)
     rules: Rules = projections.rules
     wide, narrow = planned(rules, pair.wide).canonical, planned(rules, pair.narrow).canonical
     provider = rules.providers[0]

@@ -87,6 +87,13 @@ def write(scene: Scene) -> None:
         scene.house.write_profile(name, hosts=f'["{host}"]', origin=origin, **LIMITS, **changes[name])
 
 
+def joined(house: House) -> bool:
+    """Whether the proxy has heard of the sidecar; before that it calls vendors, and counts calls, by itself. It shows
+    the size of its memory a second after its first report to the sidecar."""
+    known = count(house, "metrics", "holdover_cache_max_bytes", 'tier="memory"') > 0
+    return known and count(house, "metrics", "holdover_degraded", 'dependency="sidecar"') == 0
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     options: dict[str, dict[str, Any]] = {
@@ -102,6 +109,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             scene.vendors[name] = stack.enter_context(vendor(known, **given))
         write(scene)
         stack.enter_context(running(scene.house))
+        wait_for(lambda: joined(scene.house))
         yield scene
 
 
