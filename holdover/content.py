@@ -1,9 +1,9 @@
 """What the content of an answer says, read without a vendor's knowledge: by member names and JSON pointers.
 
 Members are found in the text, not in a parsed document: within a JSON string a quote is escaped, so `"name":` with no
-backslash before it is always a member. On a board of 420 KB all facts take half of the time in which `json` parses it,
-and no walk through objects follows; blanking members for the revision takes a third. So fast it is because the search
-for one name begins with fixed bytes; for several at once, or with a look behind, it would not be."""
+backslash before it is always a member. On a board of 420 KB all facts take half of the time in which `json` parses
+it, and no walk through objects follows; blanking members for the revision takes a third. So fast it is because the
+search for one name begins with fixed bytes; for several at once, or with a look behind, it would not be."""
 
 import hashlib
 import re
