@@ -148,6 +148,21 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
             "vendor.toml:11: classes.gold.env: the credential is missing, shorter than 8 characters or not plain text;"
             " export GOLD_KEY=... before starting holdover"
         ]),
+        # profiles
+        ("[credential]", 'profile = "the_odds_api"\n[credential]', [
+            "vendor.toml:5: profile: must be 'generic', 'the-odds-api', 'pinnacle' or 'betfair'; did you mean 'the-odds-api'?"
+        ]),
+        ("[credential]", 'profile = "x"\n[credential]', [
+            "vendor.toml:5: profile: must be 'generic', 'the-odds-api', 'pinnacle' or 'betfair'"
+        ]),
+        ("[credential]", "profile = 1\n[credential]", ["vendor.toml:5: profile: must be a valid string"]),
+        ("[[routes]]", '[projection]\nkinds = ["events", "marktes"]\n[[routes]]', [
+            "vendor.toml:10: projection.kinds[1]: must be 'bookmakers', 'dates', 'events', 'filter', 'markets', 'odds', "
+            "'outrights', 'regions', 'since' or 'times'; did you mean 'markets'?"
+        ]),
+        ('["api.vendor.test"]', '["api.vendor.test", "identitysso-cert.vendor.test"]', [
+            "vendor.toml:2: hosts: identitysso-cert.vendor.test is where people log in; it is never opened"
+        ]),
         # pace, errors, change log
         ("max_stale_s = 60", 'max_stale_s = 60\nstarts = "at"\n[routes.pace]\nfar_s = 61', [
             "vendor.toml:9: routes[0]: pace.far_s is above max_stale_s; an answer would be too old before its refresh"
