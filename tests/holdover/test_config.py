@@ -1,10 +1,11 @@
 # ruff: noqa: E501 (the exact messages stand whole in their tables)
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from holdover.config import ConfigError, Problem, digest, files, load
+from holdover.providers.registry import PROFILES
 from holdover.rules import Secret
 
 TOP = '[proxy]\nreverse = ["127.0.0.1:8080"]\n'
@@ -25,6 +26,13 @@ max_stale_s = 60
 """
 ENVIRON = {"VENDOR_KEY": "secret-value"}
 DIGEST = "0123456789abcdef" * 4
+KINDS = sorted(frozenset[str]().union(*(profile.known_kinds for profile in PROFILES.values())))
+
+
+def choice(names: Iterable[str]) -> str:
+    """ "'a', 'b' or 'c'"."""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}"
 
 
 @pytest.fixture
@@ -150,15 +158,14 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
         ]),
         # profiles
         ("[credential]", 'profile = "the_odds_api"\n[credential]', [
-            "vendor.toml:5: profile: must be 'generic', 'the-odds-api', 'pinnacle' or 'betfair'; did you mean 'the-odds-api'?"
+            f"vendor.toml:5: profile: must be {choice(PROFILES)}; did you mean 'the-odds-api'?"
         ]),
         ("[credential]", 'profile = "x"\n[credential]', [
-            "vendor.toml:5: profile: must be 'generic', 'the-odds-api', 'pinnacle' or 'betfair'"
+            f"vendor.toml:5: profile: must be {choice(PROFILES)}"
         ]),
         ("[credential]", "profile = 1\n[credential]", ["vendor.toml:5: profile: must be a valid string"]),
         ("[[routes]]", '[projection]\nkinds = ["events", "marktes"]\n[[routes]]', [
-            "vendor.toml:10: projection.kinds[1]: must be 'bookmakers', 'dates', 'events', 'filter', 'markets', 'odds', "
-            "'outrights', 'regions', 'since' or 'times'; did you mean 'markets'?"
+            f"vendor.toml:10: projection.kinds[1]: must be {choice(KINDS)}; did you mean 'markets'?"
         ]),
         ('["api.vendor.test"]', '["api.vendor.test", "identitysso-cert.vendor.test"]', [
             "vendor.toml:2: hosts: identitysso-cert.vendor.test is where people log in; it is never opened"

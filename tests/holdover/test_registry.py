@@ -119,7 +119,7 @@ def test_logins_are_never_opened_whatever_the_profile(name, beginning):
 
 
 def test_some_hosts_are_never_opened():
-    assert [beginning for profile in PROFILES.values() for beginning in profile.logins] == ["identitysso"]
+    assert "identitysso" in {beginning for profile in PROFILES.values() for beginning in profile.logins}
 
 
 @pytest.mark.parametrize("name", NAMES)
