@@ -15,10 +15,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from holdover.credential import MIN_CREDENTIAL
-from holdover.lines import KeyPath, line_of
+from holdover.lines import Finding, KeyPath, line_of
+from holdover.profile_names import UNKNOWN_NAME
 from holdover.provider_settings import ProviderSettings
 from holdover.rules import Routed, Rules, Secret, compile_provider
-from holdover.scrutiny import Finding, contradictions, doubts
+from holdover.scrutiny import contradictions, doubts
 from holdover.settings import Settings
 
 SOCKET_PATH_LIMIT = 104
@@ -221,13 +222,20 @@ def _explain(path: Path, text: str, model: type[BaseModel], detail: ErrorDetails
     loc: KeyPath = detail["loc"]
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
-        message = "unknown key; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+        message = "unknown key; " + (_meant(loc[-1], _keys_at(model, loc[:-1])) or "remove it")
+    elif detail["type"] == UNKNOWN_NAME:
+        message = "; ".join(filter(None, (message, _meant(detail["input"], detail["ctx"]["known"]))))
     elif detail["type"] == "missing":
         message = f"is missing; add `{loc[-1]} = ...`"
     elif detail["type"] == "string_pattern_mismatch":
         message = f"has a character or form that is not allowed here (pattern {detail['ctx']['pattern']})"
     return Problem(str(path), line_of(text, loc), _dotted(loc), message)
+
+
+def _meant(written: object, known: list[str]) -> str:
+    """ "" where nothing is near."""
+    near = difflib.get_close_matches(str(written), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def _keys_at(model: type[BaseModel], loc: KeyPath) -> list[str]:

@@ -29,8 +29,8 @@ class Demand:
 
     def sample(self, cacheable: Cacheable, ready: Ready) -> None:
         """Some of the hits that show whether projections are right, or would be, are compared."""
-        settings = cacheable.provider.settings
-        if (one_in := settings.shadow.one_in) and (ready.entry.projected or settings.projection.has_trials):
+        provider = cacheable.provider
+        if (one_in := provider.settings.shadow.one_in) and (ready.entry.projected or provider.has_trials):
             self._projected_hits += 1
             if self._projected_hits % one_in == 0 and len(self._to_compare) < MAX_COMPARED:
                 self._to_compare.append(cacheable.canonical)

@@ -4,6 +4,8 @@ import re
 
 type KeyPath = tuple[str | int, ...]
 """Keys and list indexes from the top: ("routes", 0, "window_s")."""
+type Finding = tuple[KeyPath, str]
+"""The key that something is about, and a sentence: what holds instead, and what to do."""
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")

@@ -13,10 +13,6 @@ from holdover.providers.profile import Evidence, Knowledge
 from holdover.rules import Provider, Route, Rules
 
 REFUSED_FOR_S = 600.0
-TO_BE_VERIFIED = frozenset({"odds"})
-"""Kinds that are used only after comparisons found them right often enough."""
-BY_REGION = frozenset({"regions", "bookmakers"})
-"""Kinds for which it matters which bookmakers a region has."""
 _PARSED = 8
 _MOST_PATHS = 10_000
 _MOST_THERE = 32
@@ -63,7 +59,8 @@ class Projections:
 
     def learn(self, provider: Provider, entry: Entry) -> None:
         """Takes from an answer of the provider's own what it tells about others, where that is asked for."""
-        if not (provider.settings.projection.learn_regions or "outrights" in provider.settings.projection.kinds):
+        settings = provider.settings.projection
+        if not settings.learn_regions and provider.profile.by_answers.isdisjoint(settings.kinds):
             return
         known = self.learnt.get(provider.name, Knowledge())
         self.learnt[provider.name] = provider.profile.learnt(entry.request, entry.identity, known)
@@ -80,7 +77,7 @@ class Projections:
         settings = provider.settings.projection
         learnt = self.learnt.get(provider.name, Knowledge())
         configured = {region: frozenset(books) for region, books in settings.regions.items()}
-        kinds = frozenset[str](settings.kinds) - learnt.switched_off
+        kinds = provider.profile.known_kinds.intersection(settings.kinds) - learnt.switched_off
         told = {
             region: books
             for region, books in learnt.regions.items()
@@ -88,7 +85,7 @@ class Projections:
         }
         apart = {} if on_trial else {region: learnt.apart[region] for region in told}
         if not on_trial:
-            kinds -= TO_BE_VERIFIED - learnt.verified
+            kinds -= provider.profile.to_be_verified - learnt.verified
         regions = {**told, **configured}
         return replace(learnt, regions=regions, apart=apart, kinds=kinds, emptied=settings.emptied)
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from holdover.profile_names import KINDS_TOLD, LOGINS, PROFILES_TOLD, Kind, ProfileName
+from holdover.providers.registry import PROFILES
 from holdover.route_settings import Pointer, RouteSettings
 from holdover.settings import Address, FieldName, Host, Name, PositiveSeconds, Table, port_exists
 
@@ -124,15 +126,12 @@ class ClassSettings(Table):
         return self
 
 
-type Kind = Literal[
-    "markets", "bookmakers", "regions", "events", "times", "dates", "odds", "outrights", "since", "filter"
-]
-
-
 class ProjectionSettings(Table):
     """`[projection]` of a provider: which narrower requests are answered from wider answers."""
 
-    kinds: list[Kind] = Field(default=[], description="Kinds that are on. The profile decides what each may do.")
+    kinds: list[Kind] = Field(
+        default=[], description=f"Kinds that are on. The profile decides what each may do: {KINDS_TOLD}."
+    )
     regions: dict[str, list[str]] = Field(default={}, description="Bookmakers of each region, all of them.")
     learn_regions: bool = Field(
         default=False,
@@ -143,11 +142,6 @@ class ProjectionSettings(Table):
         default="refuse",
         description="What the provider does with an event that has no bookmaker left: `refuse` asks it.",
     )
-
-    @property
-    def has_trials(self) -> bool:
-        """Whether something is used only after comparisons found it right."""
-        return "odds" in self.kinds or self.learn_regions
 
 
 class ShadowSettings(Table):
@@ -166,8 +160,8 @@ class ProviderSettings(Table):
     """`config/providers/*.toml`: one provider (the vendor) and its routes."""
 
     name: Name = Field(description="Name in metrics, logs and commands.")
-    profile: Literal["generic", "the-odds-api", "pinnacle", "betfair"] = Field(
-        default="generic", description="Vendor knowledge beyond these settings."
+    profile: ProfileName = Field(
+        default="generic", description=f"Vendor knowledge beyond these settings: {PROFILES_TOLD}."
     )
     hosts: list[Host] = Field(min_length=1, description="Host names that clients call, lower case, without port.")
     origin: str = Field(description="What holdover calls: `https://host` or `http://host:port`.")
@@ -202,8 +196,8 @@ class ProviderSettings(Table):
     @classmethod
     def _no_login(cls, hosts: list[str]) -> list[str]:
         for host in hosts:
-            if host.startswith("identitysso"):
-                raise ValueError(f"{host} is where people log in with certificates; it is never opened")
+            if host.startswith(LOGINS):
+                raise ValueError(f"{host} is where people log in; it is never opened")
         return hosts
 
     @field_validator("origin")
@@ -238,7 +232,7 @@ class ProviderSettings(Table):
                 if missing := route.variable_names - routes[name].variable_names:
                     text = f"path of {route.name!r} holds {{{min(missing)}}}, which the path of {name!r} does not"
                     raise ValueError(f"{text}: the log could not be asked for; write its value")
-            if "POST" in route.methods and self.profile != "betfair":
+            if "POST" in route.methods and not PROFILES[self.profile].reads_bodies:
                 raise ValueError(f"route {route.name!r}: profile {self.profile!r} knows no POST bodies")
         return self
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from holdover.credential import NOBODY, Credential
 from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Profile
-from holdover.providers.registry import profile_of
+from holdover.providers.registry import PROFILES
 from holdover.route_settings import RouteSettings
 from holdover.settings import split_address
 
@@ -62,6 +62,12 @@ class Provider:
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether some projections are made only after comparisons found them right."""
+        projection = self.settings.projection
+        return projection.learn_regions or not self.profile.to_be_verified.isdisjoint(projection.kinds)
 
     @property
     def asks_for_credentials(self) -> bool:
@@ -166,7 +172,7 @@ def compile_provider(settings: ProviderSettings, secrets: Mapping[str, Secret] |
     routes = tuple(Route(settings.name, route, _pattern(route)) for route in settings.routes)
     named = settings.credential
     names = frozenset(name.lower() for name in named.names) if named else frozenset[str]()
-    return Provider(settings, routes, names, tuple((secrets or {}).items()), profile_of(settings.profile))
+    return Provider(settings, routes, names, tuple((secrets or {}).items()), PROFILES[settings.profile])
 
 
 def _pattern(route: RouteSettings) -> re.Pattern[str]:

@@ -1,29 +1,16 @@
-"""What a provider's settings say that cannot be meant, and what of them has no effect or promises too much. Pure.
+"""What a provider's settings say that cannot be meant, and what of them has no effect or promises too much. Pure."""
 
-A finding is the key that it is about and a sentence: what holds instead, and what to do."""
+from collections.abc import Iterator
 
-import re
-from collections.abc import Iterator, Mapping
-
-from holdover.lines import KeyPath
-from holdover.provider_settings import Kind, ProviderSettings
+from holdover.lines import Finding, KeyPath
+from holdover.provider_settings import ProviderSettings
+from holdover.providers.registry import PROFILES
 from holdover.route_settings import RouteSettings
-
-type Finding = tuple[KeyPath, str]
-
-KINDS: Mapping[str, frozenset[Kind]] = {
-    "the-odds-api": frozenset(("markets", "bookmakers", "regions", "events", "times", "dates", "odds", "outrights")),
-    "pinnacle": frozenset(("since", "filter")),
-}
-"""The kinds of projection that a profile knows; one that is not here knows none."""
 
 _KEPT = ("parameters", "lists", "repeated", "booleans")
 """Settings that make the parameters they name part of the key."""
 _WINDOWS = ("in_play_s", "near_s", "far_s", "empty_s")
 _BY_STARTS = ("in_play_s", "near_s", "far_s", "max_stale_in_play_s")
-_PRICED_PATH = re.compile(r"(?P<past>/historical)?/sports/[^/]+(?P<event>/events/[^/]+)?/(?P<what>odds|scores)/?$")
-_PRICED = frozenset(("odds", "event-odds", "scores", "historical-odds", "historical-event-odds"))
-"""Routes whose calls the profile the-odds-api prices by what they ask for. It tells them by name alone."""
 
 
 def contradictions(provider: ProviderSettings) -> Iterator[Finding]:
@@ -38,13 +25,13 @@ def doubts(provider: ProviderSettings) -> Iterator[Finding]:
     yield from _unasked(provider)
     yield from _unknown_kinds(provider)
     yield from _never_trusted(provider)
+    yield from PROFILES[provider.profile].doubts(provider.routes, provider.projection.kinds)
     for index, route in enumerate(provider.routes):
         for key, text in (
             *_too_soon(provider, route),
             *_never_near(route),
             *_together(provider, route),
             *_spelled_twice(route),
-            *_misnamed(provider, route),
         ):
             yield ("routes", index, *key), text
 
@@ -170,49 +157,20 @@ def _unasked(provider: ProviderSettings) -> Iterator[Finding]:
 
 def _unknown_kinds(provider: ProviderSettings) -> Iterator[Finding]:
     """Kinds of projection that are on and never used."""
-    kinds = provider.projection.kinds
-    known = KINDS.get(provider.profile, frozenset[Kind]())
+    known = PROFILES[provider.profile].known_kinds
     names = ", ".join(sorted(known)) or "none"
-    for kind in dict.fromkeys(kinds):
+    for kind in dict.fromkeys(provider.projection.kinds):
         if kind not in known:
             text = f"{kind!r} has no effect: profile {provider.profile!r} knows {names}; remove it"
             yield ("projection", "kinds"), text
-    if provider.profile != "the-odds-api":
-        return
-    routes = {route.name for route in provider.routes}
-    if known.intersection(kinds) and "odds" not in routes:
-        yield (
-            ("projection", "kinds"),
-            "have no effect without a route named 'odds', whose answers alone are projected",
-        )
-    elif "outrights" in kinds and "sports" not in routes:
-        text = "'outrights' has no effect without a route named 'sports', which tells the sports that have some"
-        yield ("projection", "kinds"), text
 
 
 def _never_trusted(provider: ProviderSettings) -> Iterator[Finding]:
     """What is used only after comparisons went well, without any comparison."""
     if provider.shadow.one_in == 0:
-        if "odds" in KINDS.get(provider.profile, frozenset[Kind]()).intersection(provider.projection.kinds):
-            text = "'odds' is used only after comparisons went well; without [shadow] one_in it never is"
+        for kind in sorted(PROFILES[provider.profile].to_be_verified.intersection(provider.projection.kinds)):
+            text = f"{kind!r} is used only after comparisons went well; without [shadow] one_in it never is"
             yield ("projection", "kinds"), text
         if provider.projection.learn_regions:
             text = "is used only after comparisons went well; without [shadow] one_in it never is"
             yield ("projection", "learn_regions"), text
-
-
-def _misnamed(provider: ProviderSettings, route: RouteSettings) -> Iterator[Finding]:
-    """A path whose answers the profile knows, under a name by which it does not."""
-    found = _PRICED_PATH.search(route.path) if provider.profile == "the-odds-api" else None
-    if found is None:
-        return
-    name = ("historical-" if found["past"] else "") + ("event-" if found["event"] else "") + found["what"]
-    if name == route.name or name not in _PRICED:
-        return
-    projected = " and is projected" if name == "odds" else ""
-    taken = any(other.name == name for other in provider.routes)
-    yield (
-        ("name",),
-        f"the profile knows this path as {name!r}: under that name alone a call is priced by what it asks for"
-        f"{projected}; {'let that route answer it, or set `cost` to what it takes' if taken else 'name it so'}",
-    )

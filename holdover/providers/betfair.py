@@ -50,6 +50,9 @@ type _Json = bool | str | _Number | list["_Json"] | dict[str, "_Json"] | None
 class Betfair(Profile):
     """The JSON-RPC endpoint; each HTTP request is one call."""
 
+    reads_bodies = True
+    logins = ("identitysso",)
+
     def called(self, body: bytes) -> str:
         call = parsed(body)
         method = call.get("method") if isinstance(call, dict) else None

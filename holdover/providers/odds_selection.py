@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal, get_args
 
 from holdover.canonical import CanonicalRequest, Query
 from holdover.content import parsed, select
-from holdover.provider_settings import Kind
 from holdover.providers.odds_document import Cut, OddsDocument, Unprojectable, unix_time
 from holdover.providers.profile import Evidence, Knowledge
+
+type Kind = Literal["markets", "bookmakers", "regions", "events", "times", "dates", "odds", "outrights"]
+KINDS = frozenset[str](get_args(Kind.__value__))
 
 UPCOMING = "upcoming"
 LISTS = ("markets", "regions", "bookmakers", "eventIds")

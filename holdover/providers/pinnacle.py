@@ -43,6 +43,8 @@ class Pinnacle(Profile):
     """Odds and fixtures are boards; any other route is what its settings say. `deltas` are asked between two
     snapshots: by default, at one request per two minutes, for an hour."""
 
+    known_kinds = frozenset(("since", "filter"))
+
     def __init__(self, deltas: int = 30) -> None:
         self._deltas = deltas
 

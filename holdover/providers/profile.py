@@ -2,11 +2,13 @@
 
 Everything is pure. Bodies are decoded content (identity coding)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from holdover.canonical import CanonicalRequest, Query
 from holdover.content import count
+from holdover.lines import Finding
 from holdover.route_settings import RouteSettings
 
 
@@ -47,6 +49,24 @@ class Evidence:
 
 class Profile:
     """The generic profile, and what a vendor's own may override."""
+
+    known_kinds: ClassVar[frozenset[str]] = frozenset()
+    """Every kind of projection that `kinds` may name."""
+    to_be_verified: ClassVar[frozenset[str]] = frozenset()
+    """Kinds that are used only after comparisons found them right often enough."""
+    by_region: ClassVar[frozenset[str]] = frozenset()
+    """Kinds for which it matters which bookmakers a region has."""
+    by_answers: ClassVar[frozenset[str]] = frozenset()
+    """Kinds that depend on what `learnt` takes from answers beside the bookmakers of regions."""
+    reads_bodies: ClassVar[bool] = False
+    """Whether POST bodies have a canonical form."""
+    logins: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of the names of hosts where people log in: never opened, whatever profile is configured."""
+
+    def doubts(self, routes: Sequence[RouteSettings], kinds: Collection[str]) -> Iterator[Finding]:  # noqa: ARG002
+        """What is most likely a mistake in a provider's routes, or in the kinds of projection that are on, for what
+        the vendor is."""
+        return iter(())
 
     def query(self, route: RouteSettings, path: str, query: Query) -> Query:  # noqa: ARG002
         """The vendor's own further rules, applied to a query that is canonical otherwise."""

@@ -1,13 +1,16 @@
 """The Odds API v4: which requests mean the same, what they cost, and which answers hold which others."""
 
 import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from holdover.canonical import CanonicalRequest, Query
 from holdover.content import count, select
+from holdover.lines import Finding
 from holdover.providers.odds_document import OddsDocument, Unprojectable, returned_markets
 from holdover.providers.odds_selection import (
     H2H,
+    KINDS,
     RIDERS,
     TIMES,
     UPCOMING,
@@ -22,11 +25,39 @@ from holdover.providers.profile import Evidence, Knowledge, Profile
 from holdover.route_settings import RouteSettings
 
 _BOOKMAKERS_PER_REGION = 10
+_PATH = re.compile(r"(?P<past>/historical)?/sports/[^/]+(?P<event>/events/[^/]+)?/(?P<what>odds|scores)/?$")
+_PRICED = frozenset(("odds", "event-odds", "scores", "historical-odds", "historical-event-odds"))
+"""Routes whose calls are priced by what they ask for."""
 _EMPTY_LIST = re.compile(rb"\s*\[\s*\]\s*")
 
 
 class TheOddsApi(Profile):
-    """Only answers of the route `odds` are projected: those for one event have other markets and other members."""
+    """Routes are known by their names alone. Only answers of the route `odds` are projected: those for one event have
+    other markets and other members."""
+
+    known_kinds = KINDS
+    to_be_verified = frozenset(("odds",))
+    by_region = frozenset(("regions", "bookmakers"))
+    by_answers = frozenset(("outrights",))
+
+    def doubts(self, routes: Sequence[RouteSettings], kinds: Collection[str]) -> Iterator[Finding]:
+        names = {route.name for route in routes}
+        if self.known_kinds.intersection(kinds) and "odds" not in names:
+            text = "have no effect without a route named 'odds', whose answers alone are projected"
+            yield ("projection", "kinds"), text
+        elif "outrights" in kinds and "sports" not in names:
+            text = "'outrights' has no effect without a route named 'sports', which tells the sports that have some"
+            yield ("projection", "kinds"), text
+        for index, route in enumerate(routes):
+            name = _name_of(route.path)
+            if name not in (None, route.name):
+                projected = " and is projected" if name == "odds" else ""
+                remedy = "let that route answer it, or set `cost` to what it takes" if name in names else "name it so"
+                yield (
+                    ("routes", index, "name"),
+                    f"the profile knows this path as {name!r}: under that name alone a call is priced by what it "
+                    f"asks for{projected}; {remedy}",
+                )
 
     def query(self, route: RouteSettings, path: str, query: Query) -> Query:
         if len({name for name, _ in query}) != len(query):
@@ -148,6 +179,15 @@ class TheOddsApi(Profile):
             return evidence_of(document, whole, part, kinds, knowledge)
         except (Unprojectable, ValueError, RecursionError):
             return Evidence()
+
+
+def _name_of(path: str) -> str | None:
+    """The name by which calls to a path are priced by what they ask for; None where they are not."""
+    found = _PATH.search(path)
+    if found is None:
+        return None
+    name = ("historical-" if found["past"] else "") + ("event-" if found["event"] else "") + found["what"]
+    return name if name in _PRICED else None
 
 
 def _event_markets(route: RouteSettings, query: Query, body: bytes | None) -> int:

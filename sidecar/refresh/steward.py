@@ -16,7 +16,6 @@ from holdover.fill import Filler
 from holdover.key import Cacheable, plan
 from holdover.metrics import Metrics
 from holdover.phase import Phase
-from holdover.projection import BY_REGION
 from holdover.providers.profile import Knowledge
 from holdover.rules import Provider, Rules
 from holdover.store.base import StoreError
@@ -227,7 +226,7 @@ class Steward:
         known = replace(known, verified=kept.verified, apart=kept.apart)
         if found.finding == "different":
             known = replace(known, switched_off=known.switched_off | found.kinds)
-            if found.kinds & BY_REGION:
+            if found.kinds & provider.profile.by_region:
                 known = replace(known, regions={})
         self._filler.projections.learnt[provider.name] = known
         if found.finding == "equal":
@@ -264,7 +263,7 @@ def _count(ledger: Ledger, provider: Provider, found: Comparison, now: float) ->
         bad = int(record.get("different", 0)) + different
         state = "off" if different or record.get("state") == "off" else "verified" if equal >= enough else ""
         ledger.learn(provider.name, "projection", kind, {"state": state, "equal": equal, "different": bad, "at": now})
-    if different and found.kinds & BY_REGION:
+    if different and found.kinds & provider.profile.by_region:
         learning.forget_regions(ledger, provider.name)
     elif not different and provider.settings.projection.learn_regions:
         for region, left_out in found.evidence.left_out.items():

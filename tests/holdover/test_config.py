@@ -1,10 +1,11 @@
 # ruff: noqa: E501 (the exact messages stand whole in their tables)
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from holdover.config import ConfigError, Problem, digest, files, load
+from holdover.providers.registry import PROFILES
 from holdover.rules import Secret
 
 TOP = '[proxy]\nreverse = ["127.0.0.1:8080"]\n'
@@ -25,6 +26,13 @@ max_stale_s = 60
 """
 ENVIRON = {"VENDOR_KEY": "secret-value"}
 DIGEST = "0123456789abcdef" * 4
+KINDS = sorted(frozenset[str]().union(*(profile.known_kinds for profile in PROFILES.values())))
+
+
+def choice(names: Iterable[str]) -> str:
+    """ "'a', 'b' or 'c'"."""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}"
 
 
 @pytest.fixture
@@ -147,6 +155,20 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
         ("[[routes]]", f'[classes.gold]\ncredentials = ["{DIGEST}"]\nenv = "GOLD_KEY"\n[[routes]]', [
             "vendor.toml:11: classes.gold.env: the credential is missing, shorter than 8 characters or not plain text;"
             " export GOLD_KEY=... before starting holdover"
+        ]),
+        # profiles
+        ("[credential]", 'profile = "the_odds_api"\n[credential]', [
+            f"vendor.toml:5: profile: must be {choice(PROFILES)}; did you mean 'the-odds-api'?"
+        ]),
+        ("[credential]", 'profile = "x"\n[credential]', [
+            f"vendor.toml:5: profile: must be {choice(PROFILES)}"
+        ]),
+        ("[credential]", "profile = 1\n[credential]", ["vendor.toml:5: profile: must be a valid string"]),
+        ("[[routes]]", '[projection]\nkinds = ["events", "marktes"]\n[[routes]]', [
+            f"vendor.toml:10: projection.kinds[1]: must be {choice(KINDS)}; did you mean 'markets'?"
+        ]),
+        ('["api.vendor.test"]', '["api.vendor.test", "identitysso-cert.vendor.test"]', [
+            "vendor.toml:2: hosts: identitysso-cert.vendor.test is where people log in; it is never opened"
         ]),
         # pace, errors, change log
         ("max_stale_s = 60", 'max_stale_s = 60\nstarts = "at"\n[routes.pace]\nfar_s = 61', [

@@ -387,6 +387,32 @@ def test_without_trials_nothing_is_on_trial(projections):
     assert projections.trial(replace(narrow, provider="gone"), NOW).provider == "gone"
 
 
+def test_kinds_of_another_profile_are_not_in_use(rules_of):
+    assert Projections(rules_of(kinds=[*KINDS, "since"])).kinds("vendor") == {*KINDS}
+
+
+@pytest.mark.parametrize(
+    ("projection", "expected"),
+    [
+        ({}, False),
+        ({"kinds": [*KINDS, "odds"]}, True),
+        ({"learn_regions": True}, True),
+        ({"kinds": ["since"]}, False),
+    ],
+)
+def test_whether_there_are_trials(rules_of, projection, expected):
+    assert rules_of(**projection).provider("vendor").has_trials == expected
+
+
+@pytest.mark.parametrize(("kind", "told"), [("markets", {}), ("outrights", {"epl": True})])
+def test_sports_are_learnt_for_kinds_that_depend_on_them(rules_of, kind, told):
+    projections = Projections(rules_of(kinds=[kind]))
+    provider = projections.rules.provider("vendor")
+    assert provider is not None
+    projections.learn(provider, entry(odds(route="sports"), [{"key": "epl", "has_outrights": True}]))
+    assert projections.learnt.get("vendor", Knowledge()).outrights == told
+
+
 def test_nothing_is_learnt_where_nobody_wants_to(projections):
     provider = projections.rules.provider("vendor")
     projections.learn(provider, entry(ALL_EVENTS))

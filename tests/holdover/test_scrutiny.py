@@ -1,16 +1,14 @@
 # ruff: noqa: E501 (the exact messages stand whole in their tables)
 import tomllib
-from itertools import chain
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from holdover.canonical import CanonicalRequest
 from holdover.config import Config, ConfigError, Problem, load
-from holdover.provider_settings import Kind, ProviderSettings
-from holdover.providers.registry import profile_of
-from holdover.scrutiny import KINDS, contradictions, doubts
+from holdover.provider_settings import ProviderSettings
+from holdover.providers.registry import PROFILES
+from holdover.scrutiny import contradictions, doubts
 
 SHIPPED = Path(__file__).parents[2] / "config" / "providers"
 FILES = sorted((*SHIPPED.glob("*.toml"), *SHIPPED.glob("examples/*.toml")))
@@ -179,10 +177,6 @@ def test_kinds_that_are_never_used(tmp_path, profile, kinds, expected):
     assert warnings(config) == [f"vendor.toml:9: projection.kinds: {text}" for text in expected]
 
 
-def test_every_kind_is_of_some_profile():
-    assert set(chain(*KINDS.values())) == set(get_args(Kind.__value__))
-
-
 @pytest.mark.parametrize(
     ("also", "expected"),
     [
@@ -206,7 +200,7 @@ def test_the_names_that_are_asked_for_are_those_by_which_calls_are_priced():
     """Every route of the shipped file under another name: a warning where that changes what a call is said to cost."""
     document = tomllib.loads((SHIPPED / "the-odds-api.toml").read_text())
     query = (("daysFrom", "1"), ("markets", "h2h,spreads"), ("regions", "eu,uk"))
-    profile, priced, warned = profile_of("the-odds-api"), set[str](), set[str]()
+    profile, priced, warned = PROFILES["the-odds-api"], set[str](), set[str]()
     for route in document["routes"]:
         renamed = {**route, "name": "renamed"}
         settings = ProviderSettings.model_validate({**document, "routes": [route, renamed], "projection": {}})

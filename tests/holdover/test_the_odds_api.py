@@ -16,8 +16,7 @@ from holdover.config import load
 from holdover.content import moment
 from holdover.exchange import Request, Response
 from holdover.key import Cacheable, plan
-from holdover.provider_settings import Kind
-from holdover.providers.odds_selection import selection
+from holdover.providers.odds_selection import Kind, selection
 from holdover.providers.profile import Evidence, Knowledge
 from holdover.providers.the_odds_api import TheOddsApi
 from holdover.verdict import meaning
