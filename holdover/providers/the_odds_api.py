@@ -63,7 +63,7 @@ class TheOddsApi(Profile):
         if len({name for name, _ in query}) != len(query):
             return query
         kept = dict(query)
-        if kept.get("bookmakers"):
+        if any(name.strip() for name in kept.get("bookmakers", "").split(",")):
             kept.pop("regions", None)
         if route.name == "odds" and sport_of(path) == UPCOMING:
             for name in TIMES:

@@ -15,7 +15,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.config import load
 from holdover.content import moment
 from holdover.exchange import Request, Response
-from holdover.key import Cacheable, plan
+from holdover.key import Bypass, Cacheable, plan
 from holdover.providers.odds_selection import Kind, selection
 from holdover.providers.profile import Evidence, Knowledge
 from holdover.providers.the_odds_api import TheOddsApi
@@ -296,7 +296,7 @@ BASE = {"regions": "us", "markets": "h2h"}
         ({"includeLinks": "true"}, {}, None),
         ({}, {"includeLinks": "true"}, None),
         ({"includeLinks": "true", "markets": "h2h,totals"}, {"includeLinks": "true"}, {"markets"}),
-        ({"tomorrow": "1"}, {}, None),
+        ({"includeMultipliers": "1"}, {}, None),
         # What the vendor would refuse, it refuses itself.
         ({}, {"commenceTimeFrom": "2026-11-23"}, None),
         ({}, {"commenceTimeFrom": "2026-11-23T18:00:00+00:00"}, None),
@@ -334,10 +334,12 @@ def test_requests_that_differ_elsewhere_hold_nothing_of_each_other(change):
     assert API.union(wide, replace(narrow, **change), EVERYTHING) is None
 
 
-@pytest.mark.parametrize("name", ["events", "scores", "events/1/odds"])
-def test_only_odds_are_projected(name):
+@pytest.mark.parametrize(
+    ("name", "part"), [("events", "eventIds"), ("scores", "eventIds"), ("events/1/odds", "bookmakers")]
+)
+def test_only_odds_are_projected(name, part):
     path = f"/v4/sports/{SPORT}/{name}"
-    wide, narrow = request(path, regions="us"), request(path, regions="us", eventIds="a")
+    wide, narrow = request(path), request(path, **{part: "a"})
     assert API.kinds(wide, narrow, EVERYTHING) is None
     assert API.union(wide, narrow, EVERYTHING) is None
     assert API.kinds(wide, wide, EVERYTHING) == frozenset()
@@ -708,7 +710,7 @@ loose = st.fixed_dictionaries(
         "commenceTimeTo": st.sampled_from(TIMES),
         "includeLinks": st.sampled_from(["true", "false", "1", "yes"]),
         "includeSids": st.sampled_from(["true", "false"]),
-        "_": st.sampled_from(["1", "2"]),
+        "includeMultipliers": st.sampled_from(["1", "2"]),
     },
 )
 
@@ -727,8 +729,23 @@ def test_every_parameter_is_part_of_the_key(name):
 
 def test_bookmakers_go_before_regions_on_every_route():
     for path in (PATH, f"{EVENT}/odds", f"{EVENT}/markets", f"{PAST}/odds"):
-        both = request(path, bookmakers="fanduel", regions="us", markets="h2h")
-        assert both == request(path, bookmakers="fanduel", markets="h2h")
+        assert request(path, bookmakers="fanduel", regions="us") == request(path, bookmakers="fanduel")
+
+
+@pytest.mark.parametrize("blank", ["", " ", ",", " , "])
+def test_blank_bookmakers_go_before_nothing(blank):
+    """What the vendor makes of them is not documented."""
+    one, other = (request(bookmakers=blank, regions=region) for region in ("us", "uk"))
+    assert one.key != other.key
+
+
+@pytest.mark.parametrize("route", ["odds", "event-odds", "events", "scores", "sports", "participants"])
+def test_an_unknown_parameter_goes_past_the_cache(route):
+    [path] = [each.path for each in CONFIG.rules.providers[0].settings.routes if each.name == route]
+    target = path.format(sport=SPORT, event=IDS[0]) + "?_=1796000000"
+    found = plan(Request("GET", HOST, target), CONFIG.rules)
+    assert isinstance(found, Bypass)
+    assert (found.reason, found.kind) == ("parameter _ is not known to the route", "parameter")
 
 
 @pytest.mark.parametrize("name", ["markets", "bookmakers", "eventIds"])
@@ -768,7 +785,7 @@ def test_every_endpoint_has_a_route():
 def test_what_is_not_verified_is_off():
     provider = CONFIG.rules.provider("the-odds-api")
     assert provider is not None
-    assert not {"regions", "odds", "outrights"} & set(provider.settings.projection.kinds)
+    assert not {"regions", "odds"} & set(provider.settings.projection.kinds)
     assert provider.settings.projection.emptied == "refuse"
 
 
