@@ -19,7 +19,7 @@ from holdover.key import Cacheable
 from holdover.metrics import Trigger, UpstreamMetrics
 from holdover.policy import Expired, decide
 from holdover.rules import Provider, Route, Rules
-from holdover.spacing import Spacing
+from holdover.spacing import Spacing, Turn
 
 logger = logging.getLogger("holdover.upstream")
 
@@ -97,6 +97,20 @@ class Upstream:
                 self._unusable.discard(provider)
         return fetcher
 
+    def queue(self, ahead: Callable[[str, str], int]) -> None:
+        """Has clients' calls wait for those which `ahead` counts, by the name of a spacing and the call's key."""
+        self._spacing.ahead = ahead
+
+    def shared(
+        self, canonical: CanonicalRequest, stored: Entry | None = None, *, in_line: bool = False
+    ) -> Turn | None:
+        """The turn of a call whose least interval others share too; None where it has its own, or none. `stored`: an
+        answer to it, which tells when a call was made."""
+        route = self._rules.route(canonical.provider, canonical.route)
+        if route is None or not route.settings.interval_by:
+            return None
+        return self._spacing.turn(route, canonical, stored, in_line=in_line)
+
     async def ask(self, asking: Asking, provider: Provider, route: Route, previous: Entry | None) -> FetchResult:
         """The provider's answer, or `previous` while it is too soon to ask again."""
         canonical = asking.canonical
@@ -104,7 +118,7 @@ class Upstream:
         credential = self._books.credential(provider, canonical.partition, asking.credential)
         if fetcher is None or credential is None:
             return _NOT_CONFIGURED if fetcher is None else _NO_CREDENTIAL
-        turn = self._spacing.turn(route, canonical, previous)
+        turn = self._spacing.turn(route, canonical, previous, in_line=asking.trigger == "client")
         if turn is not None and turn.left() > 0 and previous is not None and not self._too_old(route, previous):
             return Fetched(previous, None)
         account = await self._books.account(provider, canonical.partition)
@@ -127,7 +141,7 @@ class Upstream:
         if credential is None:
             return _NO_CREDENTIAL
         account = await self._books.account(provider, canonical.partition)
-        turn = self._spacing.turn(route, canonical, None)
+        turn = self._spacing.turn(route, canonical, None, in_line=True)
         return await fetcher.fetch(Call(route, canonical, None, trigger, credential, account, turn=turn))
 
     async def forward(self, cacheable: Cacheable, client: str) -> FetchResult:

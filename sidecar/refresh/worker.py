@@ -18,13 +18,15 @@ from holdover.generation import Generation
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
+from holdover.spacing import Turn
 
 from .changelog import changes, concerned, logs_of
 from .item import Brought
 from .schedule import Due, Kept, Schedule
-from .starts import Starts
+from .starts import Starts, Turns
 
 LONGEST_SLEEP_S = 1.0
+SWEEP_S = 1.0
 LIMITED_SLEEP_S = 0.02
 LEAST_HOLD_S = 0.001
 MISSING_SLEEP_S = 2.0
@@ -56,10 +58,13 @@ class Refresher:
         self._running: set[asyncio.Task[None]] = set()
         self._failing: set[tuple[str, str]] = set()
         self._starts = Starts(clock)
+        self._turns = Turns()
+        self._next_sweep = 0.0
         self._followers: set[asyncio.Task[None]] = set()
         self._deadlines: set[asyncio.Task[None]] = set()
         self.to_compare: dict[str, CanonicalRequest] = {}
         filler.listen(self._arrived)
+        filler.upstream.queue(self._turns.ahead)
 
     @property
     def keys(self) -> int:
@@ -71,12 +76,21 @@ class Refresher:
         provider = self._rules.provider(request.provider)
         if provider is None or self._filler.books.credential(provider, request.partition, NOBODY) is None:
             return False
-        if not provider.profile.lasting(request):
-            carrier = self._filler.projections.carrier(request, now)
-            if carrier.key != request.key:
-                self._add(carrier, now, now)
-                return False
-        return self._add(request, now, now)
+        carrier = self._filler.projections.carrier(request, now)
+        fetched_at = now - self._waited(carrier)
+        if carrier.key != request.key and not provider.profile.lasting(request):
+            self._add(carrier, now, fetched_at)
+            return False
+        return self._add(request, now, fetched_at)
+
+    def _waited(self, carrier: CanonicalRequest) -> float:
+        """How long ago what was never asked for counts as fetched, in seconds. It is due at once when others have the
+        turn that it needs: from then on it waits in line."""
+        turn = self._filler.upstream.shared(carrier, in_line=True)
+        route = self._filler.route(carrier)
+        if turn is None or route is None or turn.left() == 0:
+            return 0.0
+        return max(turn.interval_s, route.window_s)
 
     async def asked(self, request: CanonicalRequest) -> bool:
         """A client was given this just now. A proxy may have fetched it by itself, before it found the sidecar: what
@@ -101,6 +115,7 @@ class Refresher:
             schedule.learn(entry.key, _brought(Fetched(entry, None)), self._clock())
             self._add(entry.request, entry.requested_at, entry.requested_at)
             self._filler.projections.note(entry)
+            self._answered(entry)
 
     def seen(self, fetched: Fetched) -> None:
         """A client's question was answered with this."""
@@ -141,6 +156,7 @@ class Refresher:
             routes = {route.name: route.settings for route in provider.routes}
             self._schedules[name] = schedule.moved(routes, self._clock())
             self._changed[name].set()
+        self._leave_line(self._turns.clear())
 
     async def close(self) -> None:
         """Stops starting refreshes and gives those that run a few seconds to come to their end."""
@@ -178,31 +194,77 @@ class Refresher:
                 # What it needs may come back.
                 await asyncio.sleep(MISSING_SLEEP_S)
                 continue
-            schedule = self._schedules[name]
+            schedule, now = self._schedules[name], self._clock()
             self._metrics.refresh.keys.labels(name).set(len(schedule))
+            if now >= self._next_sweep or now + SWEEP_S < self._next_sweep:
+                self._next_sweep = now + SWEEP_S
+                self._leave_line(self._turns.idle(now))
             if self._full(provider):
                 await asyncio.sleep(LIMITED_SLEEP_S)
-            elif (due := schedule.pop(self._clock())) is None:
-                await self._until_due(name, schedule)
-            else:
+            elif self._line_is_first(name, schedule, now) and (called := self._turns.next(name, now)) is not None:
+                await self._take_up(provider, fetcher, called[1], called[0])
+            elif (due := schedule.pop(now)) is not None:
                 await self._take_up(provider, fetcher, due)
+            else:
+                await self._until_due(name, schedule)
 
-    async def _take_up(self, provider: Provider, fetcher: Fetcher, due: Due) -> None:
-        """Starts a refresh, or puts it off: while the provider cannot be called, or while its partition's account has
-        to wait, which does not concern others."""
+    def _line_is_first(self, name: str, schedule: Schedule, now: float) -> bool:
+        """What was due before a turn became free joins the line before that is given."""
+        next_at = schedule.next_at()
+        return next_at is None or next_at > min(now, self._turns.next_at(name, now))
+
+    async def _take_up(self, provider: Provider, fetcher: Fetcher, due: Due, given: Turn | None = None) -> None:
+        """Starts a refresh, or puts it off: while the provider cannot be called, while its partition's account has
+        to wait, which does not concern others, or while others have the turn. `given`: that for which it waited."""
         account = await self._filler.books.account(provider, due.request.partition)
+        turn = await self._turn(due)
         schedule, now = self._schedules[provider.name], self._clock()
+        if given is not None and (turn is None or turn.key != given.key):
+            self._turns.ended(given, now)
+            given = None
         if (wait := self._starts.wait(due.request, account)) > 0:
-            schedule.postpone(due.request, now + max(LEAST_HOLD_S, wait))
+            self._put_off(due, now + max(LEAST_HOLD_S, wait), given)
         elif not fetcher.ready(account):
-            schedule.postpone(due.request, None)
+            self._put_off(due, None, given)
             await asyncio.sleep(LIMITED_SLEEP_S)
         elif not self._affords(provider, due.request, account):
-            self._leave_reserve(schedule, due)
-        elif (group := self._group(due.request)) is None:
-            self._start(provider, due, account)
-        else:
+            self._leave_reserve(schedule, due, given)
+        elif (group := self._group(due.request)) is not None:
             self._start_group(provider, group, schedule.group(due, now), account)
+        elif turn is None or given is not None or self._turns.admit(turn, due, self._idle_after(due.request), now):
+            self._start(provider, due, account, turn=turn)
+
+    def _put_off(self, due: Due, until: float | None, given: Turn | None = None) -> None:
+        if given is not None:
+            now = self._clock()
+            self._turns.hold(given, due, now, until or now)
+        elif (schedule := self._schedules.get(due.request.provider)) is not None:
+            schedule.postpone(due.request, until)
+
+    def _answered(self, entry: Entry) -> None:
+        if (turn := self._filler.upstream.shared(entry.request, entry)) is not None:
+            idle_s, name = self._idle_after(entry.request), entry.request.provider
+            self._leave_line(self._turns.answered(turn, name, idle_s, self._clock()))
+
+    def _leave_line(self, dues: Iterable[Due]) -> None:
+        """Those of which nobody wants to know any more are forgotten where they are put back."""
+        for due in dues:
+            self._put_off(due, None)
+
+    async def _turn(self, due: Due) -> Turn | None:
+        """The turn that a refresh needs; None when nothing shares it, or what it asks for has come meanwhile."""
+        carrier = self._filler.projections.carrier(due.request, self._clock())
+        turn = self._filler.upstream.shared(carrier)
+        if turn is None or self._group(due.request) is not None:
+            return None
+        stored = await self._filler.stored(turn.key)
+        if stored is not None and stored.requested_at >= due.at:
+            return None
+        return self._filler.upstream.shared(carrier, stored)
+
+    def _idle_after(self, request: CanonicalRequest) -> float:
+        route = self._filler.route(request)
+        return route.idle_after_s if route is not None else 0.0
 
     def _affords(self, provider: Provider, request: CanonicalRequest, account: Account) -> bool:
         """Whether the refresh leaves the reserve to clients."""
@@ -214,7 +276,9 @@ class Refresher:
         route = self._rules.route(carrier.provider, carrier.route)
         return carrier.key, provider.profile.cost(route.settings, carrier, None) if route is not None else 0.0
 
-    def _leave_reserve(self, schedule: Schedule, due: Due) -> None:
+    def _leave_reserve(self, schedule: Schedule, due: Due, given: Turn | None = None) -> None:
+        if given is not None:
+            self._turns.ended(given, self._clock())
         schedule.finished(due.request.key, self._clock(), None)
         self._tell(due.request, Failed("only the reserve of credits is left"))
 
@@ -222,11 +286,18 @@ class Refresher:
         running = sum(task.get_name() == provider.name for task in self._running)
         return running >= provider.settings.limits.concurrency
 
-    def _start(self, provider: Provider, due: Due, account: Account, generation: Generation | None = None) -> None:
+    def _start(
+        self,
+        provider: Provider,
+        due: Due,
+        account: Account,
+        generation: Generation | None = None,
+        turn: Turn | None = None,
+    ) -> None:
         self._starts.count(due.request, account)
         key, cost = self._paid(provider, due.request)
         account.promised[key] = cost
-        task = asyncio.create_task(self._refresh(provider, due, generation), name=provider.name)
+        task = asyncio.create_task(self._refresh(provider, due, generation, turn), name=provider.name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         task.add_done_callback(lambda _: account.promised.pop(key, None))
@@ -281,14 +352,15 @@ class Refresher:
     async def _until_due(self, name: str, schedule: Schedule) -> None:
         event = self._changed[name]
         event.clear()
-        next_at = schedule.next_at()
-        pause = LONGEST_SLEEP_S if next_at is None else min(LONGEST_SLEEP_S, max(0.0, next_at - self._clock()))
+        next_at, now = schedule.next_at(), self._clock()
+        first_at = min(now + LONGEST_SLEEP_S if next_at is None else next_at, self._turns.next_at(name, now))
+        pause = min(LONGEST_SLEEP_S, max(0.0, first_at - now))
         try:
             await asyncio.wait_for(event.wait(), pause)
         except TimeoutError:
             return
 
-    async def _refresh(self, provider: Provider, due: Due, generation: Generation | None) -> None:
+    async def _refresh(self, provider: Provider, due: Due, generation: Generation | None, turn: Turn | None) -> None:
         started_at = self._clock()
         self._metrics.refresh.lag.labels(provider.name).observe(max(0.0, started_at - due.at))
         brought: Brought | None = None
@@ -306,6 +378,8 @@ class Refresher:
             logger.exception("a refresh of %s/%s failed", due.request.provider, due.request.route)
             self._metrics.runtime.internal_errors.labels("refresh").inc()
         finally:
+            if turn is not None:
+                self._turns.ended(turn, self._clock())
             if generation is not None:
                 await generation.leave(due.request.key)
             if (schedule := self._schedules.get(provider.name)) is not None:
@@ -321,6 +395,7 @@ class Refresher:
         self._learn(fetched)
         if (schedule := self._schedules.get(name)) is None:
             return
+        self._answered(entry)
         schedule.learn(entry.key, _brought(fetched), now)
         made = self._filler.projections.made_of(entry, now)
         for request in schedule.take(made, entry.key, entry.requested_at, now):

@@ -1,6 +1,7 @@
 """The refresher with its filler, store and ledger, in front of a provider on loopback."""
 
 import asyncio
+import math
 import time
 from dataclasses import replace
 from functools import partial
@@ -9,7 +10,7 @@ from aiohttp import web
 
 from holdover.account import Account
 from holdover.credential import NOBODY, Credential
-from holdover.intake import Fetched
+from holdover.intake import Failed, Fetched
 from holdover.rules import Rules
 from sidecar.refresh.starts import Starts
 from tests.sidecar.scene import odds, until
@@ -375,3 +376,99 @@ async def test_what_is_made_of_a_wider_answer_is_made_anew_when_that_comes_for_a
     assert after.requested_at > before.requested_at
     assert len(origin.asked) == 2
     assert b"1.02" in after.identity
+
+
+SPACED = {"window_s": 1, "min_interval_s": 0.5, "interval_by": ["sportId"], "parameters": ["sportId", "isLive"]}
+
+
+async def poll(scene, request):
+    """A client's question, as the sidecar's door puts it."""
+    scene.refresher.demand(request)
+    filled = await scene.filler.fill(request, 0.0, "client", client="a")
+    if isinstance(filled.result, Fetched):
+        scene.refresher.seen(filled.result)
+    return filled.result
+
+
+def queries(origin):
+    asked = []
+
+    async def says(request: web.BaseRequest) -> web.Response:
+        asked.append(request.query.get("isLive", ""))
+        return web.json_response([len(asked)])
+
+    origin.says = says
+    return asked
+
+
+async def test_what_shares_a_spacing_is_asked_for_in_turn(scene_of, origin):
+    """A client whose call could not be made for the spacing alone waits in line with the refreshes, and has answers
+    of its own from its first turn on."""
+    asked = queries(origin)
+    scene = scene_of({**SPACED, "window_s": 0.5, "max_stale_s": 2.0})
+    board, live = odds(sportId="1"), odds(sportId="1", isLive="1")
+    answers: list[type] = []
+    assert isinstance(await poll(scene, board), Fetched)
+    began = time.monotonic()
+    while len(asked) < 8:
+        result = await poll(scene, live)
+        if isinstance(result, Failed):
+            assert result.reason == "the provider was asked too recently"
+            assert result.retry_after is not None
+            assert 0 < result.retry_after <= 0.5, "nobody waits longer"
+        answers.append(type(result))
+        assert isinstance(await poll(scene, board), Fetched)
+        await asyncio.sleep(0.05)
+    assert time.monotonic() - began >= 7 * 0.5 - 0.1
+    assert asked == ["", "1"] * 4
+    assert answers.index(Fetched) > 0
+    assert Failed not in answers[answers.index(Fetched) :]
+
+
+async def test_a_flood_of_requests_leaves_the_board_its_turns(scene_of, origin):
+    asked = queries(origin)
+    scene = scene_of({**SPACED, "window_s": 0.5, "max_stale_s": 1.5, "idle_after_s": 5.0}, max_keys=30)
+    board = odds(sportId="1")
+    assert isinstance(await poll(scene, board), Fetched)
+    number = 0
+    while len(asked) < 9:
+        for _ in range(10):
+            await poll(scene, odds(sportId="1", isLive=f"new{number}"))
+            number += 1
+        assert isinstance(await poll(scene, board), Fetched), "never older than allowed"
+        await asyncio.sleep(0.05)
+    assert asked[::2] == [""] * 5
+    assert scene.refresher.keys <= 30
+
+
+async def test_what_nobody_wants_any_more_is_forgotten_in_line(scene_of, origin):
+    asked = queries(origin)
+    scene = scene_of({**SPACED, "min_interval_s": 2.0, "window_s": 2.0, "max_stale_s": 60, "idle_after_s": 1.0})
+    await poll(scene, odds(sportId="1"))
+    for number in range(5):
+        await poll(scene, odds(sportId="1", isLive=f"new{number}"))
+    assert scene.refresher.keys == 6
+    await until(lambda: scene.refresher.keys == 0)
+    assert asked == [""]
+
+
+async def test_the_spacing_of_others_holds_after_a_restart(scene_of, origin):
+    asked = queries(origin)
+    before, after = (scene_of({**SPACED, "min_interval_s": 30, "window_s": 30, "max_stale_s": 60}) for _ in range(2))
+    entry = await poll(before, odds(sportId="1"))
+    assert isinstance(entry, Fetched)
+    after.refresher.carry_on(entry.entry)
+    assert isinstance(await poll(after, odds(sportId="1", isLive="1")), Failed)
+    assert asked == [""]
+
+
+async def test_those_in_line_go_on_under_a_changed_configuration(scene_of, origin, rules_of):
+    asked = queries(origin)
+    scene = scene_of({**SPACED, "min_interval_s": 60, "window_s": 60, "max_stale_s": 60})
+    for request in (odds(sportId="1"), odds(sportId="1", isLive="1")):
+        await poll(scene, request)
+    await until(lambda: scene.refresher._turns.next_at("vendor", time.time()) < math.inf)
+    rules = rules_of({**SPACED, "max_stale_s": 60})
+    scene.filler.use(rules)
+    scene.refresher.use(rules)
+    await until(lambda: "1" in asked)
