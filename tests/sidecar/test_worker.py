@@ -13,10 +13,16 @@ from holdover.credential import NOBODY, Credential
 from holdover.intake import Failed, Fetched
 from holdover.rules import Rules
 from sidecar.refresh.starts import Starts
+from tests.e2e.wire import calm_window
 from tests.sidecar.scene import odds, until
 
 SLOW = {"rate_per_s": 0.1, "burst": 1, "retries": 0}
 PACED = {"window_s": 30, "starts": "begins", "pace": {"in_play_s": 1, "near_from_s": 60}}
+
+
+def calm() -> dict[str, int]:
+    """Of a route with no boundary of its window near."""
+    return {"window_s": calm_window(), "max_stale_s": 2 * calm_window()}
 
 
 async def seen(scene, request, credential=NOBODY):
@@ -210,12 +216,12 @@ async def test_refreshes_go_on_when_the_provider_can_be_called_again(scene_of, o
 async def test_a_group_larger_than_its_time_out_becomes_visible_in_parts(scene_of, origin, caplog):
     """Five at once and five a second; after a second what has come is published, and the rest follows."""
     limits = {"rate_per_s": 5.0, "burst": 5, "retries": 0, "timeout_s": 1.0, "breaker_failures": 100}
-    scene = scene_of({"group": "boards", "window_s": 20}, limits=limits)
+    scene = scene_of({"group": "boards", **calm()}, limits=limits)
     route = scene.rules.route("vendor", "odds")
     requests = [odds(f"s{number}") for number in range(25)]
     now = time.time()
     for request in requests:
-        scene.refresher._schedule("vendor").demand(request, route.settings, now, now - 100)
+        scene.refresher._schedule("vendor").demand(request, route.settings, now, now - 2 * calm()["window_s"])
     await until(lambda: len(origin.asked) >= 25)
     await until(lambda: not scene.refresher._running)
     assert len({path for path, _ in origin.asked}) == 25
@@ -243,7 +249,7 @@ async def test_a_client_does_not_wait_behind_a_large_group(scene_of, origin):
 
 async def test_what_a_client_had_fetched_newly_has_its_group_fetched_too(scene_of, origin):
     """Once per window; what the client had is not asked for again."""
-    scene = scene_of({"group": "boards", "window_s": 600, "max_stale_s": 900})
+    scene = scene_of({"group": "boards", **calm()})
     known = [odds(f"s{number}") for number in range(3)]
     for request in known:
         filled = await scene.filler.fill(request, 0.0, "client")
@@ -361,7 +367,7 @@ async def test_what_is_made_of_a_wider_answer_is_made_anew_when_that_comes_for_a
 
     origin.says = says
     settings = {"profile": "the-odds-api", "projection": {"kinds": ["markets"]}, "classes": {}}
-    scene = scene_of({"window_s": 30}, **settings)
+    scene = scene_of(calm(), **settings)
     wide = odds(markets="h2h,totals", regions="us", oddsFormat="american", dateFormat="iso")
     narrow = odds(markets="h2h", regions="us", oddsFormat="american", dateFormat="iso")
     scene.filler.projections.plan("vendor", {narrow.key: wide})
