@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from holdover.cache_status import detail
 from holdover.coding import UnusableBodyError, inflate
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, date_of, elements, end_to_end, header
@@ -157,17 +158,6 @@ def etag_matches(if_none_match: str, etag: str) -> bool:
     if value == "*":
         return True
     return bool(_ETAG_LIST.fullmatch(value)) and etag.removeprefix("W/") in _OPAQUE_TAG.findall(value)
-
-
-def detail(text: str) -> str:
-    """The `detail` parameter of Cache-Status."""
-    return f'detail="{printable(text)}"'
-
-
-def printable(text: str) -> str:
-    """As it may stand in a String of RFC 9651, which holds printable ASCII alone."""
-    plain = "".join(c if " " <= c <= "~" else "?" for c in text)
-    return plain.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _not_modified(fields: Fields) -> Answer:

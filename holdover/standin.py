@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import lru_cache
 
 from holdover.admission import Admission
-from holdover.answer import Answer, Ready, Wants, detail, local, paid_answer, printable, verbatim
+from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
+from holdover.cache_status import about, detail, printable
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
 from holdover.demand import Demand
-from holdover.entry import Entry
 from holdover.exchange import Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
@@ -121,10 +121,10 @@ class StandIn:
         match self._decide(cacheable, ready, now):
             case Fresh(ttl):
                 outcome: Outcome = "fresh"
-                status = f"hit; ttl={int(ttl)}{_told(ready.entry, now)}"
+                status = f"hit; ttl={int(ttl)}{about(ready.entry, now)}"
             case Stale(ttl):
                 outcome = "stale"
-                status = f"hit; ttl={int(ttl) - 1}{_told(ready.entry, now, 'revalidating')}"
+                status = f"hit; ttl={int(ttl) - 1}{about(ready.entry, now, 'revalidating')}"
             case Expired():
                 return None
         self._demand.note(cacheable, ready, now)
@@ -256,9 +256,9 @@ class StandIn:
                 fresh = self._echoing(cacheable, Ready(entry, cacheable.provider.settings.quota), wants)
                 if led or ready is None:
                     stored = "" if forwarded == "bypass" else "; stored"
-                    answer = paid_answer(fresh.entry, wants, f"{status}{stored}{_told(entry, now)}")
+                    answer = paid_answer(fresh.entry, wants, f"{status}{stored}{about(entry, now)}")
                 else:
-                    answer = self._cached(cacheable, ready, wants, now, status + _told(ready.entry, now))
+                    answer = self._cached(cacheable, ready, wants, now, status + about(ready.entry, now))
                 self._meter.count(cacheable, outcome, wants, answer, started, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
@@ -275,7 +275,7 @@ class StandIn:
             if not isinstance(decision, Expired) or decision.usable:
                 self._demand.note(cacheable, ready, now)
                 answer = self._cached(
-                    cacheable, ready, wants, now, status + _told(ready.entry, now, printable(reason))
+                    cacheable, ready, wants, now, status + about(ready.entry, now, printable(reason))
                 )
                 self._meter.count(cacheable, "stale", wants, answer, started, ready, now)
                 return answer
@@ -319,16 +319,6 @@ def _echoed(cacheable: Cacheable, response: Response) -> Response:
 def _lent(cacheable: Cacheable) -> bool:
     """Whether the provider is called with the client's own credential."""
     return cacheable.provider.own(cacheable.canonical.partition) is None
-
-
-def _told(entry: Entry, now: float, also: str = "") -> str:
-    """The `detail` of Cache-Status: how old the prices are by the provider's account, and what made the answer."""
-    parts = [also] if also else []
-    if entry.board.typical is not None:
-        parts.append(f"payload-age={max(0, int(now - entry.board.typical))}")
-    if entry.projected:
-        parts.append(f"projected={entry.projected}")
-    return f'; detail="{" ".join(parts)}"' if parts else ""
 
 
 def wants_of(request: Request) -> Wants:
