@@ -17,13 +17,13 @@ from holdover.credential import NOBODY, Credential
 from holdover.entry import Entry
 from holdover.fetch import off_loop
 from holdover.flight import Flights
-from holdover.generation import Generations
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.metrics import Effect, Metrics, Trigger
 from holdover.policy import Fresh, decide
 from holdover.projection import Projections
 from holdover.route_settings import RouteSettings
 from holdover.rules import Route, Rules
+from holdover.shelf import Shelf
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 from holdover.upstream import Asking, Upstream
@@ -53,7 +53,6 @@ class Filler:
         ca_file: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
         self._metrics = metrics
         self._clock = clock
         self._flights: Flights[FetchResult] = Flights()
@@ -66,7 +65,7 @@ class Filler:
             rules, self.books, metrics.upstream, user_agent=user_agent, ca_file=ca_file, clock=clock
         )
         self.projections = Projections(rules)
-        self.generations = Generations()
+        self.shelf = Shelf(store, self._disk, self.projections, metrics, clock)
         self._listener: Callable[[Fetched], None] = _nobody
 
     def use(self, rules: Rules) -> None:
@@ -90,23 +89,11 @@ class Filler:
         """Takes over from the ledger what was learnt about the providers, by this process or another."""
         for provider in self._rules.providers:
             try:
-                known = await self.on_disk(partial(learning.read, self.books.ledger, provider.name))
+                known = await self.shelf.on_disk(partial(learning.read, self.books.ledger, provider.name))
             except StoreError as error:
                 logger.warning("%s", error)
                 return
             self.projections.learnt[provider.name] = known
-
-    async def withdraw(self, provider: str) -> None:
-        """Removes what was made by kinds of projection that are no longer on; nobody is given it any more."""
-        try:
-            await self.on_disk(partial(self._remove_fallen, provider, self.projections.kinds(provider)))
-        except StoreError:
-            self._trouble()
-
-    def _remove_fallen(self, provider: str, kinds: frozenset[str]) -> None:
-        for entry in list(self._store.entries()):
-            if entry.request.provider == provider and not entry.made_by <= kinds:
-                self._store.delete(entry.key)
 
     async def fill(
         self,
@@ -127,8 +114,8 @@ class Filler:
         if not filled.led and _is_not_for(asking, filled.result):
             filled = await self._share(asking)
         # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
-        if trigger == "client" and (generation := self.generations.hiding(canonical.key)) is not None:
-            await generation.done.wait()
+        if trigger == "client":
+            await self.shelf.seen(canonical.key)
         return filled
 
     async def _share(self, asking: Asking) -> Filled:
@@ -150,11 +137,11 @@ class Filler:
             return Failed("the configuration does not allow to call the provider")
         # Single flight joins only calls that overlap: asker 1 finds nothing, asker 2's flight fetches, stores and
         # ends, asker 1 starts a flight of its own. So the store is looked at again inside the flight.
-        previous = await self.stored(canonical.key)
+        previous = await self.shelf.stored(canonical.key)
         if previous is not None and _will_do(asking, route, previous, now):
             return Fetched(previous, None)
         for wide in self.projections.covering(canonical, now):
-            stored = await self.stored(wide.key)
+            stored = await self.shelf.stored(wide.key)
             if stored is None or not _will_do(asking, route, stored, now):
                 continue
             if (entry := await self._derived(asking, stored, previous)) is not None:
@@ -166,7 +153,7 @@ class Filler:
         result = await self.upstream.ask(asking, provider, route, previous)
         if isinstance(result, Fetched) and result.effect is not None:
             self.projections.note(result.entry)
-            stands = Fetched(await self._put(result.entry), result.effect)
+            stands = Fetched(await self.shelf.put(result.entry), result.effect)
             self._listener(stands)
             return stands
         return result
@@ -178,7 +165,7 @@ class Filler:
         return await asyncio.shield(task)
 
     async def _remade(self, asking: Asking, wide: Entry) -> FetchResult:
-        previous = await self.stored(asking.canonical.key)
+        previous = await self.shelf.stored(asking.canonical.key)
         if (entry := await self._derived(asking, wide, previous)) is None:
             return Failed("the wider answer does not hold it", unheard=True)
         return Fetched(entry, _effect(previous, entry))
@@ -206,65 +193,14 @@ class Filler:
         if entry is None or (previous is not None and previous.requested_at >= entry.requested_at):
             return previous if entry is not None else None
         # The kind may have been switched off while it was at work.
-        if not self._stands(entry):
+        if not self.shelf.stands(entry):
             return None
-        return await self._put(entry, wide.key)
+        return await self.shelf.put(entry, wide.key)
 
     def route(self, canonical: CanonicalRequest) -> RouteSettings | None:
         """The settings under which a request is fetched."""
         route = self._rules.route(canonical.provider, canonical.route)
         return route.settings if route is not None else None
-
-    async def on_disk[T](self, call: Callable[[], T]) -> T:
-        """Runs a store operation in order with all others, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._disk, call)
-
-    async def stored(self, key: str) -> Entry | None:
-        """What the shared store has, or will have when its generation is complete; None also when it does not
-        answer."""
-        if (generation := self.generations.of(key)) is not None and (held := generation.holds(key)) is not None:
-            return held
-        try:
-            entry = await self.on_disk(partial(self._store.get, key))
-        except StoreError:
-            self._trouble()
-            return None
-        return entry if entry is not None and self._stands(entry) else None
-
-    def _stands(self, entry: Entry) -> bool:
-        """Not made by a kind of projection that was found wrong meanwhile, or is no longer configured."""
-        return not entry.projected or entry.made_by <= self.projections.kinds(entry.request.provider)
-
-    async def _put(self, entry: Entry, made_of: str = "") -> Entry:
-        """`made_of`: the key of the wider entry. What is made of one that nobody sees yet is seen with it."""
-        generation = self.generations.of(entry.key)
-        if generation is None and made_of:
-            generation = self.generations.of(made_of)
-        if generation is not None and (generation.takes(entry.key) or generation.holds(made_of) is not None):
-            generation.arrive(entry)
-            return entry
-        return (await self.put_all([entry]))[0]
-
-    async def publish(self, entries: list[Entry]) -> None:
-        """What a generation does when it is complete."""
-        await self.put_all([entry for entry in entries if self._stands(entry)])
-
-    async def put_all(self, entries: list[Entry]) -> list[Entry]:
-        """Stores entries so that all become visible at once; returns what stands."""
-        started = time.perf_counter()
-        try:
-            standing = await self.on_disk(partial(self._store.put_all, entries, self._clock()))
-        except StoreError:
-            self._trouble()
-            return entries
-        self._metrics.cache.duration.labels("disk", "put").observe(time.perf_counter() - started)
-        self._metrics.cache.operations.labels("disk", "put", "ok").inc()
-        self._metrics.runtime.degraded.labels("store").set(0)
-        return standing
-
-    def _trouble(self) -> None:
-        self._metrics.runtime.internal_errors.labels("store").inc()
-        self._metrics.runtime.degraded.labels("store").set(1)
 
 
 def _nobody(_: Fetched) -> None:

@@ -77,7 +77,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(SWEEP_S)
             try:
-                usage = await self.filler.on_disk(self._sweep)
+                usage = await self.filler.shelf.on_disk(self._sweep)
             except StoreError as error:
                 self.metrics.runtime.degraded.labels("store").set(1)
                 logger.warning("%s", error)

@@ -159,12 +159,12 @@ class Steward:
         known = self._filler.projections.learnt.get(provider.name, Knowledge())
         if known != self._written.get(provider.name):
             self._written[provider.name] = known
-            await self._filler.on_disk(partial(learning.write, self._ledger, provider.name, known))
+            await self._filler.shelf.on_disk(partial(learning.write, self._ledger, provider.name, known))
         if now >= self._remember_at.get(provider.name, 0.0):
             self._remember_at[provider.name] = now + REMEMBER_S
             told = {"stretch": found.longest, "affordable": found.affordable, "per_day": found.per_day, "at": now}
             state = partial(self._ledger.learn, provider.name, "governor", "state", told)
-            await self._filler.on_disk(state)
+            await self._filler.shelf.on_disk(state)
 
     async def _recall(self) -> None:
         await self._filler.recall()
@@ -207,7 +207,7 @@ class Steward:
     async def _spent(self, provider: str, day: str) -> float:
         """Credits that comparing took on this day, by this process or one before it."""
         if provider not in self._compared:
-            facts = await self._filler.on_disk(partial(self._ledger.learnt, provider, "shadow"))
+            facts = await self._filler.shelf.on_disk(partial(self._ledger.learnt, provider, "shadow"))
             fact = facts.get("spent", {})
             self._compared[provider] = Compared(str(fact.get("day", "")), float(fact.get("credits", 0.0)))
         compared = self._compared[provider]
@@ -216,12 +216,12 @@ class Steward:
     async def _keep_spent(self, provider: str, day: str, credits_: float) -> None:
         self._compared[provider] = Compared(day, credits_)
         fact = {"day": day, "credits": credits_}
-        await self._filler.on_disk(partial(self._ledger.learn, provider, "shadow", "spent", fact))
+        await self._filler.shelf.on_disk(partial(self._ledger.learn, provider, "shadow", "spent", fact))
 
     async def _conclude(self, provider: Provider, key: str, found: Comparison, now: float) -> None:
         if found.finding not in ("equal", "different"):
             return
-        kept = await self._filler.on_disk(partial(_count, self._ledger, provider, found, now))
+        kept = await self._filler.shelf.on_disk(partial(_count, self._ledger, provider, found, now))
         known = self._filler.projections.learnt.get(provider.name, Knowledge())
         known = replace(known, verified=kept.verified, apart=kept.apart)
         if found.finding == "different":
@@ -231,9 +231,9 @@ class Steward:
         self._filler.projections.learnt[provider.name] = known
         if found.finding == "equal":
             return
-        await self._filler.withdraw(provider.name)
+        await self._filler.shelf.withdraw(provider.name)
         keep = partial(self._ledger.keep, provider.name, key, _files(found), now)
-        folder = await self._filler.on_disk(keep)
+        folder = await self._filler.shelf.on_disk(keep)
         for kind in found.kinds:
             self._metrics.projection.off.labels(provider.name, kind).set(1)
         logger.error(

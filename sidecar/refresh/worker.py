@@ -97,7 +97,7 @@ class Refresher:
         is not kept fresh yet is looked at, for its windows and for what may be made of it."""
         schedule = self._schedules.get(request.provider)
         if schedule is None or request.key not in schedule:
-            entry = await self._filler.stored(request.key)
+            entry = await self._filler.shelf.stored(request.key)
             if entry is not None:
                 self._filler.projections.note(entry)
                 fetched = Fetched(entry, None)
@@ -257,7 +257,7 @@ class Refresher:
         turn = self._filler.upstream.shared(carrier)
         if turn is None or self._group(due.request) is not None:
             return None
-        stored = await self._filler.stored(turn.key)
+        stored = await self._filler.shelf.stored(turn.key)
         if stored is not None and stored.requested_at >= due.at:
             return None
         return self._filler.upstream.shared(carrier, stored)
@@ -303,7 +303,7 @@ class Refresher:
         task.add_done_callback(lambda _: account.promised.pop(key, None))
 
     def _start_group(self, provider: Provider, group: str, dues: list[Due], account: Account) -> None:
-        generation = self._filler.generations.begin([due.request.key for due in dues], self._filler.publish)
+        generation = self._filler.shelf.begin([due.request.key for due in dues])
         # The one that was due is started in any case: it was looked whether it may.
         self._start(provider, dues[0], account, generation)
         deadline = asyncio.create_task(self._close_at_deadline(provider, group, generation))

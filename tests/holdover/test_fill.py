@@ -189,7 +189,7 @@ async def test_a_locked_store_serves_all_the_same(vendor, filler_of, folder, loc
         assert entry_in(filled).identity == b"[1]"
         assert value(metrics, "degraded", dependency="store") == 1
         assert value(metrics, "internal_errors_total", where="store") == 1
-    assert await filler.stored(ODDS.key) is None
+    assert await filler.shelf.stored(ODDS.key) is None
     assert entry_in(await filler.fill(ODDS, 0.0, "client")).identity == b"[2]"
     assert value(metrics, "degraded", dependency="store") == 0
 
@@ -349,7 +349,7 @@ async def test_what_is_stored_already_serves_what_it_holds(vendor, filler_of, pr
 
 async def test_what_is_made_of_a_held_answer_is_not_seen_before_it(vendor, filler_of, projecting, store):
     filler = filler_of(rules=projecting())
-    generation = filler.generations.begin([WIDE.key, H2H.key], filler.publish)
+    generation = filler.shelf.begin([WIDE.key, H2H.key])
     wide = entry_in(await filler.fill(WIDE, 0.0, "refresh"))
     asking = asyncio.create_task(filler.fill(SPREADS, wide.requested_at, "client"))
     async with asyncio.timeout(20):
@@ -370,8 +370,8 @@ async def test_what_a_kind_made_is_not_given_after_it_was_switched_off(vendor, f
     by_book = entry_in(await filler.fill(odds(markets="h2h,spreads", bookmakers="x", regions=""), 0.0, "client"))
     assert (store.get(H2H.key).projected, by_book.projected) == ("markets", "bookmakers")
     filler.projections.learnt["vendor"] = Knowledge(switched_off=frozenset({"markets"}))
-    assert await filler.stored(H2H.key) is None
-    await filler.withdraw("vendor")
+    assert await filler.shelf.stored(H2H.key) is None
+    await filler.shelf.withdraw("vendor")
     assert store.get(H2H.key) is None
     assert store.get(WIDE.key) is not None
     assert store.get(by_book.key) is not None
@@ -381,11 +381,11 @@ async def test_what_a_kind_made_is_not_given_after_it_was_switched_off(vendor, f
 async def test_a_kind_that_is_switched_off_while_it_is_at_work_leaves_nothing(vendor, filler_of, projecting, store):
     filler = filler_of(rules=projecting())
     entry_in(await filler.fill(WIDE, 0.0, "client"))
-    generation = filler.generations.begin([H2H.key], filler.publish)
+    generation = filler.shelf.begin([H2H.key])
     held = entry_in(await filler.fill(H2H, 0.0, "refresh"))
     assert held.projected == "markets"
     filler.projections.learnt["vendor"] = Knowledge(switched_off=frozenset({"markets"}))
-    await filler.withdraw("vendor")
+    await filler.shelf.withdraw("vendor")
     await generation.leave(H2H.key)
     assert generation.done.is_set()
     assert store.get(H2H.key) is None

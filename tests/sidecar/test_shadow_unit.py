@@ -76,7 +76,7 @@ def compared(scene_of, origin):
         wider = comparable(scene.filler.projections, narrow, time.time())
         found = await compare(scene.filler, scene.provider, narrow, wider[0]) if wider else None
         for request in (WIDE, NARROW):
-            assert await scene.filler.stored(request.key) is None, "what is compared is not stored"
+            assert await scene.filler.shelf.stored(request.key) is None, "what is compared is not stored"
         return found, says.asked
 
     return run

@@ -228,7 +228,7 @@ async def test_a_group_larger_than_its_time_out_becomes_visible_in_parts(scene_o
     assert len(origin.asked) == 25, "none is asked for twice"
     assert "fail" not in caplog.text
     for request in requests:
-        stored = await scene.filler.stored(request.key)
+        stored = await scene.filler.shelf.stored(request.key)
         assert stored is not None
     incomplete = scene.value("generations_total", group="boards", result="incomplete")
     assert incomplete is not None
@@ -261,7 +261,7 @@ async def test_what_a_client_had_fetched_newly_has_its_group_fetched_too(scene_o
     scene.refresher.seen((await scene.filler.fill(cold, 0.0, "client")).result)
     await until(lambda: len(origin.asked) == 7)
     await until(lambda: not scene.refresher._running)
-    shown = [await scene.filler.stored(request.key) for request in (cold, *known)]
+    shown = [await scene.filler.shelf.stored(request.key) for request in (cold, *known)]
     assert all(entry.requested_at >= shown[0].requested_at for entry in shown)
     await asyncio.sleep(1.2)
     scene.refresher.seen((await scene.filler.fill(next_cold, 0.0, "client")).result)
@@ -279,7 +279,7 @@ async def test_closing_publishes_what_a_group_brought(scene_of, origin):
     await until(lambda: len(origin.asked) == 3)
     await until(lambda: not scene.refresher._running)
     await scene.refresher.close()
-    stored = [await scene.filler.on_disk(partial(scene.filler._store.get, request.key)) for request in requests]
+    stored = [await scene.filler.shelf.on_disk(partial(scene.filler._store.get, request.key)) for request in requests]
     assert sum(entry is not None for entry in stored) == 3
 
 
@@ -377,7 +377,7 @@ async def test_what_is_made_of_a_wider_answer_is_made_anew_when_that_comes_for_a
     await scene.filler.fill(wide, time.time(), "client")
     await until(lambda: len(origin.asked) >= 2)
     async with asyncio.timeout(5):
-        while (after := await scene.filler.stored(narrow.key)) is None or after.identity == before.identity:
+        while (after := await scene.filler.shelf.stored(narrow.key)) is None or after.identity == before.identity:
             await asyncio.sleep(0.01)
     assert after.requested_at > before.requested_at
     assert len(origin.asked) == 2
