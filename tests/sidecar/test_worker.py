@@ -279,7 +279,7 @@ async def test_closing_publishes_what_a_group_brought(scene_of, origin):
     await until(lambda: len(origin.asked) == 3)
     await until(lambda: not scene.refresher._running)
     await scene.refresher.close()
-    stored = [await scene.filler.shelf.on_disk(partial(scene.filler._store.get, request.key)) for request in requests]
+    stored = [await scene.filler.shelf.on_disk(partial(scene.filler.shelf._store.get, request.key)) for request in requests]
     assert sum(entry is not None for entry in stored) == 3
 
 
