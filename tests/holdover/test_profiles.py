@@ -259,9 +259,41 @@ def test_pinnacle_spellings_share_a_key(rules):
     assert len(keys(rules, f"{base}&{spellings[0]}", *(f"{base}&{other}" for other in others))) == 6
 
 
+def test_american_odds_are_those_of_a_request_that_names_none(rules):
+    """Where the description says so: of specials it names no default."""
+    for path, one in (("/v1/odds", 1), ("/v2/odds", 1), ("/v1/odds/special", 2), ("/v1/odds/parlay", 2)):
+        base = f"api.pinnacle.com{path}?sportId=29"
+        assert len(keys(rules, base, f"{base}&oddsFormat=American")) == one
+
+
 @pytest.mark.parametrize(
-    "path", ["/v1/line?sportId=29", "/v2/line/parlay", "/v2/bets/straight", "/v1/odds/special?sportId=29"]
+    ("path", "also"),
+    [
+        ("/v1/odds/special", "oddsFormat=Decimal&specialId=7"),
+        ("/v1/odds/parlay", "oddsFormat=Decimal&isLive=1&eventIds=5"),
+        ("/v1/fixtures/special", "category=1%2F4%20Totals&eventId=5&specialId=7"),
+        ("/v1/fixtures/settled", "leagueIds=3"),
+        ("/v1/fixtures/special/settled", "leagueIds=3"),
+    ],
 )
+def test_what_no_board_of_pinnacle_holds_is_asked_as_it_is(rules, provider, path, also):
+    """A delta among them; all that is asked for one sport keeps one distance."""
+    vendor, base = provider("pinnacle"), f"api.pinnacle.com{path}?sportId=29"
+    on = Knowledge(kinds=frozenset(vendor.settings.projection.kinds))
+    canonicals = []
+    for query in ("leagueIds=1,2", "leagueIds[]=2&leagueIds[]=1", "leagueIds=1,2&since=5", also, f"{also}&since=6"):
+        done = planned(rules, f"{base}&{query}")
+        assert isinstance(done, Cacheable), query
+        assert vendor.profile.widened(done.canonical, on) == done.canonical
+        assert vendor.profile.ask(done.canonical, b'{"last":1}') == done.canonical
+        assert done.route.settings.interval_by == ["sportId"]
+        canonicals.append(done.canonical)
+    assert canonicals[0] == canonicals[1]
+    assert len({each.key for each in canonicals}) == 4
+    assert [vendor.profile.lasting(each) for each in canonicals] == [True, True, False, True, False]
+
+
+@pytest.mark.parametrize("path", ["/v1/line?sportId=29", "/v2/line/parlay", "/v2/bets/straight", "/v1/odds/teaser"])
 def test_what_pinnacle_is_asked_before_a_bet_passes_through(rules, path):
     done = planned(rules, f"api.pinnacle.com{path}")
     assert isinstance(done, Bypass)
