@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 import pytest
 
 from holdover.config import files, load
-from holdover.content import board_of, revision_of
+from holdover.content import Board, board_of, revision_of
 from holdover.exchange import Request, Response
 from holdover.key import Bypass, Cacheable, plan
+from holdover.phase import promise
 from holdover.providers.profile import Knowledge
 from holdover.route_settings import RouteSettings
 from holdover.rules import Provider, Rules
 from holdover.verdict import meaning
+from sidecar.refresh.changelog import changes, concerned, logs_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "config" / "providers" / "examples"
@@ -212,6 +214,48 @@ def test_the_change_log_names_events_of_the_route_that_it_refreshes(provider, ru
     times = route(vendor, "change-log").volatile
     later = {**document, "generated_at": "2026-11-23T19:01:05+00:00", "status": {"from": 1, "to": 2}}
     assert len({revision_of(200, json.dumps(each).encode(), tuple(times)) for each in (document, later)}) == 1
+
+
+def test_the_change_log_of_player_props_names_them(provider, rules):
+    vendor = provider("sportradar")
+    log = route(vendor, "player-props-log").change_log
+    assert log is not None
+    base = "api.sportradar.com/oddscomparison-player-props/production/v2/en"
+    asked = planned(rules, f"{base}/sport_events/sr:sport_event:72176810/players_props.json")
+    assert isinstance(asked, Cacheable)
+    needed = [each.path for each in logs_of(rules, asked.canonical)]
+    assert needed == ["/oddscomparison-player-props/production/v2/en/players_props_changelog.json"]
+    change = {"type": "sport_event", "id": "sr:sport_event:72176810", "player_props_odds_change": 1784565017}
+    told = changes(log, json.dumps({"status": {"from": 1, "to": 2}, "changes": [change]}).encode())
+    assert concerned([asked.canonical], log, told) == {asked.canonical.key: 1784565017}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "window_s"),
+    [
+        ("player-props/trial/v2/en/sports/sr:sport:2/schedules/2026-05-01/players_props", "daily-player-props", 900),
+        ("futures/production/v2/en/competitions/sr:competition:109/futures", "competition-futures", 3600),
+        ("futures/trial/v2/de/categories/sr:category:16/futures", "category-futures", 3600),
+        ("liveodds/trial/v2/en/sport_events/sr:sport_event:1/sport_event_markets", "live-event-markets", 15),
+        ("liveodds/trial/v2/en/sport_events/sr:sport_event:1/players_props", "live-player-props", 15),
+        ("liveodds/production/v2/en/books", "books", 86_400),
+    ],
+)
+def test_every_package_of_sportradar_has_routes(rules, path, name, window_s):
+    """For JSON; pages have keys of their own."""
+    target = f"api.sportradar.com/oddscomparison-{path}"
+    done = planned(rules, f"{target}.json")
+    assert isinstance(done, Cacheable)
+    assert (done.route.name, done.route.settings.window_s) == (name, window_s)
+    assert list(logs_of(rules, done.canonical)) == []
+    assert len(keys(rules, f"{target}.json", f"{target}.json?start=0", f"{target}.json?start=50")) == 3
+    assert isinstance(planned(rules, f"{target}.xml"), Bypass)
+
+
+def test_sportradar_live_odds_are_fetched_less_often_while_they_are_far(provider):
+    markets, now = route(provider("sportradar"), "live-event-markets"), 1_800_000_000.0
+    assert [promise(markets, Board(starts=(now + s,)), now) for s in (-60, 3600, 86_400)] == [15, 15, 60]
+    assert promise(markets, Board(), now) == 15
 
 
 def test_sportradar_keeps_the_vendors_max_age(provider):
