@@ -20,6 +20,7 @@ from holdover.providers.pinnacle_board import (
     head,
     parsed,
     told,
+    unmerged,
     written,
 )
 from holdover.providers.profile import Knowledge, Profile
@@ -86,9 +87,10 @@ class Pinnacle(Profile):
         return "since" not in dict(canonical.query)
 
     def ask(self, canonical: CanonicalRequest, previous: bytes | None) -> CanonicalRequest:
-        """For a board: what changed since the stored one, or a snapshot."""
+        """For a board: what changed since the stored one, or a snapshot. A delta is another object in any case: it
+        may be empty, and so no JSON."""
         if _MARK not in canonical.query:
-            return canonical
+            return replace(canonical) if _is_delta(canonical) else canonical
         pairs = [pair for pair in canonical.query if pair != _MARK]
         if (known := self._for_delta(previous)) is not None:
             pairs.append(("since", str(known.cursor)))
@@ -96,7 +98,10 @@ class Pinnacle(Profile):
 
     def absorb(self, canonical: CanonicalRequest, previous: bytes | None, body: bytes) -> bytes:
         if _MARK not in canonical.query:
-            return body
+            if not _is_delta(canonical):
+                return body
+            asked, leagues = dict(canonical.query), "league" if canonical.path.endswith("/fixtures") else "leagues"
+            return unmerged(body, asked["sportId"], asked["since"], leagues)
         body.decode()  # a unit is not looked into
         old = None if previous is None or head(previous) is None else parsed(previous)
         if old is not None and self._for_delta(previous) is not None:
@@ -121,6 +126,11 @@ def _board_of(narrow: CanonicalRequest) -> CanonicalRequest | None:
         return None
     kept = (pair for pair in narrow.query if pair[0] not in _FILTERS and pair[0] != "since")
     return replace(narrow, query=(_MARK, *kept))
+
+
+def _is_delta(canonical: CanonicalRequest) -> bool:
+    asked = dict(canonical.query)
+    return all(_FORMS[name].fullmatch(asked.get(name, "")) for name in ("sportId", "since"))
 
 
 def _needs(narrow: CanonicalRequest) -> frozenset[str]:

@@ -127,6 +127,17 @@ def after_delta(old: Board, answer: bytes) -> Board:
     return _moved(old, _updated(old.tree, _own(new), at), cursor, at, old.deltas + 1)
 
 
+def unmerged(answer: bytes, sport: str, since: str, leagues: str) -> bytes:
+    """A delta that no board is made of. An empty one says that nothing changed; here it does so in JSON. Raises
+    ValueError."""
+    members = _OBJECT.decode(answer) if answer.strip() else {}
+    if not members:
+        return f'{{"sportId":{sport},"last":{since},"{leagues}":[]}}'.encode()
+    if "last" not in members:
+        raise ValueError("a delta has `last`")
+    return answer
+
+
 def _tree(document: bytes) -> Node:
     try:
         return _node(document, 0)

@@ -5,26 +5,25 @@ What is not real: the clock, the network (each call takes `latency_s`) and the p
 import heapq
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdover.account import Account
 from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
-from holdover.intake import Fetched, Question, judge
+from holdover.intake import Failed, Question, Refused, judge
 from holdover.key import Cacheable
 from holdover.phase import Phase
 from holdover.policy import Expired, age, decide
 from holdover.projection import Projections
 from holdover.rules import Rules
-from scripts.emulator.schedule import World
-from scripts.emulator.timeline import Timeline
-from sidecar.refresh.economy import Economy, economize
+from sidecar.refresh.economy import Economy, economize, overall
 from sidecar.refresh.item import Brought
 from sidecar.refresh.schedule import Schedule
 
-from .odds_shapes import HOUR, LIVE, SPORTS, price
-from .odds_vendor import as_response, planned, told
+from .odds_board import Board, Programme, model
+from .odds_shapes import HOUR, price
+from .odds_till import Till
+from .odds_vendor import planned, told
 
 START = 1_795_046_400.0
 _LIMIT = 1 << 24
@@ -52,7 +51,11 @@ class DaySize:
 
 @dataclass(slots=True)
 class Counts:
-    """What the day showed. Ages are what clients are told, in seconds, by what the sport was really doing."""
+    """What the day showed. Ages are what clients are told, in seconds, by what the sport was really doing.
+
+    `withheld`: when a refresh would have taken the reserve. `refused`: answers that there were no credits for.
+    `fetched`: sport and moment of each call that brought odds. `stretches`: at each look, by phase, how many times
+    longer windows were made."""
 
     answers: int = 0
     waited: int = 0
@@ -62,6 +65,10 @@ class Counts:
     changed: int = 0
     oldest: dict[Phase, float] = field(default_factory=dict)
     late: Counter[Phase] = field(default_factory=Counter)
+    refused: int = 0
+    withheld: list[float] = field(default_factory=list)
+    fetched: list[tuple[str, float]] = field(default_factory=list)
+    stretches: list[tuple[float, Mapping[Phase, float]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -73,35 +80,24 @@ class Call:
     waiting: dict[str, CanonicalRequest]
 
 
-class Board:
-    """The emulated provider, with a programme as the model has it."""
-
-    def __init__(self, size: DaySize) -> None:
-        self.world = World(1, int(START), size.tick_s, 0, 60.0, 1.0, 0, "fresh", "recorded")
-        self.timeline = Timeline(self.world)
-        self._begins: dict[str, list[tuple[float, float]]] = {sport: [] for sport in SPORTS}
-        for sport in SPORTS:
-            for number in range(size.events):
-                # Half of them today in the sports that are in play today; all others begin a day and a half from now.
-                today = sport in LIVE and number < size.events / 2
-                begins = 12 * HOUR if today else 36 * HOUR
-                event = self.timeline.place(sport, START, begins + 0.01 * today, int(6 * HOUR))
-                self._begins[sport].append((event.commence, event.ends))
-
-    def phase(self, sport: str, now: float, near_from_s: float) -> Phase:
-        """What the sport is really doing."""
-        ahead = [begin for begin, end in self._begins[sport] if end > now]
-        first = min(ahead, default=math.inf) - now
-        return "in_play" if first <= 0 else "near" if first <= near_from_s else "far"
-
-
 class Day:
-    """Clients ask for `targets` (each for all of its own, every `every_s`)."""
+    """Clients ask for `targets` (each for all of its own, every `every_s`). Without a `programme` of events it is the
+    model's, without a `till` credits are plenty. `governed`: whether the governor knows what is left."""
 
-    def __init__(self, size: DaySize, rules: Rules, targets: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self,
+        size: DaySize,
+        rules: Rules,
+        targets: Sequence[Sequence[str]],
+        *,
+        programme: Programme | None = None,
+        till: Till | None = None,
+        governed: bool = True,
+    ) -> None:
         self.counts = Counts()
-        self._size, self._rules = size, rules
-        self._board = Board(size)
+        self.till = till or Till(rules)
+        self.board = Board(START, size.tick_s, model(size.events) if programme is None else programme)
+        self._size, self._rules, self._governed = size, rules, governed
         self._schedule, self._projections = Schedule(1000), Projections(rules)
         self._store: dict[str, Entry] = {}
         self._calls: dict[str, Call] = {}
@@ -116,7 +112,9 @@ class Day:
         for number in range(len(self._asks)):
             heapq.heappush(queue, (size.begins + every_s * number / len(self._asks), number, "poll"))
         heapq.heappush(queue, (size.begins, -1, "steward"))
-        while (at := self._next(queue)) < size.begins + HOUR * size.hours:
+        at = size.begins
+        # What is made due earlier by a look may have been due before it.
+        while (at := max(at, self._next(queue))) < size.begins + HOUR * size.hours:
             if self._ended(at) or self._started(at) or queue[0][0] > at:
                 continue
             _, number, kind = heapq.heappop(queue)
@@ -140,15 +138,22 @@ class Day:
             entry = self._store.get(cacheable.canonical.key)
             if entry is None or isinstance(decide(cacheable.route.settings, entry, now, refreshing=True), Expired):
                 self.counts.waited += 1
-                self._fill(cacheable.canonical, now - cacheable.route.settings.window_s, now)
+                self._asked(cacheable, now)
             else:
                 self._served(cacheable, entry, sport, now)
+
+    def _asked(self, cacheable: Cacheable, now: float) -> None:
+        """A client waits for a call, or is told the provider's refusal."""
+        if self.till.may_ask(self._projections.carrier(cacheable.canonical, now), now):
+            self._fill(cacheable.canonical, now - cacheable.route.settings.window_s, now)
+        else:
+            self.counts.refused += self._size.sampled
 
     def _served(self, cacheable: Cacheable, entry: Entry, sport: str, now: float) -> None:
         """An event that begins, or comes near, has the new promise when a call that started then can be back."""
         pace, latency_s = cacheable.route.settings.pace, self._size.latency_s
         windows = {"in_play": pace.in_play_s, "near": pace.near_s, "far": pace.far_s}
-        phases = [self._board.phase(sport, at, pace.near_from_s) for at in (now, now - latency_s)]
+        phases = [self.board.phase(sport, at, pace.near_from_s) for at in (now, now - latency_s)]
         allowed = latency_s + max(windows[phase] or cacheable.route.settings.window_s for phase in phases)
         served, counts = age(entry, now), self.counts
         counts.oldest[phases[0]] = max(served, counts.oldest.get(phases[0], 0.0))
@@ -162,11 +167,15 @@ class Day:
             self._schedule.demand(cacheable.canonical, route, now, now)
 
     def _started(self, now: float) -> bool:
-        """Starts what is due."""
+        """Starts what is due, as long as that leaves the reserve."""
         due = self._schedule.pop(now)
         if due is None:
             return False
-        self._fill(due.request, due.at, now)
+        if self.till.affords(self._projections.carrier(due.request, now), now):
+            self._fill(due.request, due.at, now)
+        else:
+            self.counts.withheld.append(now)
+            self._schedule.finished(due.request.key, now, None)
         return True
 
     def _fill(self, canonical: CanonicalRequest, newer_than: float, now: float) -> None:
@@ -177,6 +186,7 @@ class Day:
                 self._arrived(stored, canonical, now)
                 return
         carrier = self._projections.carrier(canonical, now)
+        self.till.begun(carrier)
         call = self._calls.setdefault(carrier.key, Call(carrier, now, {}))
         call.waiting[canonical.key] = canonical
 
@@ -187,22 +197,32 @@ class Day:
             del self._calls[call.request.key]
             entry = self._fetched(call, now)
             for canonical in call.waiting.values():
-                self._arrived(entry, canonical, now)
+                if entry is not None:
+                    self._arrived(entry, canonical, now)
+                else:
+                    self.counts.refused += 1
+                    self._schedule.finished(canonical.key, now, None)
         return bool(back)
 
-    def _fetched(self, call: Call, now: float) -> Entry:
-        answer = told(self._board.world, self._board.timeline.at(now), call.request.target)
+    def _fetched(self, call: Call, now: float) -> Entry | None:
+        """None when the provider refuses."""
+        answer = told(self.board.world, self.board.timeline.at(now), call.request.target)
+        response = self.till.answered(answer, call.asked_at, now)
         self.counts.calls += 1
-        self.counts.spent += answer.cost
+        self.counts.spent = self.till.spent
         provider = self._rules.providers[0]
         route = self._rules.route(provider.name, call.request.route)
         if route is None:
             raise ValueError("no such route")
         previous = self._store.get(call.request.key)
         question = Question(provider, route.settings, call.request, previous, call.asked_at)
-        result = judge(question, as_response(answer), self._size.latency_s, _LIMIT)
-        if not isinstance(result, Fetched):
+        result = judge(question, response, self._size.latency_s, _LIMIT)
+        self.till.settled(call.request, result, call.asked_at, now)
+        if isinstance(result, Failed) or (isinstance(result, Refused) and result.means != "quota"):
             raise TypeError(result.reason)
+        if isinstance(result, Refused):
+            return None
+        self.counts.fetched.append((call.request.path.split("/")[3], call.asked_at))
         self.counts.changed += result.effect == "changed"
         self._store[call.request.key] = result.entry
         self._projections.note(result.entry)
@@ -218,6 +238,8 @@ class Day:
         self._store[canonical.key] = entry
         changed = previous is None or previous.revision != entry.revision
         brought = Brought(entry.requested_at, entry.board, changed=changed)
+        # What a client had asked is learnt, as the refresher does; what was due has come to its end.
+        self._schedule.learn(canonical.key, brought, now)
         self._schedule.finished(canonical.key, now, brought)
 
     def _tend(self, now: float) -> None:
@@ -226,7 +248,8 @@ class Day:
         if not (kept := self._schedule.kept(now)):
             return
         knowledge, refused = self._projections.knowledge(provider), self._projections.refused(now)
-        account = Account(provider.settings.quota, provider.settings.limits)
+        account = self.till.account if self._governed else Till(self._rules).account
         self._economy = economize(provider, kept, knowledge, refused, account, now, self._economy)
+        self.counts.stretches.append((now, overall([self._economy]).longest))
         self._projections.plan(provider.name, self._economy.plan.carriers)
         self._schedule.stretch(self._economy.stretches, now)

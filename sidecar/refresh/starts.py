@@ -14,6 +14,7 @@ from holdover.spacing import Turn
 from .schedule import Due
 
 MAX_RATES = 10_000
+MAX_ONCE = 10_000
 YIELD_S = 1.0
 """How long after a turn has become free a client's call leaves it to what is refreshed and may be due just then."""
 
@@ -154,6 +155,18 @@ class Turns:
     """The lines before the spacings that requests share. A key has one turn, however many wait for its answer."""
 
     _lines: dict[str, _Line] = field(default_factory=dict)
+    _once: dict[str, float] = field(default_factory=dict)
+
+    def once(self, key: str, asked_at: float) -> None:
+        """A client asked at `asked_at` for what it may never ask for again: one answer after that will do."""
+        self._once.pop(key, None)
+        self._once[key] = asked_at
+        if len(self._once) > MAX_ONCE:
+            del self._once[next(iter(self._once))]
+
+    def over(self, key: str, fetched_at: float) -> bool:
+        """Whether an answer of `fetched_at` is all that was asked for."""
+        return fetched_at > self._once.get(key, math.inf)
 
     def admit(self, turn: Turn, due: Due, idle_s: float, now: float) -> bool:
         """Whether the refresh has the turn of its key now, until `ended`. If not it waits in line, at first for

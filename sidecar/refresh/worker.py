@@ -71,22 +71,28 @@ class Refresher:
         return sum(map(len, self._schedules.values()))
 
     def demand(self, request: CanonicalRequest) -> bool:
-        """A client asked for this key just now. False when it will not be kept fresh."""
+        """A client asked for this key just now and waits. False when it will not be kept fresh."""
+        return self._demand(request, waits=True)
+
+    def _demand(self, request: CanonicalRequest, *, waits: bool) -> bool:
         now = self._clock()
         provider = self._rules.provider(request.provider)
         if provider is None or self._filler.books.credential(provider, request.partition, NOBODY) is None:
             return False
         carrier = self._filler.projections.carrier(request, now)
-        fetched_at = now - self._waited(carrier)
-        if carrier.key != request.key and not provider.profile.lasting(request):
+        turn = self._filler.upstream.shared(carrier, in_line=True)
+        fetched_at = now - self._counts_as(carrier, turn)
+        if provider.profile.lasting(request) or (carrier.key == request.key and turn is None):
+            return self._add(request, now, fetched_at)
+        if carrier.key != request.key:
             self._add(carrier, now, fetched_at)
-            return False
-        return self._add(request, now, fetched_at)
+        elif waits and fetched_at < now and self._add(request, now, fetched_at):
+            self._turns.once(request.key, now)
+        return False
 
-    def _waited(self, carrier: CanonicalRequest) -> float:
+    def _counts_as(self, carrier: CanonicalRequest, turn: Turn | None) -> float:
         """How long ago what was never asked for counts as fetched, in seconds. It is due at once when others have the
         turn that it needs: from then on it waits in line."""
-        turn = self._filler.upstream.shared(carrier, in_line=True)
         route = self._filler.route(carrier)
         if turn is None or route is None or turn.left() == 0:
             return 0.0
@@ -103,7 +109,7 @@ class Refresher:
                 fetched = Fetched(entry, None)
                 self.seen(fetched)
                 self._learn(fetched)
-        return self.demand(request)
+        return self._demand(request, waits=False)
 
     def carry_on(self, entry: Entry) -> None:
         """Takes up a key from before the last stop, if it was in demand then: it was fetched because of that."""
@@ -217,12 +223,14 @@ class Refresher:
         """Starts a refresh, or puts it off: while the provider cannot be called, while its partition's account has
         to wait, which does not concern others, or while others have the turn. `given`: that for which it waited."""
         account = await self._filler.books.account(provider, due.request.partition)
-        turn = await self._turn(due)
+        turn, stored = await self._turn(due)
         schedule, now = self._schedules[provider.name], self._clock()
         if given is not None and (turn is None or turn.key != given.key):
             self._turns.ended(given, now)
             given = None
-        if (wait := self._starts.wait(due.request, account)) > 0:
+        if stored is not None and self._turns.over(due.request.key, stored.requested_at):
+            self._leave(schedule, due, given, Brought(now, stored.board, changed=False))
+        elif (wait := self._starts.wait(due.request, account)) > 0:
             self._put_off(due, now + max(LEAST_HOLD_S, wait), given)
         elif not fetcher.ready(account):
             self._put_off(due, None, given)
@@ -251,16 +259,16 @@ class Refresher:
         for due in dues:
             self._put_off(due, None)
 
-    async def _turn(self, due: Due) -> Turn | None:
-        """The turn that a refresh needs; None when nothing shares it, or what it asks for has come meanwhile."""
+    async def _turn(self, due: Due) -> tuple[Turn | None, Entry | None]:
+        """The turn that a refresh needs, with what is stored of what it asks for. None when nothing shares it, or it
+        has come meanwhile."""
         carrier = self._filler.projections.carrier(due.request, self._clock())
         turn = self._filler.upstream.shared(carrier)
         if turn is None or self._group(due.request) is not None:
-            return None
+            return None, None
         stored = await self._filler.shelf.stored(turn.key)
-        if stored is not None and stored.requested_at >= due.at:
-            return None
-        return self._filler.upstream.shared(carrier, stored)
+        there = stored is not None and stored.requested_at >= due.at
+        return None if there else self._filler.upstream.shared(carrier, stored), stored
 
     def _idle_after(self, request: CanonicalRequest) -> float:
         route = self._filler.route(request)
@@ -277,10 +285,14 @@ class Refresher:
         return carrier.key, provider.profile.cost(route.settings, carrier, None) if route is not None else 0.0
 
     def _leave_reserve(self, schedule: Schedule, due: Due, given: Turn | None = None) -> None:
+        self._leave(schedule, due, given, None)
+        self._tell(due.request, Failed("only the reserve of credits is left"))
+
+    def _leave(self, schedule: Schedule, due: Due, given: Turn | None, brought: Brought | None) -> None:
+        """The refresh is over without a call."""
         if given is not None:
             self._turns.ended(given, self._clock())
-        schedule.finished(due.request.key, self._clock(), None)
-        self._tell(due.request, Failed("only the reserve of credits is left"))
+        schedule.finished(due.request.key, self._clock(), brought)
 
     def _full(self, provider: Provider) -> bool:
         running = sum(task.get_name() == provider.name for task in self._running)

@@ -123,6 +123,25 @@ def test_is_live_restricts_only_when_it_is_one(route_of, value, kept):
     assert PINNACLE.query(route_of(), "/v1/line", query) == query
 
 
+@pytest.mark.parametrize(
+    ("path", "leagues"),
+    [("/v1/odds/special", "leagues"), ("/v1/fixtures/special/settled", "leagues"), ("/v1/fixtures", "league")],
+)
+def test_an_empty_delta_of_which_no_board_is_made_says_in_json_that_nothing_changed(path, leagues):
+    """As such it is kept: a client that waited for it would be refused otherwise, and it asked for without end."""
+    delta = request(path, sportId=29, since=5, oddsFormat=None, isLive=1)
+    assert PINNACLE.ask(delta, None) == delta
+    assert PINNACLE.ask(delta, None) is not delta, "what it is answered with is not judged as JSON"
+    for empty in (b"", b" \n", b"{}"):
+        body = PINNACLE.absorb(delta, None, empty)
+        assert json.loads(body) == {"sportId": 29, "last": 5, leagues: []}
+    told = b'{"sportId": 29, "last": 7, "leagues": [{"id": 1, "specials": [{"id": 2, "maxBet": 1.50}]}]}'
+    assert PINNACLE.absorb(delta, None, told) is told
+    for wrong in (b"<html>", b"[]", b'{"message": "m"}'):
+        with pytest.raises(ValueError):
+            PINNACLE.absorb(delta, None, wrong)
+
+
 # --- what is asked and what is stored
 
 

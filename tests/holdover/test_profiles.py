@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 import pytest
 
 from holdover.config import files, load
-from holdover.content import board_of, revision_of
+from holdover.content import Board, board_of, revision_of
 from holdover.exchange import Request, Response
 from holdover.key import Bypass, Cacheable, plan
+from holdover.phase import promise
 from holdover.providers.profile import Knowledge
 from holdover.route_settings import RouteSettings
 from holdover.rules import Provider, Rules
 from holdover.verdict import meaning
+from sidecar.refresh.changelog import changes, concerned, logs_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "config" / "providers" / "examples"
@@ -214,6 +216,48 @@ def test_the_change_log_names_events_of_the_route_that_it_refreshes(provider, ru
     assert len({revision_of(200, json.dumps(each).encode(), tuple(times)) for each in (document, later)}) == 1
 
 
+def test_the_change_log_of_player_props_names_them(provider, rules):
+    vendor = provider("sportradar")
+    log = route(vendor, "player-props-log").change_log
+    assert log is not None
+    base = "api.sportradar.com/oddscomparison-player-props/production/v2/en"
+    asked = planned(rules, f"{base}/sport_events/sr:sport_event:72176810/players_props.json")
+    assert isinstance(asked, Cacheable)
+    needed = [each.path for each in logs_of(rules, asked.canonical)]
+    assert needed == ["/oddscomparison-player-props/production/v2/en/players_props_changelog.json"]
+    change = {"type": "sport_event", "id": "sr:sport_event:72176810", "player_props_odds_change": 1784565017}
+    told = changes(log, json.dumps({"status": {"from": 1, "to": 2}, "changes": [change]}).encode())
+    assert concerned([asked.canonical], log, told) == {asked.canonical.key: 1784565017}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "window_s"),
+    [
+        ("player-props/trial/v2/en/sports/sr:sport:2/schedules/2026-05-01/players_props", "daily-player-props", 900),
+        ("futures/production/v2/en/competitions/sr:competition:109/futures", "competition-futures", 3600),
+        ("futures/trial/v2/de/categories/sr:category:16/futures", "category-futures", 3600),
+        ("liveodds/trial/v2/en/sport_events/sr:sport_event:1/sport_event_markets", "live-event-markets", 15),
+        ("liveodds/trial/v2/en/sport_events/sr:sport_event:1/players_props", "live-player-props", 15),
+        ("liveodds/production/v2/en/books", "books", 86_400),
+    ],
+)
+def test_every_package_of_sportradar_has_routes(rules, path, name, window_s):
+    """For JSON; pages have keys of their own."""
+    target = f"api.sportradar.com/oddscomparison-{path}"
+    done = planned(rules, f"{target}.json")
+    assert isinstance(done, Cacheable)
+    assert (done.route.name, done.route.settings.window_s) == (name, window_s)
+    assert list(logs_of(rules, done.canonical)) == []
+    assert len(keys(rules, f"{target}.json", f"{target}.json?start=0", f"{target}.json?start=50")) == 3
+    assert isinstance(planned(rules, f"{target}.xml"), Bypass)
+
+
+def test_sportradar_live_odds_are_fetched_less_often_while_they_are_far(provider):
+    markets, now = route(provider("sportradar"), "live-event-markets"), 1_800_000_000.0
+    assert [promise(markets, Board(starts=(now + s,)), now) for s in (-60, 3600, 86_400)] == [15, 15, 60]
+    assert promise(markets, Board(), now) == 15
+
+
 def test_sportradar_keeps_the_vendors_max_age(provider):
     assert all(each.settings.honour_max_age for each in provider("sportradar").routes)
 
@@ -259,9 +303,41 @@ def test_pinnacle_spellings_share_a_key(rules):
     assert len(keys(rules, f"{base}&{spellings[0]}", *(f"{base}&{other}" for other in others))) == 6
 
 
+def test_american_odds_are_those_of_a_request_that_names_none(rules):
+    """Where the description says so: of specials it names no default."""
+    for path, one in (("/v1/odds", 1), ("/v2/odds", 1), ("/v1/odds/special", 2), ("/v1/odds/parlay", 2)):
+        base = f"api.pinnacle.com{path}?sportId=29"
+        assert len(keys(rules, base, f"{base}&oddsFormat=American")) == one
+
+
 @pytest.mark.parametrize(
-    "path", ["/v1/line?sportId=29", "/v2/line/parlay", "/v2/bets/straight", "/v1/odds/special?sportId=29"]
+    ("path", "also"),
+    [
+        ("/v1/odds/special", "oddsFormat=Decimal&specialId=7"),
+        ("/v1/odds/parlay", "oddsFormat=Decimal&isLive=1&eventIds=5"),
+        ("/v1/fixtures/special", "category=1%2F4%20Totals&eventId=5&specialId=7"),
+        ("/v1/fixtures/settled", "leagueIds=3"),
+        ("/v1/fixtures/special/settled", "leagueIds=3"),
+    ],
 )
+def test_what_no_board_of_pinnacle_holds_is_asked_as_it_is(rules, provider, path, also):
+    """A delta among them; all that is asked for one sport keeps one distance."""
+    vendor, base = provider("pinnacle"), f"api.pinnacle.com{path}?sportId=29"
+    on = Knowledge(kinds=frozenset(vendor.settings.projection.kinds))
+    canonicals = []
+    for query in ("leagueIds=1,2", "leagueIds[]=2&leagueIds[]=1", "leagueIds=1,2&since=5", also, f"{also}&since=6"):
+        done = planned(rules, f"{base}&{query}")
+        assert isinstance(done, Cacheable), query
+        assert vendor.profile.widened(done.canonical, on) == done.canonical
+        assert vendor.profile.ask(done.canonical, b'{"last":1}') == done.canonical
+        assert done.route.settings.interval_by == ["sportId"]
+        canonicals.append(done.canonical)
+    assert canonicals[0] == canonicals[1]
+    assert len({each.key for each in canonicals}) == 4
+    assert [vendor.profile.lasting(each) for each in canonicals] == [True, True, False, True, False]
+
+
+@pytest.mark.parametrize("path", ["/v1/line?sportId=29", "/v2/line/parlay", "/v2/bets/straight", "/v1/odds/teaser"])
 def test_what_pinnacle_is_asked_before_a_bet_passes_through(rules, path):
     done = planned(rules, f"api.pinnacle.com{path}")
     assert isinstance(done, Bypass)

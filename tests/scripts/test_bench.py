@@ -5,6 +5,7 @@ import json
 import platform
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -15,11 +16,16 @@ from scripts.benchmarks import (
     kill,
     machine,
     memory,
+    odds_board,
+    odds_clients,
     odds_cpu,
     odds_day,
     odds_fleet,
     odds_mix,
+    odds_pairs,
+    odds_projection,
     odds_quota,
+    odds_scarce,
     odds_shapes,
     odds_vendor,
     poll,
@@ -297,6 +303,8 @@ def test_a_mix_is_judged_by_its_dearest_sweep():
 
 
 NOTHING = "credits of all windows, m, at least"
+UNFAIR = "looks at which boards in play were stretched more than others, exactly"
+GAP = "s between two fetches with scarce credits, {} (max_stale), at most"
 BOARD_MS = "ms of CPU to refresh a 420 KB board with 8 projections, median, at most"
 REFUSAL = b"no credits"
 
@@ -426,6 +434,137 @@ def test_a_region_table_is_what_the_claim_of_the_planner_rests_on():
     judged = [must.name for must in outcome.musts if "saved" in must.name]
     assert [name for name in judged if "planner" in name] == [f"odds: % of credits saved, {told}, at least"]
     assert sum(must.value for must in outcome.musts if "older" in must.name) == 0
+
+
+DRAWN = "projections compared with the provider's own answer, at least"
+DIFFER = "projections that differ from it by any byte, exactly"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"equal": 500, "refused": 3, "not allowed": 9}, []),
+        ({"equal": 499, "refused": 9}, [DRAWN]),
+        ({"equal": 499, "different": 1, "refused": 0}, [DIFFER]),
+    ],
+)
+def test_projections_are_judged_by_what_was_compared(found, expected):
+    record = Record("odds")
+    odds_projection._judge(record, 500, Counter(found), [])
+    outcome = record.outcome()
+    assert broken(outcome) == expected
+    assert value_of(outcome, odds_projection.TARGET, "pairs whose content did not allow it") == found["refused"]
+    assert value_of(outcome, odds_projection.TARGET, "pairs that differ") == found.get("different", 0)
+
+
+def test_pairs_are_drawn_again_alike_and_none_is_counted_twice():
+    drawn = []
+
+    def noted(scene, pair):
+        drawn.append((id(scene), *odds_pairs.keys_of(pair)))
+        return odds_pairs.compared(scene, pair)
+
+    found, different = odds_projection.compare(150, noted)
+    assert (found["equal"], different) == (150, [])
+    assert found.total() == len(drawn) == len(set(drawn))
+    assert all(wide != narrow for _, wide, narrow in drawn)
+    assert odds_projection.compare(150) == (found, [])
+
+
+def test_a_difference_is_shrunk_and_shown():
+    """As if times were cut wrongly in answers with Unix times."""
+
+    def flawed(scene, pair):
+        finding = odds_pairs.compared(scene, pair)
+        wrong = finding == "equal" and "commenceTimeTo" in pair.narrow and "dateFormat=unix" in pair.narrow
+        return "different" if wrong else finding
+
+    found, different = odds_projection.compare(200, flawed)
+    assert found["different"] > 1
+    record = Record("odds")
+    odds_projection._judge(record, 200, found, different)
+    assert broken(record.outcome()) == [DIFFER]
+    [shown] = [r.metric for r in record.outcome().results if r.metric.startswith("differs: ")]
+    asked = "/v4/sports/soccer_epl/odds?regions=us&oddsFormat=decimal&dateFormat"
+    assert re.fullmatch(
+        rf"differs: {re.escape(asked)}=unix&commenceTimeTo=[^&]*&apiKey=client "
+        rf"from {re.escape(asked)}=(iso|unix)&apiKey=client in scene",
+        shown,
+    )
+
+
+ROUTE = odds_scarce._route()
+SCARCE = odds_scarce.Spent(100, 2, 2, 0, 0, None, 60.0, {"in_play": [80.0], "near": [600.0]}, [{"in_play": 1.0}])
+FREE = replace(SCARCE, left=0, refused=1)
+
+
+@pytest.mark.parametrize(
+    ("governed", "free", "expected"),
+    [
+        ({}, {}, []),
+        ({"refused": 1}, {}, ["answers refused with scarce credits, exactly"]),
+        ({"left": 1}, {}, ["credits left at the reset (reserve), at least"]),
+        ({"stretches": [{"in_play": 1.5, "near": 1.4}]}, {}, [UNFAIR]),
+        ({"stretches": [{"in_play": 1.5, "near": 1.5}, {"near": 8.0, "far": 1.2}, {}]}, {}, []),
+        ({"gaps": {"in_play": [40.0, 80.1]}}, {}, [GAP.format("in_play")]),
+        ({"gaps": {"far": [600.1]}}, {}, [GAP.format("far")]),
+        ({}, {"refused": 0}, ["answers refused with scarce credits and no governor, at least"]),
+    ],
+)
+def test_scarce_credits_are_judged(governed, free, expected):
+    record = Record("odds")
+    odds_scarce._judge(record, ROUTE, replace(SCARCE, **governed), replace(FREE, **free))
+    assert broken(record.outcome()) == expected
+
+
+def test_half_of_the_credits_last_until_the_reset():
+    record = Record("odds")
+    odds_scarce.measure(record, odds_day.DaySize(events=2, clients=4, begin_h=23.0, hours=1.0))
+    outcome = record.outcome()
+    assert broken(outcome) == []
+    governed, free = (f"{odds_scarce.TARGET}, {name}" for name in ("governed", "without governor"))
+    assert value_of(outcome, governed, "mean stretch, in_play") < value_of(outcome, governed, "mean stretch, near")
+    assert value_of(outcome, free, "credits left at the reset") <= 0
+    silent = "longest time without any refresh"
+    assert value_of(outcome, governed, silent) <= 80 < 1000 < value_of(outcome, free, silent)
+
+
+def test_sports_are_in_play_one_after_the_other():
+    programme = odds_board.in_turn(3600.0, 6 * 600.0, 2)
+    first = [events[0] for events in programme.values()]
+    assert first == [(3600.0 + 600.0 * number, 600.0) for number in range(6)]
+    assert all(events[1][0] > 7200.0 for events in programme.values())
+
+
+TOLD = """
+tests/e2e/test_real_clients.py::test_requests PASSED                     [ 12%]
+tests/e2e/test_real_clients.py::test_theoddsapi SKIPPED (the client theoddsapi is not installed) [ 25%]
+tests/e2e/test_real_clients.py::test_axios[proxy variables-http] PASSED  [ 62%]
+tests/e2e/test_real_clients.py::test_axios[hosts file-https] {} [100%]
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("PASSED", []),
+        ("FAILED", ["tests of unmodified clients that failed, exactly"]),
+        ("ERROR", ["tests of unmodified clients that failed, exactly"]),
+    ],
+)
+def test_clients_are_judged_by_their_tests(last, expected):
+    record = Record("odds")
+    odds_clients._judge(record, odds_clients.findings(TOLD.format(last)))
+    outcome = record.outcome()
+    assert broken(outcome) == expected
+    assert value_of(outcome, f"{odds_clients.TARGET}, axios", "tests passed") == 2 - len(expected)
+    assert value_of(outcome, odds_clients.TARGET, "clients not run here") == 1
+
+
+def test_no_client_at_all_is_no_proof():
+    record = Record("odds")
+    odds_clients._judge(record, odds_clients.findings(""))
+    assert broken(record.outcome()) == ["tests of unmodified clients that passed, at least"]
 
 
 # The report.

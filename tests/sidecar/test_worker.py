@@ -279,7 +279,8 @@ async def test_closing_publishes_what_a_group_brought(scene_of, origin):
     await until(lambda: len(origin.asked) == 3)
     await until(lambda: not scene.refresher._running)
     await scene.refresher.close()
-    stored = [await scene.filler.shelf.on_disk(partial(scene.filler.shelf._store.get, request.key)) for request in requests]
+    shelf = scene.filler.shelf
+    stored = [await shelf.on_disk(partial(shelf._store.get, request.key)) for request in requests]
     assert sum(entry is not None for entry in stored) == 3
 
 
@@ -478,3 +479,28 @@ async def test_those_in_line_go_on_under_a_changed_configuration(scene_of, origi
     scene.filler.use(rules)
     scene.refresher.use(rules)
     await until(lambda: "1" in asked)
+
+
+async def test_a_cursor_has_its_turn_once(scene_of, origin):
+    """Nobody asks with it again; a client that does has another turn."""
+    asked = []
+
+    async def says(request: web.BaseRequest) -> web.Response:
+        asked.append(request.query.get("since", ""))
+        if asked[-1]:
+            return web.Response(content_type="application/json")
+        return web.json_response({"sportId": 1, "last": len(asked), "leagues": []})
+
+    origin.says = says
+    route = {**SPACED, "path": "/v1/odds/special", "window_s": 0.5, "max_stale_s": 1.2, "idle_after_s": 60}
+    scene = scene_of(route, profile="pinnacle")
+    board = replace(odds(sportId="1"), path="/v1/odds/special")
+    cursor = replace(odds(sportId="1", since="7"), path="/v1/odds/special")
+    await poll(scene, board)
+    assert isinstance(await poll(scene, cursor), Failed)
+    await until(lambda: asked[-1] == "7")
+    await until(lambda: len(asked) >= 6)
+    assert asked == ["", "7", "", "", "", ""]
+    assert isinstance(await poll(scene, cursor), Failed), "too old by now"
+    await until(lambda: asked.count("7") == 2)
+    assert isinstance(await poll(scene, cursor), Fetched)
