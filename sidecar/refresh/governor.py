@@ -62,13 +62,16 @@ def allocate(
 ) -> Allocation:
     """Shares what `remaining` holds above the `reserve` over the `seconds_left` until the reset: first what is in
     play, then what is near, then the rest, each as far as everything below it can still be kept within its limit.
+    What one call for each costs is left over.
     An unknown `remaining` stretches nothing; nor does one without a reset, which has no rate, until it is used up."""
     if remaining is None:
         return _allocation(needs, {}, seconds_left, affordable=True)
-    left = remaining - reserve
-    spare = _rate(left, seconds_left) - sum(need.least for need in needs)
-    if left < 0 or spare < 0:
+    left, at_least = remaining - reserve, sum(need.least for need in needs)
+    if left < 0 or _rate(left, seconds_left) < at_least:
         return _allocation(needs, {need.key: need.most for need in needs}, seconds_left, affordable=False)
+    # Near the end what is left is no whole number of calls: one for each is held back.
+    held = sum(need.cost for need in needs) if seconds_left is not None else 0.0
+    spare = max(0.0, _rate(left - held, seconds_left) - at_least)
     stretches: dict[str, float] = {}
     for phases in _TIERS:
         tier = [need for need in needs if need.phase in phases]
