@@ -504,3 +504,17 @@ async def test_a_cursor_has_its_turn_once(scene_of, origin):
     assert isinstance(await poll(scene, cursor), Failed), "too old by now"
     await until(lambda: asked.count("7") == 2)
     assert isinstance(await poll(scene, cursor), Fetched)
+
+
+async def test_a_turn_for_which_the_account_has_to_wait_is_kept(scene_of, origin):
+    asked = queries(origin)
+    limits = {"rate_per_s": 0.5, "burst": 2, "retries": 0}
+    scene = scene_of({**SPACED, "window_s": 30, "max_stale_s": 60}, limits=limits)
+    began = time.monotonic()
+    await poll(scene, odds(sportId="1"))
+    scene.refresher.demand(odds(sportId="1", isLive="1"))
+    await until(lambda: scene.refresher._turns.next_at("vendor", time.time()) < math.inf)
+    await poll(scene, odds(sportId="2", isLive="2"))
+    await until(lambda: len(asked) == 3)
+    assert asked == ["", "2", "1"]
+    assert time.monotonic() - began >= 1.5, "the account's rate, not the spacing"
