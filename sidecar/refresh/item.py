@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board
+from holdover.intake import Fetched
 from holdover.route_settings import RouteSettings
 
 from .pace import ChangeRate, due, phase_offset, window
@@ -28,6 +29,12 @@ class Brought:
     floor_s: float = 0.0
     age_s: float = 0.0
     projected: bool = False
+
+    @classmethod
+    def of(cls, fetched: Fetched) -> "Brought":
+        entry = fetched.entry
+        changed, projected = fetched.effect == "changed", entry.projected != ""
+        return cls(entry.requested_at, entry.board, changed, entry.floor_s, entry.initial_age, projected)
 
 
 @dataclass(slots=True)

@@ -20,10 +20,12 @@ from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
 from holdover.spacing import Turn
 
-from .changelog import changes, concerned, logs_of
+from .arrivals import Arrivals
+from .changelog import logs_of
 from .item import Brought
 from .schedule import Due, Kept, Schedule
-from .starts import Starts, Turns
+from .starts import Starts
+from .turns import Turns
 
 LONGEST_SLEEP_S = 1.0
 SWEEP_S = 1.0
@@ -63,6 +65,7 @@ class Refresher:
         self._followers: set[asyncio.Task[None]] = set()
         self._deadlines: set[asyncio.Task[None]] = set()
         self.to_compare: dict[str, CanonicalRequest] = {}
+        self._arrivals = Arrivals(filler, metrics, self._schedules, self._changed, self._running, clock)
         filler.listen(self._arrived)
         filler.upstream.queue(self._turns.ahead)
 
@@ -108,7 +111,7 @@ class Refresher:
                 self._filler.projections.note(entry)
                 fetched = Fetched(entry, None)
                 self.seen(fetched)
-                self._learn(fetched)
+                self._arrivals.learn(fetched)
         return self._demand(request, waits=False)
 
     def carry_on(self, entry: Entry) -> None:
@@ -118,7 +121,7 @@ class Refresher:
         if provider is None or schedule is None:
             return
         if entry.status == 200 and provider.profile.lasting(entry.request):
-            schedule.learn(entry.key, _brought(Fetched(entry, None)), self._clock())
+            schedule.learn(entry.key, Brought.of(Fetched(entry, None)), self._clock())
             self._add(entry.request, entry.requested_at, entry.requested_at)
             self._filler.projections.note(entry)
             self._answered(entry)
@@ -127,7 +130,7 @@ class Refresher:
         """A client's question was answered with this."""
         entry = fetched.entry
         if (schedule := self._schedule(entry.request.provider)) is not None:
-            schedule.learn(entry.key, _brought(fetched), self._clock())
+            schedule.learn(entry.key, Brought.of(fetched), self._clock())
             if fetched.effect is not None and (group := self._group(entry.request)) is not None:
                 schedule.renew(group, entry.request.partition, entry.requested_at, self._clock())
             self._changed[entry.request.provider].set()
@@ -380,7 +383,7 @@ class Refresher:
             filled = await self._filler.fill(due.request, due.at, "refresh")
             match filled.result:
                 case Fetched() as fetched:
-                    brought = _brought(fetched)
+                    brought = Brought.of(fetched)
                     self._metrics.refresh.success.labels(provider.name).set(self._clock())
                 case Refused(trouble=False):
                     # The provider's verdict on this key, not a failure.
@@ -400,49 +403,10 @@ class Refresher:
                 event.set()
 
     def _arrived(self, fetched: Fetched) -> None:
-        """A provider answered this, whoever had it asked. What can be made of it is, before it is due itself: paid is
-        paid, and at its own time it would be asked for once more."""
-        entry = fetched.entry
-        name, now = entry.request.provider, self._clock()
-        self._learn(fetched)
-        if (schedule := self._schedules.get(name)) is None:
-            return
-        self._answered(entry)
-        schedule.learn(entry.key, _brought(fetched), now)
-        made = self._filler.projections.made_of(entry, now)
-        for request in schedule.take(made, entry.key, entry.requested_at, now):
-            task = asyncio.create_task(self._remake(request, entry))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        self._changed[name].set()
-
-    async def _remake(self, request: CanonicalRequest, wide: Entry) -> None:
-        result: FetchResult | None = None
-        try:
-            result = await self._filler.remake(request, wide)
-        except Exception:
-            logger.exception("a projection of %s/%s failed", request.provider, request.route)
-            self._metrics.runtime.internal_errors.labels("refresh").inc()
-        finally:
-            if (schedule := self._schedules.get(request.provider)) is not None:
-                if isinstance(result, Fetched):
-                    schedule.finished(request.key, self._clock(), _brought(result))
-                else:
-                    schedule.postpone(request, None)
-                self._changed[request.provider].set()
-
-    def _learn(self, fetched: Fetched) -> None:
-        """What an answer tells about others: events that changed, books of a region."""
-        entry = fetched.entry
-        provider = self._rules.provider(entry.request.provider)
-        route = self._rules.route(entry.request.provider, entry.request.route)
-        if provider is None or route is None or entry.projected:
-            return
-        if (log := route.settings.change_log) is not None and (schedule := self._schedules.get(provider.name)):
-            told = changes(log, entry.identity)
-            schedule.hurry(concerned(schedule.requests(entry.request.partition), log, told), self._clock())
-        if fetched.effect == "changed":
-            self._filler.projections.learn(provider, entry)
+        """A provider answered this, whoever had it asked."""
+        if fetched.entry.request.provider in self._schedules:
+            self._answered(fetched.entry)
+        self._arrivals.take(fetched)
 
     def _tell(self, request: CanonicalRequest, failure: FetchResult | None) -> None:
         """Logs when a provider begins and when it ceases to fail, not every failure in between."""
@@ -460,15 +424,3 @@ async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _brought(fetched: Fetched) -> Brought:
-    entry = fetched.entry
-    return Brought(
-        entry.requested_at,
-        entry.board,
-        fetched.effect == "changed",
-        entry.floor_s,
-        entry.initial_age,
-        entry.projected != "",
-    )

@@ -7,7 +7,7 @@ import pytest
 
 from holdover.spacing import Spacing, Turn
 from sidecar.refresh.schedule import Due
-from sidecar.refresh.starts import YIELD_S, Turns
+from sidecar.refresh.turns import YIELD_S, Turns
 from tests.sidecar.scene import odds
 
 INTERVAL_S = 120.0
