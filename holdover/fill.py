@@ -110,12 +110,16 @@ class Filler:
         Who comes while a fetch of the key is under way shares it; but a client's own credential that was refused is
         no answer to another's, and a refresh that was not sent is none to a client."""
         asking = Asking(canonical, newer_than, trigger, credential, client)
-        filled = await self._share(asking)
-        if not filled.led and _is_not_for(asking, filled.result):
-            filled = await self._share(asking)
+        filled = await self._joined(asking)
         # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
         if trigger == "client":
             await self.shelf.seen(canonical.key)
+        return filled
+
+    async def _joined(self, asking: Asking) -> Filled:
+        filled = await self._share(asking)
+        if not filled.led and _is_not_for(asking, filled.result):
+            filled = await self._share(asking)
         return filled
 
     async def _share(self, asking: Asking) -> Filled:
@@ -173,7 +177,7 @@ class Filler:
     async def _project(self, asking: Asking, carrier: CanonicalRequest, previous: Entry | None) -> FetchResult | None:
         """The answer made from a wider one; None when it must be asked for after all. The wider one is nobody's cost
         in particular: the asking client would not have asked for it."""
-        filled = await self._share(replace(asking, canonical=carrier, client=""))
+        filled = await self._joined(replace(asking, canonical=carrier, client=""))
         match filled.result:
             # What is absent or refused of the wide request may be there of the narrow one.
             case Fetched(wide, effect) if wide.status == 200:

@@ -83,7 +83,8 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     previous, route = question.previous, question.route
     fields = _stored_fields(response.headers)
     if response.status == 304 and previous is not None:
-        confirmed = replace(previous, headers=_freshened(previous.headers, fields))
+        headers = _freshened(previous.headers, fields)
+        confirmed = replace(previous, headers=headers, floor_s=_floor(route, headers, told_age(response)))
         return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
     rules = question.provider.settings.errors
     identity = b"" if _undecoded(rules, response) else decoded(response, limit)
@@ -120,7 +121,7 @@ def _stored(
     """A good answer, after the profile has merged what it merges."""
     previous, route, profile = question.previous, question.route, question.provider.profile
     told = told_cost(question.provider, response)
-    cost = profile.cost(route, question.canonical, identity) if told is None else told
+    cost = profile.cost(route, question.canonical, identity) if told is None else max(0.0, told)
     try:
         merged = profile.absorb(question.canonical, previous.identity if previous else None, identity)
     except ValueError:
@@ -133,7 +134,7 @@ def _stored(
         zipped = recoded(response) if merged is identity else compressed(merged)
         entry = Entry(question.canonical, response.status, fields, merged, zipped, revision)
         entry = replace(entry, board=board_in(question.provider, route, question.canonical, merged))
-    entry = replace(entry, cost=cost, floor_s=_floor(route, response), projected="")
+    entry = replace(entry, cost=cost, floor_s=_floor(route, response.headers, told_age(response)), projected="")
     return Fetched(_timed(entry, question, response, seconds), effect)
 
 
@@ -169,12 +170,12 @@ def _undecoded(rules: Sequence[ErrorSettings], response: Response) -> bool:
     return response.status != 200 and not reads_bodies(rules, response.status)
 
 
-def _floor(route: RouteSettings, response: Response) -> float:
+def _floor(route: RouteSettings, headers: Headers, age: float) -> float:
     """What is left of the provider's max-age where the route honours it, in seconds (RFC 9111 section 4.2)."""
-    for directive in elements(header(response.headers, "cache-control")) if route.honour_max_age else ():
+    for directive in elements(header(headers, "cache-control")) if route.honour_max_age else ():
         name, _, value = directive.partition("=")
         if name == "max-age" and value.strip('"').isdecimal():
-            return max(0.0, min(float(value.strip('"')), 86_400.0) - told_age(response))
+            return max(0.0, min(float(value.strip('"')), 86_400.0) - age)
     return 0.0
 
 

@@ -51,5 +51,7 @@ class Meter:
             )
         # One of the last durations, not this entry's own: slow fetches collect more waiters, which biases the sum.
         durations = self._hot.fetch_durations(upstream)
-        counterfactual = seconds if outcome == "fetched" else random.choice(durations)  # noqa: S311
+        # Answers that are only passed on are never held, so there may be none.
+        known = durations if outcome != "fetched" else ()
+        counterfactual = random.choice(known) if known else seconds  # noqa: S311
         client.compared(upstream, seconds, counterfactual)

@@ -225,6 +225,9 @@ class RefreshMetrics:
 
     def __init__(self, make: _Maker) -> None:
         self.keys = make.gauge("refresh_keys", "Keys kept fresh.", "upstream")
+        self.overdue = make.gauge(
+            "refresh_overdue_seconds", "How far what is kept fresh is past its window, at most.", "upstream"
+        )
         self.lag = make.histogram(
             "refresh_schedule_lag_seconds", "Start of a refresh minus due.", LATENCY, "upstream"
         )

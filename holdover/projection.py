@@ -141,7 +141,8 @@ class Projections:
         if len(self._stored) >= _MOST_PATHS:
             self._stored.clear()
         there = self._stored.setdefault(_place(entry.request), {})
-        if len(there) >= _MOST_THERE and entry.key not in there:
+        there.pop(entry.key, None)
+        if len(there) >= _MOST_THERE:
             del there[next(iter(there))]
         there[entry.key] = entry.request
 
@@ -216,7 +217,9 @@ class Projections:
             if len(self._made) >= _MOST_PATHS and wide.key not in self._made:
                 self._made.clear()
             made = self._made.setdefault(wide.key, {})
-            if len(made) >= _MOST_MADE and narrow.key not in made:
+            # What was made lately stays, whatever else is made once.
+            made.pop(narrow.key, None)
+            if len(made) >= _MOST_MADE:
                 del made[next(iter(made))]
             made[narrow.key] = narrow
 

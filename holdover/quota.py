@@ -22,10 +22,12 @@ class Quotas:
 
     _told: dict[tuple[str, str], Told] = field(default_factory=dict)
 
-    def take(self, told: Iterable[Told]) -> None:
-        """What comes later stands, whatever its time: clocks step back."""
+    def take(self, told: Iterable[Told], now: float) -> None:
+        """The latest stands, but for what is after `now`: it was told before a clock stepped back."""
         for each in told:
-            self._told[each.provider, each.partition] = each
+            known = self._told.get((each.provider, each.partition))
+            if known is None or not each.at < known.at <= now:
+                self._told[each.provider, each.partition] = each
 
     def of(self, provider: str, partition: str) -> Told | None:
         return self._told.get((provider, partition))

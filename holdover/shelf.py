@@ -40,7 +40,8 @@ class Shelf:
     async def stored(self, key: str) -> Entry | None:
         """What the shared store has, or will have when its generation is complete; None also when it does not
         answer."""
-        if (generation := self._generations.of(key)) is not None and (held := generation.holds(key)) is not None:
+        held = generation.holds(key) if (generation := self._generations.of(key)) is not None else None
+        if held is not None and self.stands(held):
             return held
         try:
             entry = await self.on_disk(partial(self._store.get, key))

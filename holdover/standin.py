@@ -191,8 +191,10 @@ class StandIn:
             await self._filler.books.keep(self._clock())
             # This process called providers while there was no sidecar, and does for clients of whom it knows nothing.
             own = self._filler.books.told(self._clock() - RECALL_S)
-            self._quotas.take(sorted((*own, *(told or ())), key=lambda each: each.at))
+            self._quotas.take(sorted((*own, *(told or ())), key=lambda each: each.at), self._clock())
             if told is not None:
+                for provider in self._config.rules.providers:
+                    self._metrics.upstream.show_account(provider.name, dead=False, frozen=False)
                 # The sidecar calls now; what this process knew of the accounts would be old when it is needed again.
                 self._filler.books.release()
             await asyncio.sleep(REPORT_INTERVAL_S)
@@ -279,7 +281,9 @@ class StandIn:
                 )
                 self._meter.count(cacheable, "stale", wants, answer, started, ready, now)
                 return answer
-        self._meter.count(cacheable, "failed" if trouble else outcome, wants, answer, started, None, now)
+        # What the provider says to a client's own credential is its answer, good or bad.
+        failed = trouble and not (forwarded == "bypass" and isinstance(filled.result, Refused))
+        self._meter.count(cacheable, "failed" if failed else outcome, wants, answer, started, None, now)
         return answer
 
     def _doubt(self, cacheable: Cacheable, filled: Filled) -> None:

@@ -129,6 +129,11 @@ class Schedule:
             if not item.idle(now)
         ]
 
+    def overdue(self, now: float) -> float:
+        """By how many seconds what is kept fresh is past its window, at most."""
+        items = [item for item in self._items.values() if not item.idle(now)]
+        return max((now - item.fetched_at - item.promise(now) for item in items), default=0.0)
+
     def group(self, first: Due, now: float) -> list[Due]:
         """`first` with all others of its group of routes, due or not: the most urgent sets the pace of all, or else
         a new board would stand beside an old one. A retry goes alone, and what was refreshed for this boundary

@@ -98,6 +98,7 @@ class Steward:
         now = self._clock()
         kept = self._refresher.kept(provider.name)
         accounts = await self._accounts(provider, kept)
+        self._show_state(provider, accounts[""], now)
         await self._probe_some(provider, accounts, now)
         if kept:
             projections = self._filler.projections
@@ -110,7 +111,20 @@ class Steward:
             self._refresher.stretch(provider.name, found.stretches)
             self._show(provider, found)
             await self._remember(provider, found, now)
+        elif provider.name in self._shown:
+            self._show(provider, overall(()))
         await self._compare(provider)
+
+    def _show_state(self, provider: Provider, account: Account, now: float) -> None:
+        """What stands whether or not calls are made: an alarm that nothing ends would go on, and one that a restart
+        ends would be missed."""
+        metrics, name = self._metrics, provider.name
+        metrics.upstream.show_account(name, dead=account.balance.dead, frozen=account.frozen(now))
+        metrics.upstream.show_balance(name, account.remaining(now), account.balance.used)
+        metrics.refresh.overdue.labels(name).set(self._refresher.overdue(name))
+        known = self._filler.projections.learnt.get(name, Knowledge())
+        for kind in provider.settings.projection.kinds:
+            metrics.projection.off.labels(name, kind).set(kind in known.switched_off)
 
     async def _accounts(self, provider: Provider, kept: Sequence[Kept]) -> dict[str, Account]:
         """By partition: of all that is kept fresh, and of holdover's own credentials."""
@@ -169,9 +183,6 @@ class Steward:
     async def _recall(self) -> None:
         await self._filler.recall()
         self._written = dict(self._filler.projections.learnt)
-        for name, known in self._written.items():
-            for kind in known.switched_off:
-                self._metrics.projection.off.labels(name, kind).set(1)
 
     async def _compare(self, provider: Provider) -> None:
         """One of those that wait, if the day's credits for comparing allow it."""
@@ -234,8 +245,6 @@ class Steward:
         await self._filler.shelf.withdraw(provider.name)
         keep = partial(self._ledger.keep, provider.name, key, _files(found), now)
         folder = await self._filler.shelf.on_disk(keep)
-        for kind in found.kinds:
-            self._metrics.projection.off.labels(provider.name, kind).set(1)
         logger.error(
             "projections of %s by %s differ from the provider's own answer and were switched off; see %s",
             *(provider.name, ", ".join(sorted(found.kinds)), folder),

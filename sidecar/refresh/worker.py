@@ -146,6 +146,11 @@ class Refresher:
         schedule = self._schedules.get(provider)
         return schedule.kept(self._clock()) if schedule is not None else []
 
+    def overdue(self, provider: str) -> float:
+        """By how many seconds what is kept fresh is past its window, at most."""
+        schedule = self._schedules.get(provider)
+        return max(0.0, schedule.overdue(self._clock())) if schedule is not None else 0.0
+
     def stretch(self, provider: str, stretches: Mapping[str, float]) -> None:
         """Takes over what the governor allows."""
         if (schedule := self._schedules.get(provider)) is not None:

@@ -753,14 +753,17 @@ async def test_a_good_answer_that_may_not_be_stored_is_paid_for_and_an_error_wit
     assert fetcher.account.balance.period_spent == cost
 
 
-@pytest.mark.parametrize(("told", "cost"), [({}, 3), ({"x_last": "4"}, 4), ({"x_last": "many"}, 3)])
-async def test_what_a_call_took_is_what_a_hit_saves(vendor, fetcher_of, told, cost):
+@pytest.mark.parametrize(
+    ("told", "cost", "saved"),
+    [({}, 3, 3), ({"x_last": "4"}, 4, 4), ({"x_last": "many"}, 3, 3), ({"x_last": "-1"}, -1, 0)],
+)
+async def test_what_a_call_took_is_what_a_hit_saves(vendor, fetcher_of, told, cost, saved):
     route = {"name": "odds", "path": "/v4/sports/{sport}/odds", "window_s": 1, "max_stale_s": 9, "cost": 3}
     fetcher = fetcher_of(quota={"last": "x-last"}, routes=[route])
     vendor.says(reply(b"[1]", **told))
     result = await fetch(fetcher)
     assert isinstance(result, Fetched)
-    assert result.entry.cost == fetcher.account.balance.period_spent == cost
+    assert (result.entry.cost, fetcher.account.balance.period_spent) == (saved, cost)
 
 
 @pytest.mark.parametrize("told", [{}, {"x_last": "4"}])

@@ -807,3 +807,15 @@ async def test_tenants_have_answers_and_accounts_of_their_own(vendor, filler_of,
     stored = {json.loads(entry.identity)[0] for entry in store.entries()}
     assert stored == {"mine", "yours"}
     assert not any("tenant" in repr(entry.request) for entry in store.entries())
+
+
+async def test_what_a_generation_holds_is_not_given_once_its_kind_is_found_wrong(vendor, filler_of, projecting):
+    filler = filler_of(rules=projecting())
+    filler.projections.plan("vendor", {H2H.key: WIDE})
+    generation = filler.shelf.begin([H2H.key, "another"])
+    assert entry_in(await filler.fill(H2H, 0.0, "refresh")).projected
+    filler.projections.learnt["vendor"] = Knowledge(switched_off=frozenset({"markets"}))
+    assert await filler.shelf.stored(H2H.key) is None
+    again = entry_in(await filler.fill(H2H, 0.0, "refresh"))
+    assert not again.projected
+    await generation.close()

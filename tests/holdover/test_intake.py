@@ -341,3 +341,12 @@ def test_what_a_cache_gave_is_old_by_part_of_its_max_age_already(judged):
         result = judged(response(b"[1]", ("Cache-Control", "max-age=30"), ("Age", age)), honour_max_age=True)
         assert isinstance(result, Fetched)
         assert result.entry.floor_s == floor
+
+
+def test_a_confirmation_begins_the_max_age_anew(judged):
+    first = judged(response(b"[1]", ("Cache-Control", "max-age=30"), ("Age", "20")), honour_max_age=True)
+    assert isinstance(first, Fetched)
+    for fields, floor in (((("Age", "5"),), 25.0), ((("Cache-Control", "max-age=60"),), 60.0), ((), 30.0)):
+        again = judged(Response(304, fields, b""), first.entry, honour_max_age=True)
+        assert isinstance(again, Fetched)
+        assert (again.effect, again.entry.floor_s) == ("not_modified", floor)

@@ -464,3 +464,12 @@ def test_one_parse_serves_all_projections_of_an_answer_and_only_of_it(projection
     for number in range(20):
         projections.derive(entry(odds(f"sport-{number}")), odds(f"sport-{number}", eventIds="a"), None, NOW)
     assert len(projections._parsed) <= 8
+
+
+def test_what_is_made_again_and_again_is_kept_in_mind_beside_what_is_made_once(projections):
+    wide, steady = entry(ALL_EVENTS), odds(eventIds="a")
+    for number in range(600):
+        if number % 100 == 0:
+            assert projections.derive(wide, steady, None, NOW) is not None
+        projections.derive(wide, odds(eventIds=f"once-{number}"), None, NOW)
+    assert steady in projections.made_of(wide, NOW)

@@ -16,6 +16,7 @@ from holdover.fill import Filled, Filler
 from holdover.intake import Fetched
 from holdover.key import Bypass, Cacheable
 from holdover.metrics import Metrics
+from holdover.quota import Quotas, Told
 from holdover.rules import Rules
 from holdover.settings import Settings
 from holdover.standin import StandIn, wants_of
@@ -548,3 +549,50 @@ async def test_how_old_the_prices_are_is_told_of_every_answer_that_has_some(vend
     vendor.status, clock.ahead = 500, 10
     stale = (await get(stand_in))[1]["cache-status"]
     assert re.fullmatch(r'holdover; fwd=stale; fwd-status=500; detail="status 500 payload-age=4[3-5]"', stale)
+
+
+STRANGERS = {"clients": "known", "credential": {"env": "X", "query": "apiKey"}}
+
+
+async def test_strangers_who_share_the_first_call_of_all_are_answered_like_it(vendor, stand_in_of, metrics):
+    """There is no duration yet to compare with."""
+    stand_in = stand_in_of(**STRANGERS)
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in, target=f"{ODDS}&apiKey=good-good-good")) for _ in range(3)]
+    await until(lambda: vendor.asked)
+    vendor.open.set()
+    assert [status for status, *_ in await asyncio.gather(*waiting)] == [200] * 3
+    assert len(vendor.asked) == 1
+
+
+async def test_a_strangers_bad_key_is_no_failure_of_ours(vendor, stand_in_of, metrics):
+    stand_in = stand_in_of(**STRANGERS, errors=[{"means": "credential", "status": [401]}])
+    vendor.status = 401
+    assert (await get(stand_in, target=f"{ODDS}&apiKey=wrong-wrong"))[0] == 401
+    assert outcomes(metrics) == {("fetched", "4xx"): 1}
+
+
+async def test_an_alarm_of_a_time_without_a_sidecar_ends_with_it(vendor, stand_in_of, metrics, clock, sidecar):
+    stand_in = stand_in_of(errors=[{"means": "credential", "status": [401]}], **{**STRANGERS, "clients": "open"})
+    vendor.status = 401
+    await get(stand_in)
+    assert value(metrics, "upstream_credential_dead", upstream="vendor") == 1
+    reporting = asyncio.create_task(stand_in.report_demand())
+    await next_report(sidecar)
+    assert value(metrics, "upstream_credential_dead", upstream="vendor") == 0
+    reporting.cancel()
+
+
+def test_what_was_told_later_stands_unless_a_clock_stepped_back():
+    quotas, now = Quotas(), 1000.0
+
+    def told(at, remaining):
+        quotas.take([Told("vendor", "", at, remaining, None)], now)
+        found = quotas.of("vendor", "")
+        return found.remaining if found else None
+
+    assert told(970.0, 40.0) == 40
+    assert told(900.0, 88.0) == 40
+    assert told(970.0, 39.0) == 39
+    assert told(5000.0, 7.0) == 7
+    assert told(990.0, 30.0) == 30

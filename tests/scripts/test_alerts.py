@@ -42,12 +42,8 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]]]] = {
     ),
     "HoldoverNotRefreshing": (
         {
-            f"holdover_refresh_last_success_timestamp_seconds{{{VENDOR}}}": "60x30",
-            f"holdover_refresh_keys{{{VENDOR}}}": "3x30",
-            'holdover_refresh_last_success_timestamp_seconds{upstream="idle"}': "60x30",
-            'holdover_refresh_keys{upstream="idle"}': "0x30",
-            'holdover_refresh_last_success_timestamp_seconds{upstream="never"}': "0x30",
-            'holdover_refresh_keys{upstream="never"}': "3x30",
+            f"holdover_refresh_overdue_seconds{{{VENDOR}}}": "0+60x30",
+            'holdover_refresh_overdue_seconds{upstream="a little late"}': "30x30",
         },
         [{"upstream": "vendor", "severity": "page"}],
     ),

@@ -676,3 +676,13 @@ def test_a_key_locked_to_the_providers_publishing_is_asked_for_just_after_it(pub
     assert len(on) == pytest.approx(1800 / 40, abs=4)
     assert max(on) <= 4
     assert sum(free) / len(free) > 2 * max(on)
+
+
+def test_how_far_what_is_kept_fresh_is_past_its_window():
+    schedule = Schedule(5)
+    assert schedule.overdue(1000) == 0
+    schedule.demand(request(1), route(window_s=60), 1000, 1000)
+    schedule.demand(request(2), route(window_s=10), 1000, 1000)
+    assert schedule.overdue(1005) == -5
+    assert schedule.overdue(1040) == 30
+    assert schedule.overdue(1061) == 0, "nobody asks any more"

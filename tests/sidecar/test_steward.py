@@ -1,6 +1,7 @@
 """The steward with the real parts that it steers, in front of a provider on loopback."""
 
 import asyncio
+import math
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from holdover import learning
 from holdover.canonical import CanonicalRequest
 from holdover.credential import Credential
 from holdover.phase import Phase
-from holdover.providers.profile import Evidence
+from holdover.providers.profile import Evidence, Knowledge
 from holdover.rules import Rules
 from holdover.store.ledger import utc_day
 from sidecar.refresh.economy import Overall
@@ -416,3 +417,24 @@ async def test_every_provider_leaves_its_state(scene_of, rules_of, origin, ledge
         await scene.steward._tend(provider)
     assert "state" in ledger.learnt("vendor", "governor")
     assert "state" in ledger.learnt("second", "governor")
+
+
+async def test_what_stands_is_shown_also_when_nothing_is_called_and_nothing_is_kept(scene_of, origin):
+    scene = scene_of(projection={"kinds": ["markets"]}, profile="the-odds-api")
+    account = await scene.filler.books.account(scene.provider)
+    account.balance = replace(account.balance, dead=True, frozen_until=math.inf, remaining=7.0, told_at=time.time())
+    scene.filler.projections.learnt["vendor"] = Knowledge(switched_off=frozenset({"markets"}))
+    await scene.steward._tend(scene.provider)
+    names = (
+        "upstream_credential_dead",
+        "upstream_quota_frozen",
+        "upstream_quota_remaining",
+        "refresh_overdue_seconds",
+    )
+    assert [scene.value(name) for name in names] == [1, 1, 7, 0]
+    assert scene.value("projection_switched_off", kind="markets") == 1
+    account.balance = replace(account.balance, dead=False, frozen_until=None)
+    scene.filler.projections.learnt.clear()
+    await scene.steward._tend(scene.provider)
+    assert [scene.value(name) for name in names] == [0, 0, 7, 0]
+    assert scene.value("projection_switched_off", kind="markets") == 0
