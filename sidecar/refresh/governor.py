@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from holdover.phase import Phase
 
 DAY_S = 86_400.0
+LAST_S = 3600.0
 
 _TIERS: tuple[frozenset[Phase], ...] = (
     frozenset({"in_play"}),
@@ -62,16 +63,14 @@ def allocate(
 ) -> Allocation:
     """Shares what `remaining` holds above the `reserve` over the `seconds_left` until the reset: first what is in
     play, then what is near, then the rest, each as far as everything below it can still be kept within its limit.
-    What one call for each costs is left over.
+    At the end what one call for each costs is left over.
     An unknown `remaining` stretches nothing; nor does one without a reset, which has no rate, until it is used up."""
     if remaining is None:
         return _allocation(needs, {}, seconds_left, affordable=True)
     left, at_least = remaining - reserve, sum(need.least for need in needs)
     if left < 0 or _rate(left, seconds_left) < at_least:
         return _allocation(needs, {need.key: need.most for need in needs}, seconds_left, affordable=False)
-    # Near the end what is left is no whole number of calls: one for each is held back.
-    held = sum(need.cost for need in needs) if seconds_left is not None else 0.0
-    spare = max(0.0, _rate(left - held, seconds_left) - at_least)
+    spare = max(0.0, _rate(left - _held(needs, seconds_left), seconds_left) - at_least)
     stretches: dict[str, float] = {}
     for phases in _TIERS:
         tier = [need for need in needs if need.phase in phases]
@@ -81,6 +80,12 @@ def allocate(
         spare = max(0.0, spare + least - sum(need.full / given[need.key] for need in tier))
         stretches |= given
     return _allocation(needs, stretches, seconds_left, affordable=True)
+
+
+def _held(needs: Sequence[Need], seconds_left: float | None) -> float:
+    """Credits that are not counted on just before the reset, when what is left is no whole number of calls."""
+    last_s = min(LAST_S, max((need.limit_s for need in needs), default=0.0))
+    return sum(need.cost for need in needs) if seconds_left is not None and seconds_left <= last_s else 0.0
 
 
 def _rate(left: float, seconds_left: float | None) -> float:

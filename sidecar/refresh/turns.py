@@ -35,9 +35,9 @@ class _Known:
 class _Line:
     """Who wants a turn of one spacing, by the keys of what would be asked for; times in Unix seconds.
 
-    `wanted`: how many wait, by key. `came_at`: since when a key has wanted its turn. `called`: who has the turn.
-    `favoured`: whether the next one is the favourite's, and whether this one was. `held`: from when to when nobody is
-    called."""
+    `wanted`: how many wait, by key. `came_at`: since when a key has wanted its turn. `called`: who has the turn,
+    `joined_at`: since when it waited for it. `favoured`: whether the next one is the favourite's, and whether this one
+    was. `held`: from when to when nobody is called."""
 
     provider: str
     turn: Turn
@@ -47,6 +47,7 @@ class _Line:
     came_at: dict[str, float] = field(default_factory=dict)
     known: dict[str, _Known] = field(default_factory=dict)
     called: str | None = None
+    joined_at: float = 0.0
     favoured: tuple[bool, bool] = (False, False)
     held: tuple[float, float] = (0.0, 0.0)
     used_at: float = 0.0
@@ -94,7 +95,9 @@ class _Line:
 
     def give(self, due: Due, now: float) -> None:
         """The turn is that of the key for which `due` waits. What was in line long ago is as new."""
-        self.called = key = self.waiting[due.request.key].key
+        waiter = self.waiting[due.request.key]
+        self.called, self.joined_at = waiter.key, waiter.joined_at
+        key = waiter.key
         self.favoured = (key != self.favourite(), self.favoured[0])
         self.known[key].wanted = self.wanted[key]
         self.remove(due)
@@ -149,12 +152,18 @@ class Turns:
                 return replace(line.turn, key=key), due
         return None
 
-    def hold(self, turn: Turn, due: Due, now: float, until: float) -> None:
-        """What `next` gave cannot be started before `until`, nor can any other in its line. It keeps its place."""
+    def hold(self, turn: Turn, due: Due, now: float, until: float) -> bool:
+        """What `next` gave cannot be started before `until`, nor can any other in its line. It keeps its place. False
+        when its line is gone: a change of the configuration ended that meanwhile."""
         line = self._lines.get(turn.name)
-        if line is not None and line.called == turn.key:
-            line.called, line.favoured, line.held = None, (line.favoured[1], False), (now, until)
-            line.add(turn.key, due, now)
+        if line is None or line.called != turn.key:
+            return False
+        line.called, line.favoured, line.held = None, (line.favoured[1], False), (now, until)
+        line.add(turn.key, due, now)
+        # First of all again, and not as if it had just come: what nobody asks for any more leaves in the end.
+        waiter = replace(line.waiting.pop(due.request.key), joined_at=line.joined_at)
+        line.waiting = {due.request.key: waiter, **line.waiting}
+        return True
 
     def ended(self, turn: Turn, now: float) -> None:
         """Who had the turn has made its call, or will make none."""

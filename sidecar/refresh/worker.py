@@ -216,11 +216,21 @@ class Refresher:
             if self._full(provider):
                 await asyncio.sleep(LIMITED_SLEEP_S)
             elif self._line_is_first(name, schedule, now) and (called := self._turns.next(name, now)) is not None:
-                await self._take_up(provider, fetcher, called[1], called[0])
+                await self._guarded(provider, fetcher, called[1], called[0])
             elif (due := schedule.pop(now)) is not None:
-                await self._take_up(provider, fetcher, due)
+                await self._guarded(provider, fetcher, due)
             else:
                 await self._until_due(name, schedule)
+
+    async def _guarded(self, provider: Provider, fetcher: Fetcher, due: Due, given: Turn | None = None) -> None:
+        """One key's trouble must not end the refreshing of all."""
+        try:
+            await self._take_up(provider, fetcher, due, given)
+        except Exception:
+            logger.exception("a refresh of %s/%s could not be started", provider.name, due.request.route)
+            self._metrics.runtime.internal_errors.labels("refresh").inc()
+            if (schedule := self._schedules.get(provider.name)) is not None:
+                self._leave(schedule, due, given, None)
 
     def _line_is_first(self, name: str, schedule: Schedule, now: float) -> bool:
         """What was due before a turn became free joins the line before that is given."""
@@ -251,10 +261,10 @@ class Refresher:
             self._start(provider, due, account, turn=turn)
 
     def _put_off(self, due: Due, until: float | None, given: Turn | None = None) -> None:
-        if given is not None:
-            now = self._clock()
-            self._turns.hold(given, due, now, until or now)
-        elif (schedule := self._schedules.get(due.request.provider)) is not None:
+        now = self._clock()
+        if given is not None and self._turns.hold(given, due, now, until or now):
+            return
+        if (schedule := self._schedules.get(due.request.provider)) is not None:
             schedule.postpone(due.request, until)
 
     def _answered(self, entry: Entry) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from holdover.account import seconds_to_reset
 from holdover.phase import Phase
-from sidecar.refresh.governor import DAY_S, Allocation, Need, allocate
+from sidecar.refresh.governor import DAY_S, LAST_S, Allocation, Need, allocate
 
 unit = settings(max_examples=300, deadline=None)
 
@@ -29,8 +29,7 @@ def stretches(found: Allocation) -> list[float]:
 
 
 def for_a_day(credits_per_day: float) -> Allocation:
-    """Beside the reserve there is what a call for each costs."""
-    return allocate(ALL, credits_per_day + 3 * 6 + 100, 100, DAY)
+    return allocate(ALL, credits_per_day + 100, 100, DAY)
 
 
 def test_every_phase_has_a_tier():
@@ -63,8 +62,8 @@ def test_the_lowest_tier_is_stretched_first():
 
 def test_too_little_for_the_limits_is_not_affordable():
     least = 6 * DAY * (1 / 120 + 1 / 600 + 1 / 3600)
-    assert allocate(ALL, least * 1.001, 0, DAY).affordable
-    found = allocate(ALL, least * 0.999, 0, DAY)
+    assert for_a_day(least * 1.001).affordable
+    found = for_a_day(least * 0.999)
     assert (stretches(found), found.affordable) == ([2, 5, 4], False)
     assert found.per_day == pytest.approx(least)
 
@@ -81,9 +80,22 @@ def test_without_a_reset_there_is_no_rate_to_keep_to():
     assert (stretches(found), found.affordable, found.spend_until_reset) == ([1, 1, 1], True, None)
 
 
+def test_just_before_the_reset_a_call_for_each_is_held_back():
+    """Or else what is left at last pays for some of them, and not for the others."""
+    full = 6 * (1 / 60 + 1 / 120 + 1 / 900)
+    for seconds, held in ((3601, 0), (3600, 18), (60, 18)):
+        found = allocate(ALL, 100 + full * seconds + held, 100, seconds)
+        assert (stretches(found), found.affordable) == ([1, 1, 1], True)
+        if held:
+            assert stretches(allocate(ALL, 100 + full * seconds, 100, seconds))[2] > 1
+    small = [Need(str(number), 1, 3600, "far", DAY) for number in range(40)]
+    found = allocate(small, 100, 0, DAY)
+    assert rate(small, found) * DAY == pytest.approx(100), "a small quota is used all the same"
+
+
 def test_within_a_tier_all_share_one_stretch_up_to_their_limits():
     short, long = Need("short", 1, 60, "far", 120), Need("long", 1, 60, "far", 6000)
-    found = allocate([short, long], DAY * (1 / 120 + 1 / 600) + 2, 0, DAY)
+    found = allocate([short, long], DAY * (1 / 120 + 1 / 600), 0, DAY)
     assert found.stretch("short") == 2
     assert found.stretch("long") == pytest.approx(10)
 
@@ -135,14 +147,13 @@ def test_what_is_affordable_stays_within_the_credits(case):
 
 @unit
 @given(tight())
-def test_what_is_stretched_leaves_no_credits_unused_but_a_call_for_each(case):
+def test_what_is_stretched_leaves_no_credits_unused_before_the_end(case):
     some, remaining, seconds = case
+    seconds += LAST_S
+    remaining *= seconds / (seconds - LAST_S)
     found = allocate(some, remaining, 0, seconds)
     if found.affordable and any(found.stretch(need.key) > 1 for need in some):
-        least = sum(need.least for need in some)
-        assert rate(some, found) == pytest.approx(
-            max(least, (remaining - sum(need.cost for need in some)) / seconds), rel=1e-6
-        )
+        assert rate(some, found) == pytest.approx(remaining / seconds, rel=1e-6)
 
 
 @unit

@@ -226,3 +226,28 @@ def test_a_turn_that_has_just_become_free_is_left_to_what_is_refreshed():
     assert play.turn("board", in_line=True).left() == 0
     play.now += YIELD_S
     assert play.turn("new", in_line=True).left() == 0
+
+
+def test_what_cannot_be_called_for_long_and_nobody_wants_any_more_leaves_the_line():
+    play = Play()
+    play.spacing.made("sport", play.now)
+    assert not play.want("board")
+    play.now += INTERVAL_S
+    left = []
+    while not left and play.now < 1_000_000.0 + 2 * IDLE_S:
+        turn, due = play.next()
+        assert play.turns.hold(turn, due, play.now, play.now)
+        left = play.turns.idle(play.now)
+        play.now += 5.0
+    assert [due.request for due in left] == [odds("board")]
+    assert play.now <= 1_000_000.0 + IDLE_S + 10
+
+
+def test_a_turn_whose_line_a_change_of_the_configuration_ended_is_not_kept():
+    play = Play()
+    play.spacing.made("sport", play.now)
+    play.want("board")
+    play.now += INTERVAL_S
+    turn, due = play.next()
+    assert play.turns.clear() == []
+    assert not play.turns.hold(turn, due, play.now, play.now)

@@ -518,3 +518,45 @@ async def test_a_turn_for_which_the_account_has_to_wait_is_kept(scene_of, origin
     await until(lambda: len(asked) == 3)
     assert asked == ["", "2", "1"]
     assert time.monotonic() - began >= 1.5, "the account's rate, not the spacing"
+
+
+async def test_a_turn_that_a_change_of_the_configuration_ends_loses_no_key(scene_of, origin):
+    scene = scene_of({**SPACED, "min_interval_s": 1.0, "max_stale_s": 60, "idle_after_s": 60})
+    refresher, requests = scene.refresher, [odds(sportId="1", isLive=live) for live in ("0", "1")]
+    for request in requests:
+        refresher.demand(request)
+    await until(lambda: len(origin.asked) >= 3)
+    turn_of, changed = refresher._turn, []
+
+    async def changing(due):
+        found = await turn_of(due)
+        line = next(iter(refresher._turns._lines.values()), None)
+        if not changed and line is not None and line.called is not None:
+            changed.append(due.request)
+            refresher.use(scene.rules)
+            scene.filler.upstream.fetcher("vendor")._breaker._open_until = time.monotonic() + 1
+        return found
+
+    refresher._turn = changing
+    await until(lambda: changed)
+    refresher._turn = turn_of
+    item = refresher._schedules["vendor"]._items[changed[0].key]
+    await until(lambda: item.fetched_at > time.time() - 1)
+
+
+async def test_one_unexpected_error_does_not_end_the_refreshing(scene_of, origin, caplog):
+    scene = scene_of()
+    turn_of, failed = scene.refresher._turn, []
+
+    async def failing(due):
+        if not failed:
+            failed.append(due)
+            raise RuntimeError("once")
+        return await turn_of(due)
+
+    scene.refresher._turn = failing
+    scene.refresher.demand(odds())
+    await until(lambda: failed)
+    await until(lambda: origin.asked)
+    assert "could not be started" in caplog.text
+    assert scene.metrics.registry.get_sample_value("holdover_internal_errors_total", {"where": "refresh"}) == 1
