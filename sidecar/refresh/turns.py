@@ -36,8 +36,8 @@ class _Line:
     """Who wants a turn of one spacing, by the keys of what would be asked for; times in Unix seconds.
 
     `wanted`: how many wait, by key. `came_at`: since when a key has wanted its turn. `called`: who has the turn,
-    `joined_at`: since when it waited for it. `favoured`: whether the next one is the favourite's, and whether this one
-    was. `held`: from when to when nobody is called."""
+    `joined_at`: since when it waited for it. `favoured`: whether the next one is the favourite's, and whether this
+    one was. `held`: from when to when nobody is called."""
 
     provider: str
     turn: Turn

@@ -531,10 +531,12 @@ async def test_a_turn_that_a_change_of_the_configuration_ends_loses_no_key(scene
     async def changing(due):
         found = await turn_of(due)
         line = next(iter(refresher._turns._lines.values()), None)
-        if not changed and line is not None and line.called is not None:
+        if not changed and line is not None and found[0] is not None and line.called == found[0].key:
             changed.append(due.request)
             refresher.use(scene.rules)
-            scene.filler.upstream.fetcher("vendor")._breaker._open_until = time.monotonic() + 1
+            # It has to be put off, too.
+            breaker = scene.filler.upstream.fetcher("vendor")._breaker
+            breaker._count, breaker._open_until = breaker.failures, time.monotonic() + 1
         return found
 
     refresher._turn = changing
