@@ -4,14 +4,17 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from holdover.canonical import CanonicalRequest
 from holdover.config import Config
 from holdover.exchange import Headers, Request
 from holdover.key import Bypass, Cacheable, plan
 from holdover.projection import Projections
 from holdover.providers.profile import Knowledge
 from holdover.rules import Provider
+from holdover.store.balance import Balance
 
 from . import outcome, promises
+from .call import Call, call
 from .client import Acceptance, Client, client_of
 from .sources import Found, Sources
 from .stored import Stored
@@ -125,7 +128,7 @@ def _learnt(provider: Provider, stored: Stored) -> Facts:
 def _answer(cacheable: Cacheable, client: Client, stored: Stored, sources: Sources) -> Facts:
     """What is promised and stored, what is asked, and what comes of it."""
     provider, settings, canonical = cacheable.provider, cacheable.route.settings, cacheable.canonical
-    found, entry, now = sources.fill(canonical), sources.stored(canonical), sources.now
+    found, entry, now = _found(cacheable, stored, sources), sources.stored(canonical), sources.now
     standing = found.answer if isinstance(found, Found) else entry
     promised = promises.of_route(settings) if standing is None else promises.of_entry(settings, standing, now)
     facts: Facts = {"window": promised}
@@ -136,8 +139,22 @@ def _answer(cacheable: Cacheable, client: Client, stored: Stored, sources: Sourc
     facts["stored"] = f"unknown: {stored.no_entries}" if stored.no_entries else outcome.stored(entry, settings, now)
     decision = outcome.decision(entry, settings, found, now)
     if client.admitted:
-        return facts | {"upstream": outcome.upstream(cacheable, found, sources), "decision": decision}
+        return facts | {"upstream": outcome.upstream(cacheable, found), "decision": decision}
     return facts | outcome.forwarded(cacheable, decision)
+
+
+def _found(cacheable: Cacheable, stored: Stored, sources: Sources) -> Found | Call:
+    provider, canonical = cacheable.provider, cacheable.canonical
+    match sources.fill(canonical):
+        case CanonicalRequest() as request:
+            known = None if outcome.lent(cacheable) else _balance(stored, provider.name, canonical.partition)
+            return call(provider, request, sources.stored(request), known, sources.now)
+        case found:
+            return found
+
+
+def _balance(stored: Stored, provider: str, partition: str) -> Balance | None:
+    return stored.balances.get(provider, {}).get(partition)
 
 
 def as_text(facts: Facts) -> str:

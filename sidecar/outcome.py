@@ -7,8 +7,9 @@ from holdover.policy import Expired, Fresh, age, decide, from_the_future, limits
 from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
 
+from .call import Call, Hindrance
 from .promises import credit, seconds
-from .sources import Found, Sources, Superset
+from .sources import Found, Superset
 
 
 def spelled(provider: Provider, request: CanonicalRequest) -> str:
@@ -39,20 +40,22 @@ def stored(entry: Entry | None, settings: RouteSettings, now: float) -> str:
     return f"{_freshness(entry, settings, now)}; {made}{sizes}"
 
 
-def upstream(cacheable: Cacheable, found: Found | CanonicalRequest, sources: Sources) -> str:
+def upstream(cacheable: Cacheable, found: Found | Call) -> str:
     """What the question of a client that gets stored answers leads to now."""
     provider = cacheable.provider
     if isinstance(found, Found):
         own = found.source.key == cacheable.canonical.key
         return "nothing is asked" if own else f"nothing is asked: {_target(provider, found.source.request)} is stored"
-    previous = sources.stored(found)
-    sent = provider.profile.ask(found, previous.identity if previous is not None else None)
-    routes = {route.name: route.settings for route in provider.routes}
-    cost = credit(provider.profile.cost(routes[found.route], found, None))
-    text = f"{spelled(provider, sent)} is asked, for {cost}{" of the client's own" if lent(cacheable) else ''}"
-    if sent != _whole(provider, found):
+    request, previous, hindrance = found.request, found.previous, found.hindrance
+    sent = provider.profile.ask(request, previous.identity if previous is not None else None)
+    but = hindrance.but if hindrance is not None else ""
+    if hindrance is not None and hindrance.suspended:
+        return f"{spelled(provider, sent)}, for {credit(found.cost)}, is suspended{but}"
+    whose = " of the client's own" if lent(cacheable) else ""
+    text = f"{spelled(provider, sent)} is asked, for {credit(found.cost)}{whose}{but}"
+    if sent != _whole(provider, request):
         text += ": what changed since what is stored"
-    return text if found.key == cacheable.canonical.key else f"{text}; this request is answered from it"
+    return text if request.key == cacheable.canonical.key else f"{text}; this request is answered from it"
 
 
 def forwarded(cacheable: Cacheable, decision: str) -> dict[str, str]:
@@ -80,19 +83,32 @@ def forwarded(cacheable: Cacheable, decision: str) -> dict[str, str]:
     }
 
 
-def decision(entry: Entry | None, settings: RouteSettings, found: Found | CanonicalRequest, now: float) -> str:
+def decision(entry: Entry | None, settings: RouteSettings, found: Found | Call, now: float) -> str:
     """What a client gets that gets stored answers."""
-    made = isinstance(found, Found)
+    made, turn = isinstance(found, Found), ""
+    if isinstance(found, Call):
+        if found.hindrance is not None:
+            return _hindered(entry, settings, found.hindrance, now)
+        turn = found.turn(entry, settings, now)
     if entry is None:
         how = "made from a stored wider answer" if made else "one request goes to the provider"
-        return f"miss: {how}; whoever asks meanwhile shares the answer"
+        return f"miss: {how}; whoever asks meanwhile shares the answer{turn}"
     match decide(settings, entry, now, refreshing=False):
         case Fresh(ttl):
             return f"hit: served from the cache, within the window for another {ttl:.1f} s"
         case Expired(usable=False):
-            return f"past its limit: {'made anew from a wider answer' if made else 'fetched'}; never served"
-    how = "made anew from a wider answer" if made else "fetched first; kept for failures"
+            return f"past its limit: {'made anew from a wider answer' if made else 'fetched'}; never served{turn}"
+    how = "made anew from a wider answer" if made else f"fetched first; kept for failures{turn}"
     return f"past its window: served at once if clients keep it in demand, else {how}"
+
+
+def _hindered(entry: Entry | None, settings: RouteSettings, hindrance: Hindrance, now: float) -> str:
+    if entry is None:
+        return f"miss: {hindrance.instead}; {hindrance.why}"
+    if decide(settings, entry, now, refreshing=False) == Expired(usable=False):
+        return f"past its limit: never served, {hindrance.instead} is; {hindrance.why}"
+    _, max_stale_s = limits(settings, entry, now)
+    return f"past its window: served up to {seconds(max_stale_s)}, then {hindrance.instead}; {hindrance.why}"
 
 
 def _freshness(entry: Entry, settings: RouteSettings, now: float) -> str:

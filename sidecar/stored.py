@@ -9,6 +9,7 @@ from holdover.config import Config
 from holdover.entry import Entry
 from holdover.providers.profile import Knowledge
 from holdover.store import listing
+from holdover.store.balance import Balance
 from holdover.store.base import StoreError
 from holdover.store.ledger import FILE, Ledger
 
@@ -20,14 +21,16 @@ logger = logging.getLogger("holdover.stored")
 @dataclass(frozen=True, slots=True)
 class Stored:
     """What the store holds, by key, in the order in which it first came; from the ledger, the installation's salt,
-    what was learnt, by provider, and when each client credential was last accepted (Unix seconds), by provider and
-    keyed hash. `no_entries` and `no_ledger` say why there is nothing."""
+    what was learnt, by provider, when each client credential was last accepted (Unix seconds), by provider and keyed
+    hash, and what each credential may still spend, by provider and partition. `no_entries` and `no_ledger` say why
+    there is nothing."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     no_entries: str = ""
     salt: bytes = b""
     learnt: Mapping[str, Knowledge] = field(default_factory=dict)
     accepted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    balances: Mapping[str, Mapping[str, Balance]] = field(default_factory=dict)
     no_ledger: str = ""
 
 
@@ -48,7 +51,8 @@ def read(config: Config) -> Stored:
         names = [provider.name for provider in config.rules.providers]
         learnt = {name: learning.read(opened, name) for name in names}
         accepted = {name: opened.accepted(name) for name in names}
-        return Stored(entries, no_entries, opened.salt(), learnt, accepted)
+        balances = {name: opened.balances(name) for name in names}
+        return Stored(entries, no_entries, opened.salt(), learnt, accepted, balances)
     except StoreError as error:
         logger.warning("%s; going on without what was learnt", error)
         return Stored(entries, no_entries, no_ledger="the ledger cannot be read")

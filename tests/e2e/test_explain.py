@@ -16,6 +16,7 @@ from holdover.config import load
 from holdover.entry import Entry
 from holdover.exchange import Request
 from holdover.key import Cacheable, plan
+from holdover.store.balance import Balance
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 from scripts.rig import CREDENTIAL, HOST, Emulator, House, emulator, wait_for, write_house
@@ -252,6 +253,26 @@ def test_what_it_says_is_what_happens(tmp_path: Path):
             assert reply.status == 200
             paid.append(reply["x-requests-last"])
     assert [cost or "0" for cost in said] == paid == ["2", "0", "2", "2", "0"]
+
+
+def test_explain_knows_from_the_ledger_what_is_suspended(shelf: House):
+    """A freeze holds back the calls that cost, a credential that is not accepted all of them."""
+    sports = f"https://{HOST}/v4/sports"
+    until = time.time() + 3600
+    with closing(Ledger(shelf.folder / "var" / "store")) as ledger:
+        ledger.tell("the-odds-api", "", Balance(0, 500, time.time(), frozen_until=until))
+    written = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(until))
+    why = f"calls that cost are suspended until {written}, as the quota is used up"
+    found = explained(shelf, url_of(NARROW))
+    assert ", for 1 credit, is suspended; " in found["upstream"]
+    assert found["decision"] == f"miss: the provider's own refusal; {why}"
+    assert explained(shelf, sports)["decision"].startswith("miss: one request goes to the provider; ")
+    store(shelf, (NARROW, 1500, board("h2h")))
+    found = explained(shelf, url_of(NARROW))
+    assert found["decision"].startswith("past its window: served up to 2000 s, then the provider's own refusal; ")
+    with closing(Ledger(shelf.folder / "var" / "store")) as ledger:
+        ledger.tell("the-odds-api", "", Balance(None, None, 0.0, dead=True))
+    assert explained(shelf, sports)["upstream"].endswith("/v4/sports is asked, for 0 credits, once a minute at most")
 
 
 GOOD, LISTED, SECOND, WRONG = (f"{word}-foreign-key" for word in ("good", "listed", "second", "wrong"))

@@ -14,6 +14,7 @@ from holdover.credential import NOBODY, Credential
 from holdover.provider_settings import ProviderSettings
 from holdover.rules import Rules, Secret, compile_provider
 from holdover.settings import Settings
+from holdover.store.balance import Balance
 from holdover.store.ledger import Ledger
 from sidecar import stored
 from sidecar.explain import Asked, Facts, as_json, as_text, explain
@@ -195,3 +196,25 @@ def test_without_a_ledger_nothing_is_known_of_anybody(config_of, tmp_path: Path)
     assert str(found["decision"]).startswith("forwarded, ")
     tenant = explained(config_of(**MODES["own"]), "seen-client")
     assert str(tenant["partition"]).startswith("named, and the key with it, once there is a ledger: ")
+
+
+def test_what_is_suspended_is_the_account_of_the_clients_class(config_of, tmp_path: Path):
+    ledger = Ledger(tmp_path / "store")
+    ledger.tell("vendor", "gold", Balance(0, 500, NOW, frozen_until=NOW + 60))
+    ledger.close()
+    suspended = "; calls that cost are suspended until 2026-11-23 12:01:00 UTC, as the quota is used up"
+    gold = explained(config_of(), "gold-client")
+    assert gold["decision"] == f"miss: the provider's own refusal{suspended}"
+    assert "suspended" not in str(explained(config_of(), "seen-client"))
+
+
+def test_who_is_not_known_is_told_what_a_known_client_gets_of_a_dead_credential(config_of, tmp_path: Path):
+    """The call with the client's own credential is not held back."""
+    ledger = Ledger(tmp_path / "store")
+    ledger.tell("vendor", "", Balance(None, None, 0.0, dead=True))
+    ledger.close()
+    found = explained(config_of(), "new-client")
+    assert found["upstream"] == "GET https://origin.vendor.test/odds is asked, for 1 credit of the client's own"
+    assert "; the provider did not accept holdover's credential, " in str(found["otherwise"])
+    borrowed = explained(config_of(**MODES["open, borrowed"]), "new-client")
+    assert str(borrowed["decision"]).startswith("miss: one request goes to the provider")

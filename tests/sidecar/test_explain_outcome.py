@@ -20,6 +20,7 @@ from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Knowledge
 from holdover.rules import Rules, Secret, compile_provider
 from holdover.settings import Settings
+from holdover.store.balance import Balance
 from sidecar.explain import Asked, Facts, explain
 from sidecar.stored import Stored
 
@@ -53,10 +54,12 @@ def canonical(config: Config, target: str) -> CanonicalRequest:
     return found.canonical
 
 
-def explained(config: Config, target: str, *entries: Entry) -> Facts:
+def explained(config: Config, target: str, *entries: Entry, knows: Balance | None = None) -> Facts:
+    """`knows`: what the ledger knows of holdover's own credential."""
     (provider,) = config.rules.providers
     asked = Asked(f"https://{provider.settings.hosts[0]}{target}")
-    return explain(config, asked, Stored({entry.key: entry for entry in entries}), NOW)
+    balances = {} if knows is None else {provider.name: {"": knows}}
+    return explain(config, asked, Stored({entry.key: entry for entry in entries}, balances=balances), NOW)
 
 
 def entry_of(request: CanonicalRequest, body: bytes = b"[]", age: float = 1.0, **changes: Any) -> Entry:
@@ -178,3 +181,94 @@ def test_a_projection_is_promised_what_holds_for_what_is_made():
     stored = entry_of(wide, body.encode(), board=board)
     assert explained(config, path, stored)["window"] == "in play: 40 s, served up to 80 s"
     assert explained(config, f"{path}&eventIds=b", stored)["window"] == "far: 5 min, served up to 10 min"
+
+
+FROZEN = Balance(0, 500, NOW - 60, frozen_until=NOW + 43_200)
+DEAD = Balance(None, None, 0.0, dead=True)
+SUSPENDED = "calls that cost are suspended until 2026-11-24 00:00:00 UTC, as the quota is used up"
+ASKED = "GET https://origin.test/odds"
+NOT_ACCEPTED = "the provider did not accept holdover's credential, which one call a minute tries"
+
+
+@pytest.mark.parametrize(
+    ("age", "said"),
+    [
+        (None, "miss: the provider's own refusal"),
+        (90, "past its window: served up to 10 min, then the provider's own refusal"),
+        (900, "past its limit: never served, the provider's own refusal is"),
+    ],
+)
+def test_what_clients_get_while_the_ledger_knows_that_calls_are_refused(age: float | None, said: str):
+    config = vendor()
+    stored = [] if age is None else [entry_of(canonical(config, "/odds"), age=age)]
+    frozen = explained(config, "/odds", *stored, knows=FROZEN)
+    hears = "one call a minute at most goes out, to hear the provider's refusal"
+    assert frozen["upstream"] == f"{ASKED}, for 1 credit, is suspended; {hears}"
+    assert frozen["decision"] == f"{said}; {SUSPENDED}"
+    dead = explained(config, "/odds", *stored, knows=DEAD)
+    assert dead["upstream"] == f"{ASKED} is asked, for 1 credit, once a minute at most"
+    assert dead["decision"] == f"{said}; {NOT_ACCEPTED}"
+    both = explained(config, "/odds", *stored, knows=replace(FROZEN, dead=True))
+    assert both["decision"] == f"{said}; {SUSPENDED}, nor did the provider accept holdover's credential"
+
+
+def test_by_holdovers_own_count_nobody_hears_the_provider():
+    (provider,) = vendor().rules.providers
+    counted = config_of({**provider.settings.model_dump(exclude_defaults=True), "quota": {"limit": 500}})
+    found = explained(counted, "/odds", knows=FROZEN)
+    assert found["upstream"] == f"{ASKED}, for 1 credit, is suspended"
+    assert found["decision"] == f"miss: holdover's 503; {SUSPENDED}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "age", "knows"),
+    [
+        ({"cost": 0}, None, FROZEN),
+        ({}, None, replace(FROZEN, frozen_until=NOW)),
+        ({}, 1.0, FROZEN),
+        ({}, 1.0, DEAD),
+    ],
+    ids=["a free call", "a freeze that is over", "frozen, fresh", "dead, fresh"],
+)
+def test_what_the_ledger_knows_changes_nothing(changes: dict[str, Any], age: float | None, knows: Balance):
+    config = vendor(**changes)
+    stored = [] if age is None else [entry_of(canonical(config, "/odds"), age=age)]
+    assert explained(config, "/odds", *stored, knows=knows) == explained(config, "/odds", *stored)
+
+
+def test_a_free_call_is_refused_by_a_dead_credential():
+    found = explained(vendor(cost=0), "/odds", knows=DEAD)
+    assert found["decision"] == f"miss: the provider's own refusal; {NOT_ACCEPTED}"
+
+
+def test_a_freeze_without_an_end():
+    found = explained(vendor(), "/odds", knows=replace(FROZEN, frozen_until=float("inf")))
+    assert "suspended until further notice, " in str(found["decision"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "age", "clause"),
+    [
+        ({}, None, "holdover's 503 with Retry-After, as calls are kept 2 min apart"),
+        (
+            {"interval_by": ["sport"]},
+            None,
+            "holdover's 503 with Retry-After, as calls are kept 2 min apart for each sport",
+        ),
+        ({}, 90, "what is stored, as calls are kept 2 min apart"),
+        ({}, 900, "holdover's 503 with Retry-After, as calls are kept 2 min apart"),
+    ],
+)
+def test_a_call_has_its_turn(changes: dict[str, Any], age: float | None, clause: str):
+    config = vendor(min_interval_s=120, **changes)
+    stored = [] if age is None else [entry_of(canonical(config, "/odds"), age=age)]
+    assert str(explained(config, "/odds", *stored)["decision"]).endswith(f"; until its turn {clause}")
+
+
+def test_a_board_that_is_stored_is_what_clients_get_until_its_turn():
+    config = shipped("pinnacle")
+    clause = "as calls are kept 2 min apart for each sportId"
+    first = str(explained(config, OF_LEAGUE)["decision"])
+    assert first.endswith(f"; until its turn holdover's 503 with Retry-After, {clause}")
+    old = str(explained(config, OF_LEAGUE, pinnacle_board(config, 200))["decision"])
+    assert old.endswith(f"; until its turn what is stored, {clause}")
