@@ -267,3 +267,32 @@ def test_moves_change_nothing_but_the_moved(vendor):
         if period != periods(vendor.truth()[sport])[place]
     ]
     assert len(changed) == 1
+
+
+@pytest.fixture
+def spaced():
+    with running("pinnacle", spacing_s=120, snapshot_cache_s=0, seed=3) as vendor:
+        yield vendor
+
+
+def test_specials_are_endpoints_of_their_own_and_tell_what_changed(spaced):
+    def asked(path: str, user: str, since: int | None = None):
+        query = "" if since is None else f"&since={since}"
+        return ask(f"{spaced.url}/v1/{path}?sportId=29{query}", basic(user)).json
+
+    def by_id(document):
+        return {each["id"]: each for league in document["leagues"] for each in league["specials"]}
+
+    first = asked("odds/special", "one")
+    specials, named = by_id(first), by_id(asked("fixtures/special", "one"))
+    assert specials.keys() == named.keys()
+    for number, special in specials.items():
+        contestants = [each["id"] for each in named[number]["contestants"]]
+        assert [line["id"] for line in special["contestantLines"]] == contestants
+    assert ask(f"{spaced.url}/v1/odds/special?sportId=29", basic("one")).status == 429
+    assert asked("odds/special", "two", first["last"])["leagues"] == []
+    assert by_id(asked("fixtures/special/settled", "one")) == {}
+    event = spaced.truth()["29"]["leagues"][0]["events"][0]["id"]
+    spaced.control(settle=event)
+    assert list(by_id(asked("fixtures/special/settled", "two"))) == [10 * event + 1]
+    assert by_id(asked("odds/special", "three")).keys() == specials.keys() - {10 * event + 1}

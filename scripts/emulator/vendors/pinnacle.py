@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any, ClassVar
 
 from . import pinnacle_feed as feed
+from . import pinnacle_specials as specials
 from .clock import Clock, Window
 from .exchange import Answer, Asked
 from .pinnacle_board import LEAGUES, SPORTS, Board
@@ -53,10 +54,10 @@ class Pinnacle(Vendor):
                 return Answer(feed.sports(self.boards.values()))
             case ["v2", "leagues"]:
                 return Answer(feed.leagues(self.boards[self._sport(asked)]))
-            case ["v1" | "v2", "odds" as kind] | ["v1", "fixtures" as kind]:
+            case ["v1" | "v2", "odds" as kind] | ["v1", "fixtures" as kind] | ["v1", "odds" as kind, "parlay"]:
                 return self._feed(asked, kind)
-            case ["v1", "fixtures", "settled"]:
-                return self._settled(asked)
+            case ["v1", "odds" | "fixtures", "special", *_] | ["v1", "fixtures", "settled"]:
+                return self._apart(asked)
             case ["v1", "line"]:
                 return self._line(asked)
         raise feed.refused(404, "NOT_FOUND", f"Unknown path: {asked.path}")
@@ -104,10 +105,19 @@ class Pinnacle(Vendor):
             self._snapshots[sport] = (now, board)
         return board
 
-    def _settled(self, asked: Asked) -> Answer:
-        sport, last = self._sport(asked), feed.since(asked)
+    def _apart(self, asked: Asked) -> Answer:
+        """What is no part of the boards of events, never from the vendor's cache."""
+        sport, last, form = self._sport(asked), feed.since(asked), feed.form_of(asked)
         self._space(asked, sport)
-        return Answer(feed.settled(self.boards[sport], last))
+        board = self.boards[sport]
+        match asked.parts[1:]:
+            case ["odds", "special"]:
+                return Answer(specials.odds(board, last, form))
+            case ["fixtures", "special"]:
+                return Answer(specials.fixtures(board, last))
+            case ["fixtures", "special", "settled"]:
+                return Answer(specials.settled(board, last))
+        return Answer(feed.settled(board, last))
 
     def _line(self, asked: Asked) -> Answer:
         sport, form = self._sport(asked), feed.form_of(asked)
