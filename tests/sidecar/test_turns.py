@@ -233,7 +233,7 @@ def test_what_cannot_be_called_for_long_and_nobody_wants_any_more_leaves_the_lin
     play.spacing.made("sport", play.now)
     assert not play.want("board")
     play.now += INTERVAL_S
-    left = []
+    left = list[Due]()
     while not left and play.now < 1_000_000.0 + 2 * IDLE_S:
         turn, due = play.next()
         assert play.turns.hold(turn, due, play.now, play.now)

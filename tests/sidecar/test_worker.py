@@ -9,9 +9,11 @@ from functools import partial
 from aiohttp import web
 
 from holdover.account import Account
+from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
 from holdover.intake import Failed, Fetched
 from holdover.rules import Rules
+from sidecar.refresh.schedule import Due
 from sidecar.refresh.starts import Starts
 from tests.e2e.wire import calm_window
 from tests.sidecar.scene import odds, until
@@ -526,7 +528,7 @@ async def test_a_turn_that_a_change_of_the_configuration_ends_loses_no_key(scene
     for request in requests:
         refresher.demand(request)
     await until(lambda: len(origin.asked) >= 3)
-    turn_of, changed = refresher._turn, []
+    turn_of, changed = refresher._turn, list[CanonicalRequest]()
 
     async def changing(due):
         found = await turn_of(due)
@@ -548,7 +550,7 @@ async def test_a_turn_that_a_change_of_the_configuration_ends_loses_no_key(scene
 
 async def test_one_unexpected_error_does_not_end_the_refreshing(scene_of, origin, caplog):
     scene = scene_of()
-    turn_of, failed = scene.refresher._turn, []
+    turn_of, failed = scene.refresher._turn, list[Due]()
 
     async def failing(due):
         if not failed:

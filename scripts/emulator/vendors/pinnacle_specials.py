@@ -1,4 +1,4 @@
-"""Specials of Pinnacle's events: what each asks, and its prices. Every event has one, priced as its first total is."""
+"""Specials of Pinnacle's events: what each asks, and its prices. Every event has one, priced as a total of it is."""
 
 from __future__ import annotations
 
