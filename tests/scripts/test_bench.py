@@ -525,6 +525,8 @@ FREE = replace(SCARCE, left=0, refused=1)
         ({}, {}, []),
         ({"refused": 1}, {}, ["answers refused with scarce credits, exactly"]),
         ({"left": 1}, {}, ["credits left at the reset (reserve), at least"]),
+        ({"left": 4}, {}, []),
+        ({"left": 5}, {}, ["credits left at the reset (reserve and 2%), at most"]),
         ({"stretches": [{"in_play": 1.5, "near": 1.4}]}, {}, [UNFAIR]),
         ({"stretches": [{"in_play": 1.5, "near": 1.5}, {"near": 8.0, "far": 1.2}, {}]}, {}, []),
         ({"gaps": {"in_play": [40.0, 80.1]}}, {}, [GAP.format("in_play")]),
@@ -540,7 +542,7 @@ def test_scarce_credits_are_judged(governed, free, expected):
 
 def test_half_of_the_credits_last_until_the_reset():
     record = Record("odds")
-    odds_scarce.measure(record, odds_day.DaySize(events=2, clients=4, begin_h=23.0, hours=1.0))
+    odds_scarce.measure(record, odds_day.DaySize(events=2, clients=4, begin_h=22.0, hours=2.0))
     outcome = record.outcome()
     assert broken(outcome) == []
     governed, free = (f"{odds_scarce.TARGET}, {name}" for name in ("governed", "without governor"))
