@@ -1,4 +1,5 @@
-"""A virtual day in one process: the real schedule, planner, governor, judgement and projections, turned by hand.
+"""A virtual day in one process: the real schedule, planner, governor, judgement and projections, turned by hand. What
+comes is taken as `Arrivals` and `Refresher` do: projections are made anew when a wider answer arrives.
 
 What is not real: the clock, the network (each call takes `latency_s`) and the processes."""
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
-from holdover.intake import Failed, Question, Refused, judge
+from holdover.intake import Failed, Fetched, Question, Refused, judge
 from holdover.key import Cacheable
 from holdover.phase import Phase
 from holdover.policy import Expired, age, decide
@@ -53,9 +54,9 @@ class DaySize:
 class Counts:
     """What the day showed. Ages are what clients are told, in seconds, by what the sport was really doing.
 
-    `withheld`: when a refresh would have taken the reserve. `refused`: answers that there were no credits for.
-    `fetched`: sport and moment of each call that brought odds. `stretches`: at each look, by phase, how many times
-    longer windows were made."""
+    `remade`: projections made of a wider answer before they were due themselves. `withheld`: when a refresh would
+    have taken the reserve. `refused`: answers that there were no credits for. `fetched`: sport and moment of each
+    call that brought odds. `stretches`: at each look, by phase, how many times longer windows were made."""
 
     answers: int = 0
     waited: int = 0
@@ -66,6 +67,7 @@ class Counts:
     oldest: dict[Phase, float] = field(default_factory=dict)
     late: Counter[Phase] = field(default_factory=Counter)
     refused: int = 0
+    remade: int = 0
     withheld: list[float] = field(default_factory=list)
     fetched: list[tuple[str, float]] = field(default_factory=list)
     stretches: list[tuple[float, Mapping[Phase, float]]] = field(default_factory=list)
@@ -102,6 +104,7 @@ class Day:
         self._store: dict[str, Entry] = {}
         self._calls: dict[str, Call] = {}
         self._told_at: dict[str, float] = {}
+        self._due: set[str] = set()
         self._economy: Economy | None = None
         self._asks = [[(planned(rules, one), price(one), one.split("/")[3]) for one in own] for own in targets]
 
@@ -171,11 +174,12 @@ class Day:
         due = self._schedule.pop(now)
         if due is None:
             return False
+        self._due.add(due.request.key)
         if self.till.affords(self._projections.carrier(due.request, now), now):
             self._fill(due.request, due.at, now)
         else:
             self.counts.withheld.append(now)
-            self._schedule.finished(due.request.key, now, None)
+            self._over(due.request.key, None, now)
         return True
 
     def _fill(self, canonical: CanonicalRequest, newer_than: float, now: float) -> None:
@@ -183,7 +187,7 @@ class Day:
         for wide in (canonical, *self._projections.covering(canonical, now)):
             stored = self._store.get(wide.key)
             if stored is not None and newer_than <= stored.requested_at:
-                self._arrived(stored, canonical, now)
+                self._over(canonical.key, self._made(Fetched(stored, None), canonical, now), now)
                 return
         carrier = self._projections.carrier(canonical, now)
         self.till.begun(carrier)
@@ -195,16 +199,15 @@ class Day:
         back = [call for call in self._calls.values() if call.asked_at + self._size.latency_s <= now]
         for call in back:
             del self._calls[call.request.key]
-            entry = self._fetched(call, now)
+            fetched = self._fetched(call, now)
+            if fetched is not None:
+                self._taken(fetched, now)
             for canonical in call.waiting.values():
-                if entry is not None:
-                    self._arrived(entry, canonical, now)
-                else:
-                    self.counts.refused += 1
-                    self._schedule.finished(canonical.key, now, None)
+                self.counts.refused += fetched is None
+                self._over(canonical.key, fetched and self._made(fetched, canonical, now), now)
         return bool(back)
 
-    def _fetched(self, call: Call, now: float) -> Entry | None:
+    def _fetched(self, call: Call, now: float) -> Fetched | None:
         """None when the provider refuses."""
         answer = told(self.board.world, self.board.timeline.at(now), call.request.target)
         response = self.till.answered(answer, call.asked_at, now)
@@ -226,21 +229,39 @@ class Day:
         self.counts.changed += result.effect == "changed"
         self._store[call.request.key] = result.entry
         self._projections.note(result.entry)
-        return result.entry
+        return result
 
-    def _arrived(self, wide: Entry, canonical: CanonicalRequest, now: float) -> None:
-        previous = self._store.get(canonical.key)
-        entry: Entry | None = wide
-        if wide.key != canonical.key:
-            entry = self._projections.derive(wide, canonical, previous, now)
+    def _taken(self, fetched: Fetched, now: float) -> None:
+        """As Arrivals.take does, in no time."""
+        entry = fetched.entry
+        self._schedule.learn(entry.key, Brought.of(fetched), now)
+        made = self._projections.made_of(entry, now)
+        for request in self._schedule.take(made, entry.key, entry.requested_at, now):
+            self.counts.remade += 1
+            self._schedule.finished(request.key, now, Brought.of(self._made(fetched, request, now)))
+
+    def _made(self, fetched: Fetched, canonical: CanonicalRequest, now: float) -> Fetched:
+        """What a request has of an answer, as holdover.fill stores it: no older than what it has already."""
+        wide, previous = fetched.entry, self._store.get(canonical.key)
+        if wide.key == canonical.key:
+            return fetched
+        if previous is not None and wide.requested_at <= previous.requested_at:
+            return Fetched(previous, "unchanged")
+        entry = self._projections.derive(wide, canonical, previous, now)
         if entry is None:
             raise ValueError(f"not to be made: {canonical.target}")
         self._store[canonical.key] = entry
-        changed = previous is None or previous.revision != entry.revision
-        brought = Brought(entry.requested_at, entry.board, changed=changed)
-        # What a client had asked is learnt, as the refresher does; what was due has come to its end.
-        self._schedule.learn(canonical.key, brought, now)
-        self._schedule.finished(canonical.key, now, brought)
+        same = previous is not None and previous.revision == entry.revision
+        return Fetched(entry, "unchanged" if same else "changed")
+
+    def _over(self, key: str, fetched: Fetched | None, now: float) -> None:
+        """As the refresher does: what was due has come to its end; what a client had asked is learnt."""
+        brought = Brought.of(fetched) if fetched is not None else None
+        if key in self._due:
+            self._due.discard(key)
+            self._schedule.finished(key, now, brought)
+        elif brought is not None:
+            self._schedule.learn(key, brought, now)
 
     def _tend(self, now: float) -> None:
         """Plans, as the steward does."""

@@ -103,6 +103,7 @@ def _report_day(record: Record, name: str, counts: Counts, model: float) -> None
     record.result(name, "answers", "answers", counts.answers)
     record.result(name, "credits of the clients' own calls", "credits", counts.direct)
     record.result(name, "credits spent", "credits", counts.spent)
+    record.result(name, "projections made before they were due", "projections", counts.remade)
     record.result(name, "saved", "%", saving(counts.spent, counts.direct))
     record.result(name, "saved, by the model", "%", model)
     for phase, oldest in sorted(counts.oldest.items()):

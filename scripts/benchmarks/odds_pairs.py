@@ -1,6 +1,6 @@
 """Pairs of requests, and whether a projection of the one's answer is the other's answer, byte for byte."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -19,16 +19,18 @@ START = 1_795_000_000
 FLAGS = ("includeLinks", "includeSids", "includeBetLimits")
 SPORTS_ASKED = ("soccer_epl", "basketball_nba", "golf_masters_tournament_winner", "upcoming", "rugbyleague_nrl")
 
-type Finding = Literal["equal", "different", "not allowed", "refused"]
+type Finding = Literal["equal", "shows nothing", "different", "not allowed", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One board, and what the provider does with events that have no bookmaker left."""
+    """One board, and what the provider does with events that have no bookmaker left. `known`: whether holdover is
+    configured to know that; as shipped it is not, and refuses what depends on it."""
 
     world: World
     board: Board
     omit: bool
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +53,35 @@ def scenes() -> tuple[Scene, ...]:
 
 
 @cache
-def _projections(*, omit: bool) -> Projections:
-    emptied = "omit" if omit else "keep"
+def every_scene() -> tuple[Scene, ...]:
+    """`scenes`, and the same with the shipped `emptied`."""
+    return (*scenes(), *(replace(scene, known=False) for scene in scenes()))
+
+
+@cache
+def _projections(emptied: str) -> Projections:
     kinds = [*KINDS, "odds", "outrights"]
     rules = shipped_rules({"kinds": kinds, "emptied": emptied, "regions": region_table()})
     outrights = {key: sport.has_outrights for key, sport in SPORTS.items()}
     return Projections(rules, {NAME: Knowledge(outrights=outrights, verified=frozenset({"odds"}))})
 
 
+def _emptied(scene: Scene) -> str:
+    if not scene.known:
+        return "refuse"
+    return "omit" if scene.omit else "keep"
+
+
 def keys_of(pair: Pair) -> tuple[str, str]:
     """One key stands for all spellings of a request."""
-    rules: Rules = _projections(omit=False).rules
+    rules: Rules = _projections("keep").rules
     return planned(rules, pair.wide).canonical.key, planned(rules, pair.narrow).canonical.key
 
 
 def compared(scene: Scene, pair: Pair) -> Finding:
-    """`not allowed`: the requests do not hold one another. `refused`: the content did not allow it."""
-    projections = _projections(omit=scene.omit)
+    """`not allowed`: the requests do not hold one another. `refused`: the content did not allow it. What is equal
+    may show nothing."""
+    projections = _projections(_emptied(scene))
     rules: Rules = projections.rules
     wide, narrow = planned(rules, pair.wide).canonical, planned(rules, pair.narrow).canonical
     provider = rules.providers[0]
@@ -79,3 +93,16 @@ def compared(scene: Scene, pair: Pair) -> Finding:
         return "refused"
     direct = told(scene.world, scene.board, pair.narrow, omit=scene.omit).body
     return "equal" if made.identity == direct else "different"
+
+
+def weighed(scene: Scene, pair: Pair) -> Finding:
+    """As `compared`; but an equal answer shows nothing if it has no bookmaker, or is the wide one as it is."""
+    finding = compared(scene, pair)
+    if finding != "equal":
+        return finding
+    rules = _projections("keep").rules
+    wide, narrow = (
+        told(scene.world, scene.board, planned(rules, one).canonical.target, omit=scene.omit).body
+        for one in (pair.wide, pair.narrow)
+    )
+    return "shows nothing" if narrow == wide or b'"bookmakers":[{' not in narrow else "equal"

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
-from .odds_pairs import Finding, Pair, Scene, compared, keys_of, scenes
+from .odds_pairs import Finding, Pair, Scene, compared, every_scene, keys_of, weighed
 from .odds_strategies import pairs as drawn
 from .outcome import Record
 
@@ -27,8 +27,8 @@ class DifferentError(Exception):
 
 
 def measure(record: Record, pairs: int) -> None:
-    """Draws until so many projections were compared."""
-    found, different = compare(pairs)
+    """Draws until so many projections were compared that show something."""
+    found, different = compare(pairs, weighed)
     _judge(record, pairs, found, different)
 
 
@@ -37,12 +37,14 @@ def _judge(record: Record, pairs: int, found: Counter[Finding], different: list[
     record.result(TARGET, "seed of the first batch", "", SEED)
     record.result(TARGET, "pairs compared", "pairs", made)
     record.result(TARGET, "pairs that differ", "pairs", found["different"])
+    record.result(TARGET, "pairs that show nothing", "pairs", found["shows nothing"])
     record.result(TARGET, "pairs whose content did not allow it", "pairs", found["refused"])
     record.result(TARGET, "pairs that do not hold one another", "pairs", found["not allowed"])
     for number, pair in different[:3]:
         record.result(TARGET, f"differs: {pair.narrow} from {pair.wide} in scene", "", number)
     record.at_least("projections compared with the provider's own answer", pairs, made)
     record.exactly("projections that differ from it by any byte", 0, found["different"])
+    record.at_least("projections refused because of the content", 1, found["refused"])
 
 
 def compare(pairs: int, check: Check = compared) -> tuple[Counter[Finding], list[Case]]:
@@ -56,7 +58,7 @@ def compare(pairs: int, check: Check = compared) -> tuple[Counter[Finding], list
         once = number, wide, narrow
         if wide != narrow and once not in seen and found["equal"] + found["different"] < pairs:
             seen.add(once)
-            found[check(scenes()[number], pair)] += 1
+            found[check(every_scene()[number], pair)] += 1
 
     for batch in range(-(-_MOST_TRIES * pairs // size)):
         if found["equal"] + found["different"] >= pairs:
@@ -74,7 +76,7 @@ def _least(of: int, size: int, check: Check) -> Case:
 
     def differs(case: Case) -> None:
         number, pair = case
-        if check(scenes()[number], pair) == "different":
+        if check(every_scene()[number], pair) == "different":
             last.append(case)
             raise DifferentError
 

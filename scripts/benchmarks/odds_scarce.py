@@ -19,8 +19,10 @@ from .odds_vendor import shipped_rules
 from .outcome import Record
 
 TARGET = "scarce credits, virtual"
-SHARE, RESERVE = 0.5, 0.02
-"""Of what the configured windows take there are so many credits, and of these so many are the reserve."""
+SHARE, RESERVE, UNSPENT = 0.5, 0.02, 0.02
+"""Of what the configured windows take there are so many credits, and of these so many are the reserve. Above that no
+more than so many may be left at the reset: with all windows at their limits it would be a quarter or more. For days
+of two hours or more: of one alone, the call for each board that the governor holds back costs twice as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,11 @@ def _judge(record: Record, route: RouteSettings, governed: Spent, free: Spent) -
     record.at_least("answers refused with scarce credits and no governor", 1, free.refused)
     record.exactly("answers refused with scarce credits", 0, governed.refused)
     record.at_least("credits left at the reset (reserve)", governed.reserve, governed.left)
+    record.at_most(
+        f"credits left at the reset (reserve and {UNSPENT:.0%})",
+        governed.reserve + UNSPENT * governed.credits_,
+        governed.left,
+    )
     record.exactly("looks at which boards in play were stretched more than others", 0, governed.unfair)
     for phase, gaps in sorted(governed.gaps.items()):
         record.at_most(f"s between two fetches with scarce credits, {phase} (max_stale)", limits[phase], max(gaps))

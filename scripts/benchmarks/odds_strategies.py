@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scripts.emulator.catalog import BOOKS, FEATURED, REGIONS, SPORTS
 from scripts.emulator.render import iso
 
-from .odds_pairs import FLAGS, SPORTS_ASKED, Pair, scenes
+from .odds_pairs import FLAGS, SPORTS_ASKED, Pair, every_scene
 from .odds_vendor import books_of
 
 UNKNOWN_IDS = ("0" * 32, "f" * 32)
@@ -54,7 +54,7 @@ def pairs(draw: st.DrawFn) -> tuple[int, Pair]:
 def _cases() -> st.SearchStrategy[tuple[int, str, bool]]:
     """A scene, a sport, and whether the second request is a part of the first. Most often a board with much on it."""
     rich, plain = SPORTS_ASKED[:2], SPORTS_ASKED[2:]
-    related = [(number, sport, True) for number in range(len(scenes())) for sport in rich]
+    related = [(number, sport, True) for number in range(len(every_scene())) for sport in rich]
     return st.sampled_from([*related, *((0, sport, True) for sport in plain), *((0, sport, False) for sport in rich)])
 
 
@@ -188,13 +188,13 @@ def _markets_within(sport: str, markets: str | None) -> st.SearchStrategy[str | 
 @cache
 def _moments(number: int, sport: str) -> st.SearchStrategy[str]:
     """The starts of events, and the seconds beside them: both ends of a window are inclusive."""
-    starts = sorted({found.event.commence for found in scenes()[number].board.sports.get(sport, ())}) or [0]
+    starts = sorted({found.event.commence for found in every_scene()[number].board.sports.get(sport, ())}) or [0]
     return st.sampled_from([iso(start + beside) for start in starts for beside in (0, -1, 1)])
 
 
 @cache
 def _ids(number: int, sport: str) -> tuple[str, ...]:
-    listed = scenes()[number].board.sports.get(sport, ())
+    listed = every_scene()[number].board.sports.get(sport, ())
     return (*(found.event.id for found in listed), *UNKNOWN_IDS)
 
 
