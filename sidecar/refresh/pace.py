@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from holdover.content import Board
-from holdover.phase import next_start, promise
+from holdover.phase import next_start, phase, promise
 from holdover.route_settings import RouteSettings
 
 _WEIGHT = 0.2
@@ -39,12 +39,16 @@ class ChangeRate:
 def window(route: RouteSettings, board: Board | None, now: float, change_rate: float | None) -> float:
     """Seconds between refreshes: the promise, halved the more often the more refreshes bring a change, but never
     below the provider's cadence. Without a cadence, or a rate, it is the promise. Locked to the provider's
-    publishing it is a whole number of cadences."""
+    publishing it is a whole number of cadences.
+
+    Far from every start it is not halved: something of a large board changes in nearly every look, though within a
+    quarter of an hour only one quote in 170 does."""
     longest, cadence_s = promise(route, board, now), route.pace.cadence_s
     floor = max(cadence_s, route.min_interval_s)
     if cadence_s == 0 or longest <= floor:
         return max(longest, floor)
-    halvings = int(math.log2(longest / floor))
+    is_far = phase(board, now, route.pace.near_from_s) == "far"
+    halvings = 0 if is_far else int(math.log2(longest / floor))
     chosen = longest / 2.0 ** min(halvings, int((change_rate or 0.0) * (halvings + 1)))
     return max(floor, chosen // cadence_s * cadence_s if route.pace.phase_lock else chosen)
 

@@ -94,23 +94,30 @@ def test_the_change_rate_is_a_mean_first_and_then_follows_the_latest():
 
 def test_the_more_refreshes_bring_a_change_the_shorter_the_window():
     rates = (None, 0.0, 0.19, 0.2, 0.4, 0.6, 0.8, 1.0)
-    assert [window(route(), FAR, NOW, rate) for rate in rates] == [960, 960, 960, 480, 240, 120, 60, 60]
-    assert window(route(), LIVE, NOW, 1.0) == 60
+    slow = route(near_s=960)
+    assert [window(slow, NEAR, NOW, rate) for rate in rates] == [960, 960, 960, 480, 240, 120, 60, 60]
+    assert window(slow, LIVE, NOW, 1.0) == 60
+
+
+def test_far_from_every_start_no_change_shortens_the_window():
+    assert [window(route(), FAR, NOW, rate) for rate in (None, 0.5, 1.0)] == [960] * 3
 
 
 def test_without_a_cadence_the_window_is_the_promise():
-    assert window(route(cadence_s=0), FAR, NOW, 1.0) == 960
+    assert window(route(near_s=960, cadence_s=0), NEAR, NOW, 1.0) == 960
     assert window(PLAIN, None, NOW, 1.0) == 60
 
 
 def test_the_window_is_never_below_what_a_call_must_wait():
-    assert window(route(cadence_s=50, min_interval_s=200), FAR, NOW, 1.0) == 240
+    assert window(route(near_s=960, cadence_s=50, min_interval_s=200), NEAR, NOW, 1.0) == 240
     with pytest.raises(ValueError, match="cadence_s is above a window"):
         route(cadence_s=90)
 
 
 def test_locked_windows_are_whole_cadences():
-    assert [window(route(phase_lock=True, cadence_s=50), FAR, NOW, rate) for rate in (0, 0.3, 0.5)] == [950, 450, 200]
+    locked = route(near_s=960, phase_lock=True, cadence_s=50)
+    assert [window(locked, NEAR, NOW, rate) for rate in (0, 0.3, 0.5)] == [950, 450, 200]
+    assert window(locked, FAR, NOW, 1.0) == 950
 
 
 seconds = st.floats(1.0, 5000.0).map(lambda value: round(value, 3))
