@@ -15,6 +15,7 @@ from holdover.store.base import StoreError
 
 from . import app, corrections, inquiries
 from .command import CommandError, configured
+from .promos.lint import lint
 from .supervise import Program, Supervisor
 
 type Main = Callable[[Config, Callable[[], None]], None]
@@ -84,8 +85,20 @@ def _parser() -> argparse.ArgumentParser:
     trust.add_argument("what", metavar="PROVIDER/KIND", help="as the log and `holdover check` name it")
     purge = command("purge", _said(corrections.purge), "forget stored answers; the next request for them is fetched")
     purge.add_argument("what", metavar="KEY|PROVIDER/ROUTE", help="a key as `explain` prints it, or all of a route")
+    _promos(command("promos", _version, "check the promos that operations edit"))
     command("version", _version, "print the version")
     return parser
+
+
+def _promos(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    text = "say whether the promos of a folder can be used, and every problem if not"
+    added = commands.add_parser("lint", help=text, description=text)
+    added.add_argument(
+        "folder", nargs="?", type=Path, metavar="FOLDER", help="default: promos in the --config folder"
+    )
+    added.add_argument("--json", action="store_true", help="machine-readable output")
+    added.set_defaults(run=lint)
 
 
 def _said(command: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:

@@ -1,0 +1,1 @@
+"""Promotions that operations edit: read, checked, chosen and told."""

@@ -1,0 +1,85 @@
+"""A document against its JSON Schema, with the place and a remedy for each error."""
+
+import json
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jsonschema_rs
+
+from .problem import Problem
+from .scan import Place, Scanned
+
+
+@cache
+def _validator(name: str) -> tuple[Any, dict[str, Any]]:
+    schema = json.loads((files(__package__) / "schema" / f"{name}.schema.json").read_text())
+    return jsonschema_rs.validator_for(schema, validate_formats=True), schema
+
+
+def violations(name: str, file: str, scanned: Scanned) -> Iterator[Problem]:
+    """All there are; `name` is that of the schema: "promo", "slots" or "audiences"."""
+    validator, schema = _validator(name)
+    for error in validator.iter_errors(scanned.value):
+        pointer = "".join(f"/{_escaped(part)}" for part in error.instance_path)
+        kind = error.kind
+        if kind.name == "additionalProperties":
+            known = _known(schema, error.schema_path)
+            for unexpected in kind.unexpected:
+                inner = f"{pointer}/{_escaped(unexpected)}"
+                yield Problem(file, scanned.names[inner], inner, "is not known here", _close(unexpected, known))
+        elif kind.name == "enum":
+            shown = ", ".join(json.dumps(each) for each in kind.options)
+            given = str(_at(scanned.value, error.instance_path))
+            remedy = _close(given, [str(each) for each in kind.options])
+            yield Problem(file, scanned.values[pointer], pointer, f"has to be one of {shown}", remedy)
+        elif kind.name == "required":
+            yield Problem(
+                file, _place(scanned, pointer), pointer, f"{kind.property} is missing", f"add {kind.property}"
+            )
+        elif kind.name == "pattern":
+            yield Problem(file, scanned.values[pointer], pointer, *_form(error.schema_path, kind.pattern))
+        else:
+            yield Problem(file, _place(scanned, pointer), pointer, error.message)
+
+
+def _form(path: list[str | int], pattern: str) -> tuple[str, str]:
+    """What a pattern asks for, in words."""
+    words = {
+        "local": ("is no local time", "write it as 2026-11-26T12:00"),
+        "name": ("is no name", "small letters, digits and hyphens, 64 at most"),
+        "link": ("is no link", "begin with https:// or, on this site, with /"),
+    }
+    found = [words[str(part)] for part in path if str(part) in words]
+    return found[-1] if found else (f"does not match {pattern}", "")
+
+
+def _known(schema: dict[str, Any], path: list[str | int]) -> list[str]:
+    """The names that the object knows whose `additionalProperties` said no."""
+    here: Any = _at(schema, path[:-1])
+    return list(here.get("properties", {}))
+
+
+def _close(given: str, known: list[str]) -> str:
+    if not known:
+        return "languages are named such as en or en-US"
+    if close := get_close_matches(given, known, 1):
+        return f"did you mean {json.dumps(close[0])}?"
+    return f"known are {', '.join(known)}"
+
+
+def _at(value: Any, path: list[str | int]) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _place(scanned: Scanned, pointer: str) -> Place:
+    """Of the member's name where there is one: for what lacks something that is where it begins."""
+    return scanned.names.get(pointer, scanned.values[pointer])
+
+
+def _escaped(part: str | int) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
