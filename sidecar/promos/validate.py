@@ -1,7 +1,7 @@
 """From the files of a folder to promos, or to all that is wrong with them: one function for whoever asks. Pure."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -30,6 +30,7 @@ def check(files: Mapping[str, bytes], there: Callable[[str], bool]) -> Checked:
     scanned: dict[str, Scanned] = {}
     texts: dict[str, str] = {}
     problems: list[Problem] = []
+    misshapen: dict[str, list[Problem]] = {}
     for name, data in sorted(files.items()):
         schema = {SLOTS: "slots", AUDIENCES: "audiences"}.get(name, "promo")
         try:
@@ -39,9 +40,9 @@ def check(files: Mapping[str, bytes], there: Callable[[str], bool]) -> Checked:
             problems.append(Problem(name, error.place, "", str(error)))
             continue
         texts[name] = found.text
-        wrong = [*_repeated(name, found), *violations(schema, name, found)]
-        problems += wrong
-        if not wrong:
+        misshapen[name] = [*_repeated(name, found), *violations(schema, name, found)]
+        problems += misshapen[name]
+        if schema == "promo" or not misshapen[name]:
             scanned[name] = found
     for name in (SLOTS, AUDIENCES):
         if name not in files:
@@ -53,9 +54,10 @@ def check(files: Mapping[str, bytes], there: Callable[[str], bool]) -> Checked:
     campaigns: dict[str, tuple[Promo, ...]] = {}
     ids: dict[str, str] = {}
     for name, found in scanned.items():
-        wrong = [*_meaning(name, found, vocabulary, there), *_ids(name, found, ids)]
+        shapes = [problem.pointer for problem in misshapen[name]]
+        wrong = [*_meaning(name, found, vocabulary, there, shapes), *_ids(name, found, ids)]
         problems += wrong
-        if not wrong:
+        if not wrong and not shapes:
             campaigns[name] = tuple(map(_promo, found.value["promos"]))
     return Checked(vocabulary, campaigns, tuple(sorted(problems)), texts)
 
@@ -66,25 +68,46 @@ def _repeated(name: str, found: Scanned) -> Iterator[Problem]:
         yield Problem(name, each.again, each.pointer, f"stands twice; first in {first}", "remove one of the two")
 
 
+def _promos(found: Scanned) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What may be promos, with their pointers."""
+    promos = found.value.get("promos") if isinstance(found.value, dict) else None
+    for number, promo in enumerate(promos if isinstance(promos, list) else []):
+        if isinstance(promo, dict):
+            yield f"/promos/{number}", promo
+
+
 def _ids(name: str, found: Scanned, ids: dict[str, str]) -> Iterator[Problem]:
-    for number, promo in enumerate(found.value["promos"]):
-        pointer, here = f"/promos/{number}/id", f"{name}:{found.values[f'/promos/{number}/id'].line}"
+    for at, promo in _promos(found):
+        if not isinstance(promo.get("id"), str):
+            continue
+        pointer = f"{at}/id"
+        here = f"{name}:{found.values[pointer].line}"
         if (other := ids.setdefault(promo["id"], here)) != here:
             message = f"{json.dumps(promo['id'])} is the id of the promo in {other} too"
             yield Problem(name, found.values[pointer], pointer, message, "give it another")
 
 
-def _meaning(name: str, found: Scanned, known: Vocabulary, there: Callable[[str], bool]) -> Iterator[Problem]:
-    """What no schema tells."""
-    for number, promo in enumerate(found.value["promos"]):
-        at = f"/promos/{number}"
-        for pointer, message, remedy in (
-            *_times(promo, at),
-            *_placement(promo, at, known),
-            *_audience(promo, at, known),
-            *_image(promo, at, there),
-        ):
+def _meaning(
+    name: str, found: Scanned, known: Vocabulary, there: Callable[[str], bool], shapes: Sequence[str]
+) -> Iterator[Problem]:
+    """What no schema tells, of all members that have the right shape; `shapes`: pointers to what has not."""
+    for at, promo in _promos(found):
+
+        def sound(*members: str, of: dict[str, Any] = promo, at: str = at) -> bool:
+            return all(each in of and not any(_is_in(p, f"{at}/{each}") for p in shapes) for each in members)
+
+        findings = [
+            *(_times(promo, at) if sound("timezone", "start", "end") else ()),
+            *(_placement(promo, at, known) if sound("slot", "kind") else ()),
+            *(_audience(promo, at, known) if sound("audience", "content") else ()),
+            *(_image(promo, at, there) if sound("image", "content") else ()),
+        ]
+        for pointer, message, remedy in findings:
             yield Problem(name, found.values[pointer], pointer, message, remedy)
+
+
+def _is_in(pointer: str, outer: str) -> bool:
+    return pointer == outer or pointer.startswith(f"{outer}/")
 
 
 type _Finding = tuple[str, str, str]
@@ -130,8 +153,7 @@ def _audience(promo: dict[str, Any], at: str, known: Vocabulary) -> Iterator[_Fi
 
 
 def _image(promo: dict[str, Any], at: str, there: Callable[[str], bool]) -> Iterator[_Finding]:
-    if (image := promo.get("image")) is None:
-        return
+    image = promo["image"]
     if not image["src"].startswith("https://") and not there(image["src"]):
         yield f"{at}/image/src", f"there is no file {json.dumps(image['src'])} beside this one", ""
     if missing := sorted(promo["content"].keys() - image["alt"].keys()):

@@ -149,6 +149,18 @@ def test_each_mistake_is_told_with_its_place_and_what_to_do(name: str):
     assert excerpt(problem, found.texts["spring.json"]).splitlines()[0].endswith(line)
 
 
+def test_all_mistakes_are_told_at_once_whatever_their_kind():
+    first = {**BANNER, "kind": "baner", "end": "2026-02-01T00:00", "audience": {"jurisdictions": ["US-ZZ"]}}
+    found = checked(first, {**BANNER, "id": "other", "slot": "heroe", "slots": 1})
+    assert [pointer for pointer, _ in told(found)] == [
+        "/promos/0/kind",
+        "/promos/0/end",
+        "/promos/0/audience/jurisdictions/0",
+        "/promos/1/slot",
+        "/promos/1/slots",
+    ]
+
+
 def test_a_bad_file_keeps_no_other_from_being_good():
     other = json.dumps({"promos": [{**BANNER, "id": "other"}]}).encode()
     found = checked({**BANNER, "kind": "baner"}, **{"other.json": other})
