@@ -6,11 +6,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.rig import HOST, emulator, running, write_house
+from scripts.rig import HOST, ROOT, emulator, running, write_house
 
 
 def main(program: str) -> int:
     version = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout.strip()
+    # Its schemas are data of the package.
+    subprocess.run([program, "promos", "lint", str(ROOT / "config" / "promos")], check=True)
     with tempfile.TemporaryDirectory() as folder, emulator(latency_p50_ms=0) as provider:
         house = write_house(Path(folder), provider.url, window_s=60, max_stale_s=60)
         house.program = (program,)
