@@ -16,6 +16,7 @@ from holdover.store.base import StoreError
 from . import app, corrections, inquiries
 from .command import CommandError, configured
 from .promos.lint import lint
+from .promos.preview import preview
 from .supervise import Program, Supervisor
 
 type Main = Callable[[Config, Callable[[], None]], None]
@@ -94,11 +95,20 @@ def _promos(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     text = "say whether the promos of a folder can be used, and every problem if not"
     added = commands.add_parser("lint", help=text, description=text)
-    added.add_argument(
-        "folder", nargs="?", type=Path, metavar="FOLDER", help="default: promos in the --config folder"
-    )
-    added.add_argument("--json", action="store_true", help="machine-readable output")
     added.set_defaults(run=lint)
+    text = "say what a visitor would be shown at a time, and why not the rest"
+    shown = commands.add_parser("preview", help=text, description=text)
+    shown.set_defaults(run=_said(preview))
+    for name in ("jurisdiction", "language", "device", "visitor"):
+        shown.add_argument(f"--{name}", default="", metavar="ID" if name == "visitor" else "NAME")
+    shown.add_argument("--segment", action="append", default=[], metavar="NAME", help="repeatable")
+    shown.add_argument("--visits", choices=("new", "returning"))
+    shown.add_argument("--at", metavar="TIME", help="as 2026-11-26T12:00-05:00; default: now")
+    for each in (added, shown):
+        each.add_argument(
+            "folder", nargs="?", type=Path, metavar="FOLDER", help="default: promos in the --config folder"
+        )
+        each.add_argument("--json", action="store_true", help="machine-readable output")
 
 
 def _said(command: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:

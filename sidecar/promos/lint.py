@@ -11,10 +11,20 @@ from .validate import Checked, check
 
 def lint(options: argparse.Namespace) -> int:
     """0 when all is good, 1 when not. Raises CommandError, OSError."""
-    folder = options.folder or options.config / "promos"
-    found = check(_files(folder), lambda name: _beside(folder, name))
-    print(_as_json(found) if options.json else _as_text(found, folder))
+    found = read(options)
+    print(_as_json(found) if options.json else _as_text(found, _folder(options)))
     return 1 if found.problems else 0
+
+
+def read(options: argparse.Namespace) -> Checked:
+    """The folder that a command is about, checked. Raises CommandError, OSError."""
+    folder = _folder(options)
+    return check(_files(folder), lambda name: _beside(folder, name))
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    folder: Path = options.folder or options.config / "promos"
+    return folder
 
 
 def _files(folder: Path) -> dict[str, bytes]:

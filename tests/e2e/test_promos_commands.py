@@ -1,4 +1,4 @@
-"""`holdover promos lint` as operations run it."""
+"""`holdover promos` as operations run it."""
 
 import json
 import shutil
@@ -11,9 +11,13 @@ import pytest
 from scripts.rig import ROOT
 
 
-def lint(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sidecar", "promos", "lint", *arguments]
+def promos(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sidecar", "promos", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def lint(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return promos("lint", *arguments)
 
 
 @pytest.fixture
@@ -51,3 +55,33 @@ def test_no_folder(tmp_path: Path):
     done = lint(str(tmp_path / "none"))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"holdover: {tmp_path / 'none'} is no folder")
+
+
+def test_what_a_visitor_would_be_shown(folder: Path):
+    whom = ("--jurisdiction", "US-NJ", "--language", "es")
+    done = promos("preview", *whom, "--at", "2026-11-26T12:00-05:00", str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "at 2026-11-26 17:00:00 UTC, the same until 2028-01-01 05:00:00 UTC",
+        "hero: empty",
+        "carousel: empty",
+        "boosts: empty",
+        "notices:",
+        "  welcome-notice: Apostar debe ser divertido. Fija tus límites.",
+    ]
+    facts = json.loads(promos("preview", *whom, "--at", "2029-01-01T00:00Z", "--json", str(folder)).stdout)
+    assert facts["slots"]["notices"] == []
+    assert [hidden["id"] for hidden in facts["hidden"]] == ["welcome-notice"]
+    assert facts["hidden"][0]["why"][0].startswith("ended at ")
+
+
+def test_what_nobody_can_be_shown_and_what_is_wrong(folder: Path):
+    (folder / "broken.json").write_text("{")
+    done = promos("preview", "--jurisdiction", "FR", "--language", "en", "--segment", "self-excluded", str(folder))
+    first, *rest = done.stdout.splitlines()
+    assert first == "1 problem: see `holdover promos lint`; only good files are shown"
+    assert "notices: empty" in rest
+    for bad in ("tomorrow", "2026-11-26T12:00"):
+        refused = promos("preview", "--at", bad, str(folder))
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "write it as 2026-11-26T12:00-05:00" in refused.stderr

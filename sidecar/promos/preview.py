@@ -1,0 +1,83 @@
+"""`holdover promos preview`: what a visitor would be shown at a time, and why not the rest."""
+
+import argparse
+import json
+import time
+from datetime import UTC, datetime
+
+from ..command import CommandError
+from .document import Promo
+from .lint import read
+from .resolve import Explained, Resolution, Visitor, explain, resolve
+
+
+def preview(options: argparse.Namespace) -> str:
+    """Of the files that are good. Raises CommandError, OSError."""
+    found = read(options)
+    now = _moment(options.at)
+    visitor = Visitor(
+        jurisdiction=options.jurisdiction,
+        language=options.language,
+        device=options.device,
+        segments=frozenset(options.segment),
+        id=options.visitor,
+        returning={"new": False, "returning": True}.get(options.visits),
+    )
+    promos = [promo for campaign in found.campaigns.values() for promo in campaign]
+    shown = resolve(promos, found.vocabulary, visitor, now)
+    told = list(explain(promos, found.vocabulary, visitor, now))
+    if options.json:
+        return _as_json(shown, told, now)
+    many = f"{len(found.problems)} {'problem' if len(found.problems) == 1 else 'problems'}"
+    wrong = f"{many}: see `holdover promos lint`; only good files are shown"
+    return "\n".join([*([wrong] if found.problems else []), *_lines(shown, told, now)])
+
+
+def _moment(text: str | None) -> float:
+    if text is None:
+        return time.time()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"--at {text!r} is no time; write it as 2026-11-26T12:00-05:00") from error
+    if at.tzinfo is None:
+        raise CommandError(f"--at {text!r} has no offset; write it as 2026-11-26T12:00-05:00, or end it with Z")
+    return at.timestamp()
+
+
+def _lines(shown: Resolution, told: list[Explained], now: float) -> list[str]:
+    lines = [
+        f"at {_utc(now)}, the same until {'edited' if shown.next_change_at is None else _utc(shown.next_change_at)}"
+    ]
+    for slot, promos in shown.slots.items():
+        lines += (
+            [f"{slot}:", *(f"  {each.promo.id}: {each.text.title}" for each in promos)]
+            if promos
+            else [f"{slot}: empty"]
+        )
+    hidden = [each for each in told if not each.shown]
+    lines += ["not shown:"] if hidden else []
+    lines += [f"  {each.promo.id}: {'; '.join(_why(each))}" for each in hidden]
+    return lines
+
+
+def _why(told: Explained) -> list[str]:
+    return [outcome.sentence for outcome in told.outcomes if not outcome.passed]
+
+
+def _as_json(shown: Resolution, told: list[Explained], now: float) -> str:
+    facts = {
+        "at": now,
+        "next_change_at": shown.next_change_at,
+        "slots": {slot: [_facts(each.promo) for each in promos] for slot, promos in shown.slots.items()},
+        "hidden": [{"id": each.promo.id, "why": _why(each)} for each in told if not each.shown],
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+def _facts(promo: Promo) -> dict[str, object]:
+    return {"id": promo.id, "kind": promo.kind, "priority": promo.priority, "start": promo.start, "end": promo.end}
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
