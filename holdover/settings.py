@@ -126,6 +126,13 @@ class UpstreamSettings(Table):
     )
 
 
+class PromoSettings(Table):
+    """`[promos]` in holdover.toml: what operations edit for the homepage."""
+
+    folder: str = Field(default="promos", description="Folder of the campaigns and of what they may name.")
+    state: str = Field(default="../var/promos", description="Folder of what was accepted last, for the next start.")
+
+
 class Settings(Table):
     """`config/holdover.toml`. Relative paths start at the configuration folder."""
 
@@ -134,3 +141,4 @@ class Settings(Table):
     store: StoreSettings = StoreSettings()
     hot: HotSettings = HotSettings()
     upstream: UpstreamSettings = UpstreamSettings()
+    promos: PromoSettings = PromoSettings()

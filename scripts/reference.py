@@ -20,6 +20,7 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`config/holdover.toml`, `[store]`", settings.StoreSettings),
     ("`config/holdover.toml`, `[hot]`", settings.HotSettings),
     ("`config/holdover.toml`, `[upstream]`", settings.UpstreamSettings),
+    ("`config/holdover.toml`, `[promos]`", settings.PromoSettings),
     ("`config/providers/*.toml`", provider_settings.ProviderSettings),
     ("`config/providers/*.toml`, `[credential]`", provider_settings.CredentialSettings),
     ("`config/providers/*.toml`, `[limits]`", provider_settings.LimitSettings),

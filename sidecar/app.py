@@ -27,6 +27,8 @@ from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
+from .promos.api import Promotions
+from .promos.watch import watch
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
 
@@ -55,6 +57,7 @@ class Sidecar:
         )
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
 
+        self.promotions = Promotions()
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
     async def carry_on(self) -> None:
@@ -71,6 +74,11 @@ class Sidecar:
             await self.filler.recall()
             self.refresher.use(config.rules)
             self.steward.use(config.rules)
+
+    async def follow_promos(self) -> None:
+        """For ever: what operations edit is live within half a second."""
+        settings = self.config.settings.promos
+        await watch(self.config.path(settings.folder), self.config.path(settings.state), self.promotions.publish)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""
@@ -144,7 +152,7 @@ def admin_app(sidecar: Sidecar) -> web.Application:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
     app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), *sidecar.promotions.routes()])
     return app
 
 
@@ -164,8 +172,8 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     await sidecar.filler.recall()
     async with _listening(sidecar, config):
         await sidecar.carry_on()
-        jobs = (sidecar.steward.run(), sidecar.follow_config(), sidecar.follow_store(), observe_loop(metrics.runtime))
-        tasks = start(jobs, metrics.runtime)
+        followed = (sidecar.follow_config(), sidecar.follow_store(), sidecar.follow_promos())
+        tasks = start((sidecar.steward.run(), *followed, observe_loop(metrics.runtime)), metrics.runtime)
         logger.info("the sidecar listens on %s", config.socket)
         # What start has made stays: collections of garbage need not look at it again and again.
         gc.freeze()

@@ -1,0 +1,141 @@
+"""`GET /v1/promos`: what a visitor is shown, and why not the rest. What is edited is seen within half a second."""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from holdover.answer import etag_matches
+
+from .document import Vocabulary
+from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
+from .watch import Live, Status
+
+LONGEST_S = 30
+_WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at"))
+_VISITS = {"new": False, "returning": True, "": None}
+
+
+@dataclass(slots=True)
+class Promotions:
+    """What is live. `publish` is what the watcher of the folder calls."""
+
+    live: Live = field(default_factory=lambda: Live("", Vocabulary(), ()))
+    statuses: tuple[Status, ...] = ()
+
+    def publish(self, live: Live, statuses: tuple[Status, ...]) -> None:
+        self.live, self.statuses = live, statuses
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/promos", self._promos),
+            web.get("/v1/promos/explain", self._explain),
+            web.get("/v1/promos/status", self._status),
+        ]
+
+    async def _promos(self, request: web.Request) -> web.Response:
+        live, (visitor, at) = self.live, _asked(request)
+        now = time.time() if at is None else at
+        found = resolve(live.promos, live.vocabulary, visitor, now)
+        facts = {
+            "revision": live.revision,
+            "next_change_at": _iso(found.next_change_at),
+            "slots": {
+                slot: [_promo(each, visitor.language) for each in shown] for slot, shown in found.slots.items()
+            },
+        }
+        tag = f'W/"{hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()}"'
+        headers = {"ETag": tag, "Cache-Control": _cache_control(found, now) if at is None else "no-store"}
+        if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
+            return web.Response(status=304, headers=headers)
+        return web.json_response({**facts, "generated_at": _iso(now)}, headers=headers)
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        live, (visitor, at) = self.live, _asked(request)
+        told = explain(live.promos, live.vocabulary, visitor, time.time() if at is None else at)
+        facts = {"revision": live.revision, "promos": list(map(_explained, told))}
+        return web.json_response(facts, headers={"Cache-Control": "no-store"})
+
+    async def _status(self, _: web.Request) -> web.Response:
+        files = [
+            {
+                "file": each.file,
+                "state": each.state,
+                "accepted_at": _iso(each.accepted_at),
+                "problems": [problem.facts() for problem in each.problems],
+            }
+            for each in self.statuses
+        ]
+        return web.json_response(
+            {"revision": self.live.revision, "files": files}, headers={"Cache-Control": "no-store"}
+        )
+
+
+def _asked(request: web.Request) -> tuple[Visitor, float | None]:
+    """The visitor, and the time that is asked about, if not now. Raises HTTPBadRequest."""
+    query = request.query
+    if unknown := sorted(set(query) - _WHO):
+        raise _bad(f"{unknown[0]!r} is not known; there are {', '.join(sorted(_WHO))}")
+    if query.get("visits", "") not in _VISITS:
+        raise _bad("visits is new or returning")
+    one = {name: query.get(name, "") for name in ("jurisdiction", "language", "device")}
+    segments = frozenset(filter(None, query.getall("segment", [])))
+    returning = _VISITS[query.get("visits", "")]
+    return Visitor(**one, segments=segments, id=query.get("visitor", ""), returning=returning), _moment(
+        query.get("at")
+    )
+
+
+def _moment(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _bad("at is a time such as 2026-11-26T12:00-05:00") from error
+    if at.tzinfo is None:
+        raise _bad("at needs an offset, as in 2026-11-26T12:00-05:00 or 2026-11-26T17:00Z")
+    return at.timestamp()
+
+
+def _bad(message: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=json.dumps({"message": message}), content_type="application/json")
+
+
+def _cache_control(found: Resolution, now: float) -> str:
+    """It never outlives the next change; what is for one visitor is for no shared cache."""
+    left = LONGEST_S if found.next_change_at is None else min(LONGEST_S, int(found.next_change_at - now))
+    return f"private, max-age={max(0, left)}"
+
+
+def _promo(shown: Shown, language: str) -> dict[str, Any]:
+    promo = shown.promo
+    facts: dict[str, Any] = {
+        "id": promo.id,
+        "kind": promo.kind,
+        "title": shown.text.title,
+        "text": shown.text.text,
+        "action": shown.text.action,
+        "link": promo.link,
+        "start": _iso(promo.start),
+        "end": _iso(promo.end),
+        "variant": shown.variant.id if shown.variant else None,
+    }
+    if promo.image is not None:
+        facts["image"] = {"src": promo.image.src, "alt": promo.image.alt.get(language, "")}
+    if promo.terms is not None:
+        facts["terms"] = {"short": promo.terms.short.get(language, ""), "link": promo.terms.link}
+    return facts
+
+
+def _explained(told: Explained) -> dict[str, Any]:
+    gates = [{"gate": each.gate, "passed": each.passed, "why": each.sentence} for each in told.outcomes]
+    return {"id": told.promo.id, "slot": told.promo.slot, "shown": told.shown, "gates": gates}
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

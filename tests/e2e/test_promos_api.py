@@ -1,0 +1,139 @@
+"""Promos as a homepage asks for them, while operations edit the files."""
+
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.rig import DIRECT, ROOT, House, running, wait_for, write_house
+
+WHO = "jurisdiction=US-NJ&language=en&device=phone"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    house = write_house(tmp_path_factory.mktemp("promos"), "http://127.0.0.1:9")
+    shutil.copytree(ROOT / "config" / "promos", house.config / "promos")
+    with running(house, "sidecar", ready="the sidecar is ready"):
+        wait_for(lambda: promos(house, WHO)["revision"], 20)
+        yield house
+
+
+def get(house: House, target: str, **headers: str) -> tuple[int, dict[str, str], Any]:
+    request = urllib.request.Request(f"{house.url('admin')}{target}", headers=headers)
+    try:
+        with DIRECT.open(request, timeout=20) as answer:
+            body = answer.read()
+            return answer.status, {k.lower(): v for k, v in answer.headers.items()}, json.loads(body)
+    except urllib.error.HTTPError as error:
+        body = error.read()
+        return error.code, {k.lower(): v for k, v in error.headers.items()}, json.loads(body) if body else None
+
+
+def promos(house: House, query: str) -> Any:
+    return get(house, f"/v1/promos?{query}")[2]
+
+
+def shown(house: House, query: str = WHO) -> list[str]:
+    return [promo["title"] for slot in promos(house, query)["slots"].values() for promo in slot]
+
+
+def campaign(title: str, *, until: timedelta = timedelta(days=1)) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    promo = {
+        "id": "flash",
+        "kind": "notice",
+        "slot": "notices",
+        "priority": 900,
+        "content": {"en": {"title": title}},
+        "start": (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S"),
+        "end": (now + until).strftime("%Y-%m-%dT%H:%M:%S"),
+        "timezone": "UTC",
+        "audience": {"jurisdictions": ["US-NJ"]},
+    }
+    return {"$schema": "../schema/promo.schema.json", "promos": [promo]}
+
+
+def save(path: Path, text: str) -> None:
+    """As editors do: beside, then over it."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def test_an_edit_is_followed_and_a_bad_one_takes_nothing_away(house: House):
+    path = house.config / "promos" / "flash.json"
+    save(path, json.dumps(campaign("First")))
+    wait_for(lambda: "First" in shown(house), 10, 0.05)
+    assert shown(house)[0] == "First"
+    assert "First" not in shown(house, "jurisdiction=GB&language=en")
+    assert shown(house, "jurisdiction=XX&language=en") == shown(house, "language=en") == []
+    for bad in ("", '{"promos": [', json.dumps(campaign("Bad")).replace('"notice"', '"note"', 1)):
+        path.write_text(bad)
+        wait_for(lambda: state(house, "flash.json")["state"] == "kept", 10, 0.05)
+        assert "First" in shown(house)
+        save(path, json.dumps(campaign("First")))
+        wait_for(lambda: state(house, "flash.json")["state"] == "good", 10, 0.05)
+    save(path, json.dumps(campaign("Second")))
+    wait_for(lambda: "Second" in shown(house), 10, 0.05)
+    assert "First" not in shown(house)
+
+
+def state(house: House, file: str) -> Any:
+    _, _, status = get(house, "/v1/promos/status")
+    found = {each["file"]: each for each in status["files"]}
+    return found.get(file, {"state": "unknown"})
+
+
+def test_a_tag_until_something_changes_and_no_longer_kept_than_that(house: House):
+    path = house.config / "promos" / "soon.json"
+    text = json.dumps(campaign("Soon over", until=timedelta(seconds=8))).replace('"flash"', '"soon"')
+    save(path, text)
+    wait_for(lambda: "Soon over" in shown(house), 6, 0.05)
+    status, headers, facts = get(house, f"/v1/promos?{WHO}")
+    assert status == 200
+    left = datetime.fromisoformat(facts["next_change_at"]).timestamp() - time.time()
+    assert headers["cache-control"].startswith("private, max-age=")
+    assert int(headers["cache-control"].rpartition("=")[2]) <= left + 1
+    status, again, _ = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"]})
+    assert (status, again["etag"]) == (304, headers["etag"])
+    wait_for(lambda: "Soon over" not in shown(house), 20, 0.1)
+    assert get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"]})[0] == 200
+
+
+def test_why_something_is_not_shown(house: House):
+    _, _, facts = get(house, "/v1/promos/explain?jurisdiction=GB&language=en&at=2026-05-01T00:00Z")
+    [welcome] = [each for each in facts["promos"] if each["id"] == "welcome-notice"]
+    assert not welcome["shown"]
+    assert [gate["gate"] for gate in welcome["gates"] if not gate["passed"]] == ["jurisdiction"]
+    assert "GB" in welcome["gates"][0]["why"]
+
+
+@pytest.mark.parametrize("query", ["lang=en", "visits=often", "at=tomorrow", "at=2026-05-01T00:00"])
+def test_what_is_asked_wrongly_is_told(house: House, query: str):
+    status, headers, facts = get(house, f"/v1/promos?{query}")
+    assert (status, headers["content-type"]) == (400, "application/json; charset=utf-8")
+    assert facts["message"]
+
+
+def test_what_was_accepted_is_live_after_a_restart_with_a_broken_folder(tmp_path: Path):
+    own = write_house(tmp_path, "http://127.0.0.1:9")
+    shutil.copytree(ROOT / "config" / "promos", own.config / "promos")
+    welcome = "Betting should be fun. Set your limits."
+    with running(own, "sidecar", ready="the sidecar is ready"):
+        wait_for(lambda: shown(own) == [welcome], 20, 0.05)
+        wait_for(lambda: (tmp_path / "var" / "promos").is_dir(), 20, 0.05)
+        time.sleep(0.5)
+    for path in (own.config / "promos").iterdir():
+        path.write_text("{")
+    with running(own, "sidecar", ready="the sidecar is ready"):
+        wait_for(lambda: shown(own) == [welcome], 20, 0.05)
+        wait_for(lambda: {state(own, n)["state"] for n in ("slots.json", "welcome.json")} == {"kept"}, 20, 0.05)
+        assert shown(own) == [welcome]
