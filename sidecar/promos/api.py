@@ -13,7 +13,7 @@ from holdover.answer import etag_matches
 
 from .document import Vocabulary
 from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
-from .watch import Live, Status
+from .standing import Live, Status
 
 LONGEST_S = 30
 _WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at"))

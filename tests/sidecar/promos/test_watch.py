@@ -13,22 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.rig import ROOT
-from sidecar.promos import watch as watching
+from sidecar.promos import sweep as reading
+from sidecar.promos.remembered import REMEMBERED, Recalled, recalled, remember
+from sidecar.promos.standing import Change, Live, Standing, Status
+from sidecar.promos.sweep import Seen, Unread, sweep
 from sidecar.promos.validate import check
-from sidecar.promos.watch import (
-    REMEMBERED,
-    Change,
-    Live,
-    Recalled,
-    Seen,
-    Standing,
-    Status,
-    Unread,
-    recalled,
-    remember,
-    sweep,
-    watch,
-)
+from sidecar.promos.watch import watch
 
 PROMOS = ROOT / "config" / "promos"
 WORDS = {name: (PROMOS / name).read_bytes() for name in ("slots.json", "audiences.json")}
@@ -444,16 +434,16 @@ def test_the_revision_names_what_is_accepted(desk: Desk):
 
 def test_a_file_that_is_mounted_by_itself_is_told_of(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     path = desk.folder / "f0.json"
-    monkeypatch.setattr(watching, "_mount_points", lambda: frozenset(["/", str(path)]))
+    monkeypatch.setattr(reading, "_mount_points", lambda: frozenset(["/", str(path)]))
     desk.sweep(2)
     remedy = "mount its folder: of a save that renames nothing is seen here"
     assert desk.problem("f0.json") == f"f0.json:1:1: is mounted by itself; {remedy}"
     assert desk.status("f0.json").state == "good"
     monkeypatch.undo()
-    assert "/" in (watching._mount_points() or ())
+    assert "/" in (reading._mount_points() or ())
     device = desk.folder.stat().st_dev
-    assert [watching._is_mount(path, at, None) for at in (device, device + 1)] == [False, True]
-    assert not watching._is_mount(desk.folder / "none", device, None)
+    assert [reading._is_mount(path, at, None) for at in (device, device + 1)] == [False, True]
+    assert not reading._is_mount(desk.folder / "none", device, None)
 
 
 def test_a_restart_with_a_broken_folder_serves_the_last_good(desk: Desk, tmp_path: Path):
