@@ -229,6 +229,23 @@ def test_a_folder_that_is_removed_is_a_fault_and_made_anew_it_is_followed(desk: 
     assert {status.state for status in desk.last.statuses} == {"good"}
 
 
+def test_a_folder_that_cannot_be_read_is_no_reading_without_a_file(desk: Desk):
+    """A file that is missing has to be missing in two readings in a row."""
+    away = desk.folder.with_name("away")
+    desk.folder.rename(away)
+    desk.sweep(2)
+    (away / "f0.json").rename(away.with_name("f0.json"))
+    away.rename(desk.folder)
+    desk.sweep()
+    assert desk.ids == ALL
+    away.with_name("f0.json").rename(desk.folder / "f0.json")
+    desk.sweep(3)
+    assert desk.ids == ALL
+    (desk.folder / "f0.json").unlink()
+    desk.sweep(2)
+    assert "p0a" not in desk.ids
+
+
 def test_a_missing_folder_at_the_start_is_told_and_no_folder_is_no_promos(tmp_path: Path):
     standing = Standing()
     assert standing.step(sweep(tmp_path / "none"), NOW) is None
