@@ -28,6 +28,8 @@ from holdover.watch import cancel, config_changes, observe_loop, start, took_ove
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
 from .promos.api import Promotions
+from .promos.remembered import recalled
+from .promos.standing import Standing
 from .promos.watch import watch
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
@@ -77,8 +79,10 @@ class Sidecar:
 
     async def follow_promos(self) -> None:
         """For ever: what operations edit is live within half a second."""
-        settings = self.config.settings.promos
-        await watch(self.config.path(settings.folder), self.config.path(settings.state), self.promotions.publish)
+        settings, promotions = self.config.settings.promos, self.promotions
+        state = self.config.path(settings.state)
+        promotions.standing = Standing(await asyncio.to_thread(recalled, state))
+        await watch(self.config.path(settings.folder), state, promotions.publish, standing=promotions.standing)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""
@@ -136,7 +140,7 @@ def control_app(sidecar: Sidecar) -> web.Application:
             raise web.HTTPBadRequest(text=f"not a question of this version: {error}") from error
 
     app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=[refuse_foreign])
-    app.add_routes([web.post("/fetch", fetch), web.post("/demand", demand)])
+    app.add_routes([web.post("/fetch", fetch), web.post("/demand", demand), *sidecar.promotions.control()])
     return app
 
 

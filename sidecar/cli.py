@@ -15,6 +15,7 @@ from holdover.store.base import StoreError
 
 from . import app, corrections, inquiries
 from .command import CommandError, configured
+from .promos import ask
 from .promos.lint import lint
 from .promos.preview import preview
 from .supervise import Program, Supervisor
@@ -104,6 +105,14 @@ def _promos(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--segment", action="append", default=[], metavar="NAME", help="repeatable")
     shown.add_argument("--visits", choices=("new", "returning"))
     shown.add_argument("--at", metavar="TIME", help="as 2026-11-26T12:00-05:00; default: now")
+    text = "say what of each file is live, as the running sidecar has it"
+    told = commands.add_parser("status", help=text, description=text)
+    told.set_defaults(run=_said(ask.status))
+    told.add_argument("--json", action="store_true", help="machine-readable output")
+    text = "let removals happen that are held because they would end much of what is shown"
+    held = commands.add_parser("confirm", help=text, description=text)
+    held.set_defaults(run=_said(ask.confirm))
+    held.add_argument("files", nargs="+", metavar="FILE", help="as `holdover promos status` names it")
     for each in (added, shown):
         each.add_argument(
             "folder", nargs="?", type=Path, metavar="FOLDER", help="default: promos in the --config folder"

@@ -13,7 +13,7 @@ from holdover.answer import etag_matches
 
 from .document import Vocabulary
 from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
-from .standing import Live, Status
+from .standing import Live, Standing, Status
 
 LONGEST_S = 30
 _WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at"))
@@ -26,6 +26,7 @@ class Promotions:
 
     live: Live = field(default_factory=lambda: Live("", Vocabulary(), ()))
     statuses: tuple[Status, ...] = ()
+    standing: Standing = field(default_factory=Standing)
 
     def publish(self, live: Live, statuses: tuple[Status, ...]) -> None:
         self.live, self.statuses = live, statuses
@@ -36,6 +37,15 @@ class Promotions:
             web.get("/v1/promos/explain", self._explain),
             web.get("/v1/promos/status", self._status),
         ]
+
+    def control(self) -> list[web.RouteDef]:
+        """For the Unix socket, which is its owner's alone."""
+        return [web.get("/promos/status", self._status), web.post("/promos/confirm", self._confirm)]
+
+    async def _confirm(self, request: web.Request) -> web.Response:
+        told = await request.json()
+        taken = self.standing.confirm([str(name) for name in told["files"]])
+        return web.json_response({"confirmed": sorted(taken)})
 
     async def _promos(self, request: web.Request) -> web.Response:
         live, (visitor, at) = self.live, _asked(request)

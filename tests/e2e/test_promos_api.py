@@ -137,3 +137,28 @@ def test_what_was_accepted_is_live_after_a_restart_with_a_broken_folder(tmp_path
         wait_for(lambda: shown(own) == [welcome], 20, 0.05)
         wait_for(lambda: {state(own, n)["state"] for n in ("slots.json", "welcome.json")} == {"kept"}, 20, 0.05)
         assert shown(own) == [welcome]
+
+
+def test_a_removal_that_ends_much_is_held_until_it_is_confirmed(tmp_path: Path):
+    own = write_house(tmp_path, "http://127.0.0.1:9")
+    shutil.copytree(ROOT / "config" / "promos", own.config / "promos")
+    away = own.run("promos", "status")
+    assert (away.returncode, away.stdout) == (1, "")
+    assert "no sidecar answers on" in away.stderr
+    with running(own, "sidecar", ready="the sidecar is ready"):
+        wait_for(lambda: len(shown(own)) == 1, 20, 0.05)
+        assert "welcome.json: live, since 2" in own.run("promos", "status").stdout
+        (own.config / "promos" / "welcome.json").unlink()
+        wait_for(lambda: state(own, "welcome.json")["state"] == "held", 20, 0.05)
+        assert len(shown(own)) == 1
+        told = own.run("promos", "status").stdout
+        assert "welcome.json: held as it was before, until `holdover promos confirm`" in told
+        assert "ends what is shown now: welcome-notice; confirm it, or put it back" in told
+        wrong = own.run("promos", "confirm", "slots.json")
+        assert (wrong.returncode, wrong.stderr) == (
+            1,
+            "holdover: slots.json: nothing is held there; see `holdover promos status`\n",
+        )
+        done = own.run("promos", "confirm", "welcome.json")
+        assert (done.returncode, done.stdout) == (0, "confirmed: welcome.json\n")
+        wait_for(lambda: shown(own) == [], 20, 0.05)
