@@ -157,6 +157,7 @@ def admin_app(sidecar: Sidecar) -> web.Application:
 
     app = web.Application()
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), *sidecar.promotions.routes()])
+    app.on_shutdown.append(sidecar.promotions.stop)
     return app
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from holdover.answer import etag_matches
 from .document import Vocabulary
 from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
 from .standing import Live, Standing, Status
+from .streams import Changes, changed, stream, wait_of
 
 LONGEST_S = 30
 _WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at"))
@@ -27,13 +29,21 @@ class Promotions:
     live: Live = field(default_factory=lambda: Live("", Vocabulary(), ()))
     statuses: tuple[Status, ...] = ()
     standing: Standing = field(default_factory=Standing)
+    changes: Changes = field(default_factory=Changes)
 
     def publish(self, live: Live, statuses: tuple[Status, ...]) -> None:
+        edited = live.revision != self.live.revision
         self.live, self.statuses = live, statuses
+        if edited:
+            self.changes.tell()
+
+    async def stop(self, _: web.Application) -> None:
+        self.changes.stop()
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/v1/promos", self._promos),
+            web.get("/v1/promos/events", self._events),
             web.get("/v1/promos/explain", self._explain),
             web.get("/v1/promos/status", self._status),
         ]
@@ -47,9 +57,29 @@ class Promotions:
         taken = self.standing.confirm([str(name) for name in told["files"]])
         return web.json_response({"confirmed": sorted(taken)})
 
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        return await stream(request, self.changes, lambda: self.live.revision)
+
     async def _promos(self, request: web.Request) -> web.Response:
-        live, (visitor, at) = self.live, _asked(request)
-        now = time.time() if at is None else at
+        visitor, at = _asked(request)
+        wait_s = wait_of(request.headers.get("Prefer")) if at is None else 0.0
+        deadline = time.monotonic() + wait_s
+        while True:
+            event = self.changes.next
+            now = time.time() if at is None else at
+            answer, next_change_at = self._answer(request, visitor, now, kept=at is None)
+            if wait_s:
+                answer.headers["Preference-Applied"] = f"wait={wait_s:g}"
+            if answer.status != 304 or time.monotonic() >= deadline or self.changes.stopped:
+                return answer
+            left = math.inf if next_change_at is None else next_change_at - now
+            await changed(event, min(deadline, time.monotonic() + left))
+
+    def _answer(
+        self, request: web.Request, visitor: Visitor, now: float, *, kept: bool
+    ) -> tuple[web.Response, float | None]:
+        """With the time of the next change. `kept`: clients may keep it for a while."""
+        live = self.live
         found = resolve(live.promos, live.vocabulary, visitor, now)
         facts = {
             "revision": live.revision,
@@ -59,10 +89,11 @@ class Promotions:
             },
         }
         tag = f'W/"{hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()}"'
-        headers = {"ETag": tag, "Cache-Control": _cache_control(found, now) if at is None else "no-store"}
+        headers = {"ETag": tag, "Cache-Control": _cache_control(found, now) if kept else "no-store"}
         if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
-            return web.Response(status=304, headers=headers)
-        return web.json_response({**facts, "generated_at": _iso(now)}, headers=headers)
+            return web.Response(status=304, headers=headers), found.next_change_at
+        body = {**facts, "generated_at": _iso(now)}
+        return web.json_response(body, headers=headers), found.next_change_at
 
     async def _explain(self, request: web.Request) -> web.Response:
         live, (visitor, at) = self.live, _asked(request)

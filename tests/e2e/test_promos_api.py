@@ -6,6 +6,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,49 @@ def test_a_tag_until_something_changes_and_no_longer_kept_than_that(house: House
     assert (status, again["etag"]) == (304, headers["etag"])
     wait_for(lambda: "Soon over" not in shown(house), 20, 0.1)
     assert get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"]})[0] == 200
+
+
+def test_who_streams_or_waits_is_told_of_an_edit(house: House):
+    """Each of twenty streams, and who would rather wait than hear that nothing changed."""
+    path = house.config / "promos" / "told.json"
+    before = promos(house, WHO)["revision"]
+    _, headers, _ = get(house, f"/v1/promos?{WHO}")
+    waits = {"If-None-Match": headers["etag"], "Prefer": "wait=20"}
+    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        streams = [stack.enter_context(DIRECT.open(f"{house.url('admin')}/v1/promos/events")) for _ in range(20)]
+        assert {stream.headers["content-type"] for stream in streams} == {"text/event-stream"}
+        assert {told(stream) for stream in streams} == {before}
+        waiting = pool.submit(get, house, f"/v1/promos?{WHO}", **waits)
+        save(path, json.dumps(campaign("Told")).replace('"flash"', '"told"'))
+        [after] = {told(stream) for stream in streams}
+        status, fields, facts = waiting.result(timeout=20)
+    assert after != before
+    assert (status, facts["revision"], fields["preference-applied"]) == (200, after, "wait=20")
+    assert "Told" in shown(house)
+    status, fields, _ = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": fields["etag"], "Prefer": "wait=1"})
+    assert status == 304
+
+
+def told(stream: Any) -> str:
+    """The next revision of a stream."""
+    while not (line := stream.readline().decode()).startswith("data: "):
+        assert line
+    return str(json.loads(line.removeprefix("data: "))["revision"])
+
+
+def test_who_waits_is_told_of_a_start(house: House):
+    path = house.config / "promos" / "start.json"
+    text = json.dumps(campaign("Starts")).replace('"flash"', '"start"')
+    document = json.loads(text)
+    begins = datetime.now(UTC) + timedelta(seconds=5)
+    document["promos"][0]["start"] = begins.strftime("%Y-%m-%dT%H:%M:%S")
+    before = promos(house, WHO)["revision"]
+    save(path, json.dumps(document))
+    wait_for(lambda: promos(house, WHO)["revision"] != before, 10, 0.05)
+    status, headers, _ = get(house, f"/v1/promos?{WHO}")
+    status, _, facts = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"], "Prefer": "wait=30"})
+    assert status == 200
+    assert facts["slots"]["notices"][0]["title"] == "Starts"
 
 
 def test_why_something_is_not_shown(house: House):
