@@ -96,9 +96,9 @@ def state(house: House, file: str) -> Any:
 
 def test_a_tag_until_something_changes_and_no_longer_kept_than_that(house: House):
     path = house.config / "promos" / "soon.json"
-    text = json.dumps(campaign("Soon over", until=timedelta(seconds=8))).replace('"flash"', '"soon"')
+    text = json.dumps(campaign("Soon over", until=timedelta(seconds=15))).replace('"flash"', '"soon"')
     save(path, text)
-    wait_for(lambda: "Soon over" in shown(house), 6, 0.05)
+    wait_for(lambda: "Soon over" in shown(house), 12, 0.05)
     status, headers, facts = get(house, f"/v1/promos?{WHO}")
     assert status == 200
     left = datetime.fromisoformat(facts["next_change_at"]).timestamp() - time.time()
@@ -106,7 +106,7 @@ def test_a_tag_until_something_changes_and_no_longer_kept_than_that(house: House
     assert int(headers["cache-control"].rpartition("=")[2]) <= left + 1
     status, again, _ = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"]})
     assert (status, again["etag"]) == (304, headers["etag"])
-    wait_for(lambda: "Soon over" not in shown(house), 20, 0.1)
+    wait_for(lambda: "Soon over" not in shown(house), 40, 0.1)
     assert get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"]})[0] == 200
 
 
@@ -117,7 +117,9 @@ def test_who_streams_or_waits_is_told_of_an_edit(house: House):
     _, headers, _ = get(house, f"/v1/promos?{WHO}")
     waits = {"If-None-Match": headers["etag"], "Prefer": "wait=20"}
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
-        streams = [stack.enter_context(DIRECT.open(f"{house.url('admin')}/v1/promos/events")) for _ in range(20)]
+        streams = [
+            stack.enter_context(DIRECT.open(f"{house.url('admin')}/v1/promos/events", timeout=60)) for _ in range(20)
+        ]
         assert {stream.headers["content-type"] for stream in streams} == {"text/event-stream"}
         assert {told(stream) for stream in streams} == {before}
         waiting = pool.submit(get, house, f"/v1/promos?{WHO}", **waits)
@@ -142,11 +144,11 @@ def test_who_waits_is_told_of_a_start(house: House):
     path = house.config / "promos" / "start.json"
     text = json.dumps(campaign("Starts")).replace('"flash"', '"start"')
     document = json.loads(text)
-    begins = datetime.now(UTC) + timedelta(seconds=5)
+    begins = datetime.now(UTC) + timedelta(seconds=12)
     document["promos"][0]["start"] = begins.strftime("%Y-%m-%dT%H:%M:%S")
     before = promos(house, WHO)["revision"]
     save(path, json.dumps(document))
-    wait_for(lambda: promos(house, WHO)["revision"] != before, 10, 0.05)
+    wait_for(lambda: promos(house, WHO)["revision"] != before, 11, 0.05)
     status, headers, _ = get(house, f"/v1/promos?{WHO}")
     status, _, facts = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"], "Prefer": "wait=30"})
     assert status == 200
