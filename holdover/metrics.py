@@ -305,6 +305,15 @@ class ProjectionMetrics:
         self.made.labels(canonical.provider, canonical.route, result).inc()
 
 
+class PromoMetrics:
+    """What operations edit."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.live = make.gauge("promos_live", "Promos that are accepted, whether or not their time has come.")
+        self.files = make.gauge("promos_files", "Files of promos, by what of them is live.", "state")
+        self.edits = make.counter("promos_edits_total", "Changes of what is accepted.")
+
+
 class RuntimeMetrics:
     """The processes themselves."""
 
@@ -340,6 +349,7 @@ class Metrics:
         self.refresh = RefreshMetrics(make)
         self.cache = CacheMetrics(make)
         self.projection = ProjectionMetrics(make)
+        self.promos = PromoMetrics(make)
         self.runtime = RuntimeMetrics(make)
 
     def prepare(self, rules: Rules) -> None:

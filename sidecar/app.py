@@ -59,7 +59,7 @@ class Sidecar:
         )
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
 
-        self.promotions = Promotions()
+        self.promotions = Promotions(metrics.promos)
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
     async def carry_on(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from holdover.answer import etag_matches
+from holdover.metrics import PromoMetrics
 
 from .document import Vocabulary
 from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
@@ -22,10 +23,14 @@ _WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "v
 _VISITS = {"new": False, "returning": True, "": None}
 
 
+STATES = ("good", "kept", "held", "refused")
+
+
 @dataclass(slots=True)
 class Promotions:
     """What is live. `publish` is what the watcher of the folder calls."""
 
+    metrics: PromoMetrics
     live: Live = field(default_factory=lambda: Live("", Vocabulary(), ()))
     statuses: tuple[Status, ...] = ()
     standing: Standing = field(default_factory=Standing)
@@ -34,7 +39,11 @@ class Promotions:
     def publish(self, live: Live, statuses: tuple[Status, ...]) -> None:
         edited = live.revision != self.live.revision
         self.live, self.statuses = live, statuses
+        self.metrics.live.set(len(live.promos))
+        for state in STATES:
+            self.metrics.files.labels(state).set(sum(each.state == state for each in statuses))
         if edited:
+            self.metrics.edits.inc()
             self.changes.tell()
 
     async def stop(self, _: web.Application) -> None:

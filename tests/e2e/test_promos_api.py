@@ -88,6 +88,20 @@ def test_an_edit_is_followed_and_a_bad_one_takes_nothing_away(house: House):
     assert "First" not in shown(house)
 
 
+def test_how_much_is_live_stands_in_the_metrics(house: House):
+    path = house.config / "promos" / "counted.json"
+    before = house.metrics("admin")
+    save(path, json.dumps(campaign("Counted")).replace('"flash"', '"counted"'))
+    wait_for(lambda: house.metrics("admin")["holdover_promos_live"] > before["holdover_promos_live"], 10)
+    save(path, "{")
+    wait_for(lambda: house.metrics("admin")['holdover_promos_files{state="kept"}'] == 1, 10)
+    after = house.metrics("admin")
+    assert after["holdover_promos_live"] == before["holdover_promos_live"] + 1
+    assert after["holdover_promos_edits_total"] == before["holdover_promos_edits_total"] + 1
+    save(path, json.dumps(campaign("Counted")).replace('"flash"', '"counted"'))
+    wait_for(lambda: house.metrics("admin")['holdover_promos_files{state="kept"}'] == 0, 10)
+
+
 def state(house: House, file: str) -> Any:
     _, _, status = get(house, "/v1/promos/status")
     found = {each["file"]: each for each in status["files"]}

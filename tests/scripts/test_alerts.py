@@ -59,6 +59,10 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]]]] = {
         {'holdover_internal_errors_total{where="store"}': "0x11 1x30"},
         [{"where": "store", "severity": "ticket"}],
     ),
+    "HoldoverPromosRefused": (
+        {'holdover_promos_files{state="good"}': "3x30", 'holdover_promos_files{state="held"}': "1x30"},
+        [{"severity": "ticket"}],
+    ),
     "HoldoverConfigurationRefused": (
         {'holdover_config_reloads_total{file="config",result="error"}': "0x11 1x30"},
         [{"file": "config", "severity": "ticket"}],
