@@ -14,6 +14,7 @@ from holdover.answer import etag_matches
 from holdover.metrics import PromoMetrics
 
 from .document import Vocabulary
+from .moment import Unclear, absolute
 from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
 from .standing import Live, Standing, Status
 from .streams import Changes, changed, stream, wait_of
@@ -141,15 +142,10 @@ def _asked(request: web.Request) -> tuple[Visitor, float | None]:
 
 
 def _moment(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise _bad("at is a time such as 2026-11-26T12:00-05:00") from error
-    if at.tzinfo is None:
-        raise _bad("at needs an offset, as in 2026-11-26T12:00-05:00 or 2026-11-26T17:00Z")
-    return at.timestamp()
+    at = None if text is None else absolute(text)
+    if isinstance(at, Unclear):
+        raise _bad(f"at {at.message}; {at.remedy}")
+    return at
 
 
 def _bad(message: str) -> web.HTTPBadRequest:

@@ -2,41 +2,41 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from ..command import CommandError
-from .problem import excerpt
+from .problem import Problem, excerpt
+from .scan import Place
+from .sweep import Unread, sweep
 from .validate import Checked, check
 
 
 def lint(options: argparse.Namespace) -> int:
-    """0 when all is good, 1 when not. Raises CommandError, OSError."""
+    """0 when all is good, 1 when not. Raises CommandError."""
     found = read(options)
     print(_as_json(found) if options.json else _as_text(found, _folder(options)))
     return 1 if found.problems else 0
 
 
 def read(options: argparse.Namespace) -> Checked:
-    """The folder that a command is about, checked. Raises CommandError, OSError."""
+    """The folder that a command is about, checked. Raises CommandError."""
     folder = _folder(options)
-    return check(_files(folder), lambda name: _beside(folder, name))
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is no folder; promos are in config/promos, or name another")
+    seen = sweep(folder)
+    if seen.fault:
+        raise CommandError(f"{folder}: {seen.fault}")
+    found = check({n: data for n, data in seen.files.items() if isinstance(data, bytes)}, seen.images.__contains__)
+    unread = [
+        Problem(n, Place(1, 1), "", told.sentence) for n, told in seen.files.items() if isinstance(told, Unread)
+    ]
+    return replace(found, problems=tuple(sorted((*found.problems, *unread))))
 
 
 def _folder(options: argparse.Namespace) -> Path:
     folder: Path = options.folder or options.config / "promos"
     return folder
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    """Campaigns and vocabularies; names that begin with a dot are editors' own."""
-    if not folder.is_dir():
-        raise CommandError(f"{folder} is no folder; promos are in config/promos, or name another")
-    return {path.name: path.read_bytes() for path in folder.glob("*.json") if not path.name.startswith(".")}
-
-
-def _beside(folder: Path, name: str) -> bool:
-    path = (folder / name).resolve()
-    return path.is_relative_to(folder.resolve()) and path.is_file()
 
 
 def _as_text(found: Checked, folder: Path) -> str:

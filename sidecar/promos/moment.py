@@ -24,6 +24,16 @@ def zone_of(name: str) -> ZoneInfo | None:
         return None
 
 
+def absolute(text: str) -> float | Unclear:
+    """Unix seconds of an ISO 8601 time that tells its offset."""
+    remedy = "write it as 2026-11-26T12:00-05:00"
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return Unclear("is no time", remedy)
+    return at.timestamp() if at.tzinfo is not None else Unclear("has no offset", f"{remedy}, or end it with Z")
+
+
 def instant(text: str, zone: ZoneInfo) -> float | Unclear:
     """Unix seconds of an ISO 8601 local time, with or without its offset."""
     try:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from ..command import CommandError
 from .document import Promo
 from .lint import read
+from .moment import Unclear, absolute
 from .resolve import Explained, Resolution, Visitor, explain, resolve
 
 
 def preview(options: argparse.Namespace) -> str:
-    """Of the files that are good. Raises CommandError, OSError."""
+    """Of the files that are good. Raises CommandError."""
     found = read(options)
     now = _moment(options.at)
     visitor = Visitor(
@@ -34,15 +35,10 @@ def preview(options: argparse.Namespace) -> str:
 
 
 def _moment(text: str | None) -> float:
-    if text is None:
-        return time.time()
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(f"--at {text!r} is no time; write it as 2026-11-26T12:00-05:00") from error
-    if at.tzinfo is None:
-        raise CommandError(f"--at {text!r} has no offset; write it as 2026-11-26T12:00-05:00, or end it with Z")
-    return at.timestamp()
+    at = time.time() if text is None else absolute(text)
+    if isinstance(at, Unclear):
+        raise CommandError(f"--at {text!r} {at.message}; {at.remedy}")
+    return at
 
 
 def _lines(shown: Resolution, told: list[Explained], now: float) -> list[str]:

@@ -85,3 +85,12 @@ def test_what_nobody_can_be_shown_and_what_is_wrong(folder: Path):
         refused = promos("preview", "--at", bad, str(folder))
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "write it as 2026-11-26T12:00-05:00" in refused.stderr
+
+
+def test_what_cannot_be_read_is_told_and_editors_temporaries_are_none(folder: Path):
+    (folder / "gone.json").symlink_to("nowhere")
+    (folder / ".welcome.json.new").write_text("{")
+    done = lint(str(folder))
+    assert done.returncode == 1
+    assert f"{folder}/gone.json:1:1: cannot be read: No such file or directory" in done.stdout
+    assert done.stdout.endswith("1 problem in 1 file; 1 promo good\n")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.promos.moment import Unclear, instant, zone_of
+from sidecar.promos.moment import Unclear, absolute, instant, zone_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -87,3 +87,11 @@ def test_zones():
     assert zone_of("UTC") == ZoneInfo("UTC")
     for name in ("EST", "GMT+1", "America/Nowhere", "../etc/passwd", "/etc/localtime", ""):
         assert zone_of(name) is None
+
+
+def test_absolute_times_tell_their_offset():
+    assert absolute("2026-11-26T12:00-05:00") == absolute("2026-11-26T17:00Z") == at("2026-11-26T17:00")
+    for text, message in (("tomorrow", "is no time"), ("2026-11-26T12:00", "has no offset")):
+        found = absolute(text)
+        assert isinstance(found, Unclear)
+        assert (found.message, found.remedy.split(",")[0]) == (message, "write it as 2026-11-26T12:00-05:00")
