@@ -14,10 +14,8 @@ from holdover.config import Config, ConfigError, load
 from holdover.store.base import StoreError
 
 from . import app, corrections, inquiries
-from .command import CommandError, configured
-from .promos import ask
-from .promos.lint import lint
-from .promos.preview import preview
+from .command import CommandError, configured, said
+from .promos import commands as promos
 from .supervise import Program, Supervisor
 
 type Main = Callable[[Config, Callable[[], None]], None]
@@ -68,66 +66,28 @@ def _parser() -> argparse.ArgumentParser:
     command("proxy", _proxy, "run the proxy alone, in the foreground")
     command("sidecar", _sidecar, "run the sidecar alone, in the foreground")
     check = command(
-        "check", _said(inquiries.check), "say whether a configuration can be used, and every problem if not"
+        "check", said(inquiries.check), "say whether a configuration can be used, and every problem if not"
     )
     check.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: the --config folder")
-    told = command("explain", _said(inquiries.explain), "say what would happen to a request, and why")
+    told = command("explain", said(inquiries.explain), "say what would happen to a request, and why")
     told.add_argument("url", metavar="URL", help="as the client calls it: https://api.example.com/v4/sports")
     told.add_argument("-H", dest="headers", action="append", default=[], metavar="'Name: value'", help="repeatable")
     told.add_argument("--method", metavar="METHOD", help="default: GET, or POST with a body")
     told.add_argument("--body", metavar="TEXT|@FILE", help="of a POST; @- reads the standard input")
     told.add_argument("--json", action="store_true", help="machine-readable output")
     spent = command(
-        "budget", _said(inquiries.budget), "say what is left of each quota, who spent it, and what the cache saved"
+        "budget", said(inquiries.budget), "say what is left of each quota, who spent it, and what the cache saved"
     )
     spent.add_argument("--json", action="store_true", help="machine-readable output")
     trust = command(
-        "trust", _said(corrections.trust), "switch a kind of projection on again that a comparison switched off"
+        "trust", said(corrections.trust), "switch a kind of projection on again that a comparison switched off"
     )
     trust.add_argument("what", metavar="PROVIDER/KIND", help="as the log and `holdover check` name it")
-    purge = command("purge", _said(corrections.purge), "forget stored answers; the next request for them is fetched")
+    purge = command("purge", said(corrections.purge), "forget stored answers; the next request for them is fetched")
     purge.add_argument("what", metavar="KEY|PROVIDER/ROUTE", help="a key as `explain` prints it, or all of a route")
-    _promos(command("promos", _version, "check the promos that operations edit"))
+    promos.add(command("promos", _version, "check the promos that operations edit"))
     command("version", _version, "print the version")
     return parser
-
-
-def _promos(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    text = "say whether the promos of a folder can be used, and every problem if not"
-    added = commands.add_parser("lint", help=text, description=text)
-    added.set_defaults(run=lint)
-    text = "say what a visitor would be shown at a time, and why not the rest"
-    shown = commands.add_parser("preview", help=text, description=text)
-    shown.set_defaults(run=_said(preview))
-    for name in ("jurisdiction", "language", "device", "visitor"):
-        shown.add_argument(f"--{name}", default="", metavar="ID" if name == "visitor" else "NAME")
-    shown.add_argument("--segment", action="append", default=[], metavar="NAME", help="repeatable")
-    shown.add_argument("--visits", choices=("new", "returning"))
-    shown.add_argument("--at", metavar="TIME", help="as 2026-11-26T12:00-05:00; default: now")
-    text = "say what of each file is live, as the running sidecar has it"
-    told = commands.add_parser("status", help=text, description=text)
-    told.set_defaults(run=_said(ask.status))
-    told.add_argument("--json", action="store_true", help="machine-readable output")
-    text = "let removals happen that are held because they would end much of what is shown"
-    held = commands.add_parser("confirm", help=text, description=text)
-    held.set_defaults(run=_said(ask.confirm))
-    held.add_argument("files", nargs="+", metavar="FILE", help="as `holdover promos status` names it")
-    for each in (added, shown):
-        each.add_argument(
-            "folder", nargs="?", type=Path, metavar="FOLDER", help="default: promos in the --config folder"
-        )
-        each.add_argument("--json", action="store_true", help="machine-readable output")
-
-
-def _said(command: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:
-    """Prints what a command returns."""
-
-    def run(options: argparse.Namespace) -> int:
-        print(command(options))
-        return 0
-
-    return run
 
 
 def _proxy_main() -> Main:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 
 from holdover.config import Config, load
 
@@ -13,3 +14,13 @@ class CommandError(Exception):
 def configured(options: argparse.Namespace) -> Config:
     """Raises ConfigError."""
     return load(options.config, os.environ)
+
+
+def said(command: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:
+    """Prints what a command returns."""
+
+    def run(options: argparse.Namespace) -> int:
+        print(command(options))
+        return 0
+
+    return run

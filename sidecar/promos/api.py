@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,14 @@ class Promotions:
     statuses: tuple[Status, ...] = ()
     standing: Standing = field(default_factory=Standing)
     changes: Changes = field(default_factory=Changes)
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    """Why promos are not shown for what their odds are now, by id."""
+
+    def hide(self, hidden: Mapping[str, str]) -> None:
+        """What the odds say of all boosted promos."""
+        edited, self.hidden = hidden != self.hidden, hidden
+        if edited:
+            self.changes.tell()
 
     def publish(self, live: Live, statuses: tuple[Status, ...]) -> None:
         edited = live.revision != self.live.revision

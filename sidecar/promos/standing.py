@@ -274,6 +274,11 @@ class Standing:
                 yield Status(name, state, self._since.get(name), own)
 
 
+def live_of(files: Mapping[str, bytes]) -> Live:
+    """Of contents that were accepted once."""
+    return _live(_Outcome(dict(files)))
+
+
 def _live(outcome: _Outcome) -> Live:
     digest = hashlib.blake2b(digest_size=8)
     for name, data in sorted(outcome.files.items()):
