@@ -310,6 +310,7 @@ class PromoMetrics:
 
     def __init__(self, make: _Maker) -> None:
         self.live = make.gauge("promos_live", "Promos that are accepted, whether or not their time has come.")
+        self.killed = make.gauge("promos_killed", "Promos that are accepted and killed by kill.json.")
         self.files = make.gauge("promos_files", "Files of promos, by what of them is live.", "state")
         self.edits = make.counter("promos_edits_total", "Changes of what is accepted.")
 

@@ -28,8 +28,8 @@ from holdover.watch import cancel, config_changes, observe_loop, start, took_ove
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
 from .promos.api import Promotions
-from .promos.remembered import recalled
-from .promos.standing import Standing
+from .promos.remembered import recalled, remember
+from .promos.standing import Change, Standing
 from .promos.watch import watch
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
@@ -82,7 +82,11 @@ class Sidecar:
         settings, promotions = self.config.settings.promos, self.promotions
         state = self.config.path(settings.state)
         promotions.standing = Standing(await asyncio.to_thread(recalled, state))
-        await watch(self.config.path(settings.folder), state, promotions.publish, standing=promotions.standing)
+
+        def keep(change: Change) -> None:
+            remember(state, change.files)
+
+        await watch(self.config.path(settings.folder), promotions.standing, promotions.publish, keep)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""

@@ -17,7 +17,7 @@ from holdover.metrics import PromoMetrics
 from .document import Vocabulary
 from .moment import Unclear, absolute
 from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
-from .standing import Live, Standing, Status
+from .standing import Change, Live, Standing, Status
 from .streams import Changes, changed, stream, wait_of
 
 LONGEST_S = 30
@@ -46,12 +46,18 @@ class Promotions:
         if edited:
             self.changes.tell()
 
-    def publish(self, live: Live, statuses: tuple[Status, ...]) -> None:
-        edited = live.revision != self.live.revision
-        self.live, self.statuses = live, statuses
-        self.metrics.live.set(len(live.promos))
+    @property
+    def withheld(self) -> Mapping[str, str]:
+        """Why promos are not shown whose gates may all be open, by id."""
+        return {**self.hidden, **self.live.withheld}
+
+    def publish(self, change: Change) -> None:
+        edited = change.live.revision != self.live.revision
+        self.live, self.statuses = change.live, change.statuses
+        self.metrics.live.set(len(change.live.promos))
+        self.metrics.killed.set(len(change.live.withheld))
         for state in STATES:
-            self.metrics.files.labels(state).set(sum(each.state == state for each in statuses))
+            self.metrics.files.labels(state).set(sum(each.state == state for each in change.statuses))
         if edited:
             self.metrics.edits.inc()
             self.changes.tell()
@@ -99,7 +105,9 @@ class Promotions:
     ) -> tuple[web.Response, float | None]:
         """With the time of the next change. `kept`: clients may keep it for a while."""
         live = self.live
-        found = resolve(live.promos, live.vocabulary, visitor, now)
+        withheld = self.withheld
+        promos = [promo for promo in live.promos if promo.id not in withheld]
+        found = resolve(promos, live.vocabulary, visitor, now)
         facts = {
             "revision": live.revision,
             "next_change_at": _iso(found.next_change_at),

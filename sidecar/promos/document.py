@@ -79,15 +79,50 @@ class Promo:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An image file: pixels, 0 where its format is unknown, and bytes."""
+
+    width: int
+    height: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
+    """`least`: width and height in pixels that an image has at least."""
+
     title: str
     capacity: int
     kinds: frozenset[str]
+    least: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """By language, and why they are asked for or refused."""
+
+    texts: Mapping[str, tuple[str, ...]]
+    why: str
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Rules of a jurisdiction for what is advertised there. `offers`: kinds that have to have terms, which tell the
+    age and the helpline. `required`: one of the phrases has to stand there, `refused`: none may. `helpline_link` is
+    for the homepage."""
+
+    minimum_age: int
+    helpline: str
+    helpline_link: str
+    offers: frozenset[str] = frozenset()
+    required: tuple[Phrases, ...] = ()
+    refused: tuple[Phrases, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What promos may name. `excluded`: segments that are shown nothing."""
+    """What promos may name. `excluded`: segments that are shown nothing. `packs`: by jurisdiction."""
 
     slots: Mapping[str, Slot] = field(default_factory=dict)
     jurisdictions: frozenset[str] = frozenset()
@@ -95,3 +130,4 @@ class Vocabulary:
     devices: frozenset[str] = frozenset()
     segments: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
+    packs: Mapping[str, Pack] = field(default_factory=dict)

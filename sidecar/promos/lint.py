@@ -27,7 +27,7 @@ def read(options: argparse.Namespace) -> Checked:
     seen = sweep(folder)
     if seen.fault:
         raise CommandError(f"{folder}: {seen.fault}")
-    found = check({n: data for n, data in seen.files.items() if isinstance(data, bytes)}, seen.images.__contains__)
+    found = check({n: data for n, data in seen.files.items() if isinstance(data, bytes)}, dict(seen.pictures))
     unread = [
         Problem(n, Place(1, 1), "", told.sentence) for n, told in seen.files.items() if isinstance(told, Unread)
     ]

@@ -5,9 +5,15 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
+import imagesize
+
+from .document import Picture
+from .folder import COMPLIANCE
 from .scan import MOST_BYTES
 
 _SOURCE = re.compile(rb'"src"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -24,27 +30,34 @@ type Found = bytes | Unread | None
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One reading. `images`: those the files name that lie beside them. `mounts`: files that are mount points.
+    """One reading. `pictures`: those the files name that lie beside them. `mounts`: files that are mount points.
     `fault`: why the folder could not be read; then the rest tells nothing."""
 
     files: Mapping[str, bytes | Unread] = field(default_factory=dict)
-    images: frozenset[str] = frozenset()
+    pictures: frozenset[tuple[str, Picture]] = frozenset()
     mounts: frozenset[str] = frozenset()
     fault: str = ""
 
 
 def sweep(folder: Path) -> Seen:
-    """Editors' temporaries (a.json~, .a.json.swp, 4913, #a.json#, a.json___jb_tmp___) are no campaigns."""
+    """Names are relative to the folder. Editors' temporaries (a.json~, .a.json.swp, 4913, #a.json#,
+    a.json___jb_tmp___) are no campaigns."""
     try:
-        names = [path.name for path in folder.iterdir() if path.name.endswith(".json")]
+        names = _names(folder)
         device = folder.stat().st_dev
+        with suppress(FileNotFoundError, NotADirectoryError):
+            names += [f"{COMPLIANCE}/{name}" for name in _names(folder / COMPLIANCE)]
     except OSError as error:
         return Seen(fault=f"the folder cannot be read: {error.strerror}; what was live stays")
-    names = sorted(name for name in names if not name.startswith((".", "#", "___jb_")))
-    files = {name: _read(folder / name) for name in names}
+    files = {name: _read(folder / name) for name in sorted(names)}
     points = _mount_points()
     mounts = frozenset(name for name in names if _is_mount(folder / name, device, points))
-    return Seen(files, _images(folder, files.values()), mounts)
+    return Seen(files, _pictures(folder, files.values()), mounts)
+
+
+def _names(folder: Path) -> list[str]:
+    found = (path.name for path in folder.iterdir() if path.name.endswith(".json"))
+    return [name for name in found if not name.startswith((".", "#", "___jb_"))]
 
 
 def _read(path: Path) -> bytes | Unread:
@@ -58,17 +71,29 @@ def _read(path: Path) -> bytes | Unread:
         return Unread(f"cannot be read: {error.strerror}")
 
 
-def _images(folder: Path, files: Iterable[bytes | Unread]) -> frozenset[str]:
+def _pictures(folder: Path, files: Iterable[bytes | Unread]) -> frozenset[tuple[str, Picture]]:
     root, found = Path(os.path.realpath(folder)), set()
     for source in {s for data in files if isinstance(data, bytes) for s in _SOURCE.findall(data)}:
         try:
             name = json.loads(source)
             path = Path(os.path.realpath(root / name))
             if path.is_relative_to(root) and path.is_file():
-                found.add(name)
+                told = path.stat()
+                found.add((name, _picture(path, told.st_mtime_ns, told.st_size, told.st_ino)))
         except (ValueError, OSError):
             continue  # no text, or no name of a file
     return frozenset(found)
+
+
+@lru_cache(maxsize=4096)
+def _picture(path: Path, _written: int, size: int, _inode: int) -> Picture:
+    """Read again when it was written."""
+    try:
+        width, height = imagesize.get(path)
+    except Exception:
+        # Of damaged headers the library raises what comes: struct.error, ValueError, ParseError.
+        return Picture(0, 0, size)
+    return Picture(max(width, 0), max(height, 0), size)
 
 
 def _mount_points() -> frozenset[str] | None:

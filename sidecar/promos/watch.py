@@ -1,42 +1,88 @@
 """Follows the folder of promos.
 
 It is read whole, several times a second. Notifications of the kernel miss the target of a symlink that lies
-elsewhere, a folder that is made anew, and network file systems; reading 50 files takes a millisecond."""
+elsewhere, a folder that is made anew, and network file systems; reading 50 files takes a millisecond. Where
+watchfiles is installed its notifications make the next reading come sooner."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
-from .remembered import recalled, remember
-from .standing import Change, Live, Standing, Status
+from .standing import Change, Standing
 from .sweep import sweep
+
+INTERVAL_S = 0.25
+AGAIN_S = 0.05
+"""After a reading that differs from the one before: what two readings agree on is believed."""
 
 logger = logging.getLogger("holdover.promos")
 
 
 async def watch(
     folder: Path,
-    state_folder: Path,
-    publish: Callable[[Live, tuple[Status, ...]], None],
-    interval_s: float = 0.25,
-    standing: Standing | None = None,
+    standing: Standing,
+    publish: Callable[[Change], None],
+    keep: Callable[[Change], None],
+    *,
+    notified: bool = True,
 ) -> None:
-    """Until it is cancelled. Who is to confirm removals passes the `standing`, made of what was recalled."""
-    standing = standing or Standing(await asyncio.to_thread(recalled, state_folder))
+    """Until it is cancelled. `keep` may write to disk: it is called off the event loop. `notified`: whether to use
+    watchfiles where it is installed."""
     untold: Change | None = None
-    unwritten: Change | None = None
-    while True:
-        try:
-            if change := standing.step(await asyncio.to_thread(sweep, folder), time.time()):
-                untold = unwritten = change
-            if untold:
-                publish(untold.live, untold.statuses)
-                untold = None
-            if unwritten:
-                await asyncio.to_thread(remember, state_folder, unwritten.files)
-                unwritten = None
-        except Exception:
-            logger.exception("the promos of %s could not be brought up to date; trying again", folder)
-        await asyncio.sleep(interval_s)
+    unkept: list[Change] = []
+    failure = ""
+    async with _notifications(folder, notified) as nudge:
+        while True:
+            nudge.clear()
+            try:
+                if change := standing.step(await asyncio.to_thread(sweep, folder), time.time()):
+                    untold = change
+                    unkept.append(change)
+                if untold:
+                    publish(untold)
+                    untold = None
+                while unkept:
+                    await asyncio.to_thread(keep, unkept[0])
+                    del unkept[0]
+                failure = ""
+            except Exception as error:
+                # A disk that is full is so many times a second.
+                if failure != (failure := repr(error)):
+                    logger.exception("the promos of %s could not be brought up to date; trying again", folder)
+            if standing.unsettled:
+                await asyncio.sleep(AGAIN_S)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(nudge.wait(), INTERVAL_S)
+
+
+@asynccontextmanager
+async def _notifications(folder: Path, wanted: bool) -> AsyncIterator[asyncio.Event]:
+    nudge = asyncio.Event()
+    if not wanted or find_spec("watchfiles") is None:
+        yield nudge
+        return
+    stop = asyncio.Event()
+    task = asyncio.create_task(_notify(folder, nudge, stop))
+    try:
+        yield nudge
+    finally:
+        stop.set()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _notify(folder: Path, nudge: asyncio.Event, stop: asyncio.Event) -> None:
+    from watchfiles import awatch
+
+    while not stop.is_set():
+        with suppress(OSError, RuntimeError):
+            async for _ in awatch(folder, debounce=40, step=10, stop_event=stop, recursive=True):
+                nudge.set()
+        # There is no such folder at the moment, or no more watches: readings go on without.
+        await asyncio.sleep(1.0)

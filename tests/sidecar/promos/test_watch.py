@@ -3,6 +3,7 @@ import json
 import logging
 import os
 import shutil
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,17 @@ from hypothesis import strategies as st
 from scripts.rig import ROOT
 from sidecar.promos import sweep as reading
 from sidecar.promos.remembered import REMEMBERED, Recalled, recalled, remember
-from sidecar.promos.standing import Change, Live, Standing, Status
+from sidecar.promos.standing import Change, Standing, Status
 from sidecar.promos.sweep import Seen, Unread, sweep
 from sidecar.promos.validate import check
 from sidecar.promos.watch import watch
 
 PROMOS = ROOT / "config" / "promos"
-WORDS = {name: (PROMOS / name).read_bytes() for name in ("slots.json", "audiences.json")}
+PACK = {"minimum_age": 21, "helpline": {"text": "1-800-GAMBLER", "link": "https://example.org"}, "offers": []}
+WORDS = {
+    **{name: (PROMOS / name).read_bytes() for name in ("slots.json", "audiences.json")},
+    "compliance/US-NJ.json": json.dumps(PACK).encode(),
+}
 NOW = 1_775_000_000.0
 """2026-03-31."""
 type Between = Callable[..., object]
@@ -48,6 +53,11 @@ def promo(name: str, slot: str = "notices", **other: Any) -> dict[str, Any]:
     }
 
 
+def png(width: int, height: int) -> bytes:
+    """Its head, which tells the size."""
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height) + b"\x08\x02\0\0\0"
+
+
 def told(*promos: dict[str, Any] | str) -> bytes:
     return json.dumps({"promos": [promo(p) if isinstance(p, str) else p for p in promos]}, indent=1).encode()
 
@@ -58,7 +68,7 @@ class Desk:
     def __init__(self, folder: Path, **files: bytes) -> None:
         self.folder, self.now, self.standing = folder, NOW, Standing()
         self.last: Change | None = None
-        folder.mkdir(exist_ok=True)
+        (folder / "compliance").mkdir(exist_ok=True, parents=True)
         for name, data in {**WORDS, **{f"{name}.json": data for name, data in files.items()}}.items():
             (folder / name).write_bytes(data)
         self.sweep(2)
@@ -188,11 +198,11 @@ def test_the_links_of_a_config_map_are_swapped(tmp_path: Path):
     folder = tmp_path / "promos"
     folder.mkdir()
     for revision, campaign in (("..1", told("a", "b")), ("..2", told("a", "b", "c"))):
-        (folder / revision).mkdir()
+        (folder / revision / "compliance").mkdir(parents=True)
         for name, data in {**WORDS, "f.json": campaign}.items():
             (folder / revision / name).write_bytes(data)
     (folder / "..data").symlink_to("..1")
-    for name in (*WORDS, "f.json"):
+    for name in ("slots.json", "audiences.json", "compliance", "f.json"):
         (folder / name).symlink_to(f"..data/{name}")
     desk = Desk.__new__(Desk)
     desk.folder, desk.now, desk.standing, desk.last = folder, NOW, Standing(), None
@@ -218,8 +228,9 @@ def test_a_folder_that_is_removed_is_a_fault_and_made_anew_it_is_followed(desk: 
     desk.folder.mkdir()
     desk.sweep(3)
     assert desk.ids == ALL
-    for path in sorted(kept.iterdir()):
-        shutil.copy(path, desk.folder)
+    (desk.folder / "compliance").mkdir()
+    for path in sorted(kept.rglob("*.json")):
+        shutil.copy(path, desk.folder / path.relative_to(kept))
         desk.sweep()
         assert desk.ids == ALL
     (desk.folder / "f0.json").write_bytes(NEW)
@@ -394,9 +405,12 @@ def test_without_a_vocabulary_there_never_was_nothing_is_judged(tmp_path: Path):
     change = standing.step(sweep(tmp_path), NOW)
     assert change is not None
     assert change.live.promos == ()
-    assert {status.file: status.state for status in change.statuses} == dict.fromkeys((*WORDS, "a.json"), "refused")
-    assert Path(tmp_path / "slots.json").write_bytes(WORDS["slots.json"])
-    assert Path(tmp_path / "audiences.json").write_bytes(WORDS["audiences.json"])
+    assert {status.file: status.state for status in change.statuses} == dict.fromkeys(
+        ("slots.json", "audiences.json", "a.json"), "refused"
+    )
+    (tmp_path / "compliance").mkdir()
+    for name, data in WORDS.items():
+        (tmp_path / name).write_bytes(data)
     standing.step(sweep(tmp_path), NOW)
     change = standing.step(sweep(tmp_path), NOW)
     assert change is not None
@@ -414,6 +428,10 @@ def test_an_image_has_to_lie_in_the_folder_and_may_come_later(tmp_path: Path):
     (desk.folder / "in").mkdir()
     (desk.folder / "in" / "a.png").touch()
     desk.sweep()
+    assert desk.ids == []
+    assert '"in/a.png" is no image that browsers show' in desk.problem("a.json")
+    (desk.folder / "in" / "a.png").write_bytes(png(640, 360))
+    desk.sweep()
     assert desk.ids == ["a"]
 
 
@@ -429,7 +447,7 @@ def test_editors_temporaries_are_no_campaigns(desk: Desk):
         "#.json",
     ):
         (desk.folder / name).write_bytes(b"{")
-    assert len(sweep(desk.folder).files) == 7
+    assert len(sweep(desk.folder).files) == 8
 
 
 def test_the_revision_names_what_is_accepted(desk: Desk):
@@ -469,7 +487,7 @@ def test_a_restart_with_a_broken_folder_serves_the_last_good(desk: Desk, tmp_pat
     remember(state, desk.last.files)
     assert [path.name for path in state.iterdir()] == [REMEMBERED]
     live = desk.last.live
-    for path in desk.folder.iterdir():
+    for path in desk.folder.rglob("*.json"):
         path.write_bytes(path.read_bytes()[:40])
     desk.standing, desk.last = Standing(recalled(state)), None
     desk.sweep()
@@ -525,29 +543,33 @@ def test_a_sweep_says_what_it_read(tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("notified", [False, True])
 async def test_the_watch_publishes_remembers_and_goes_on_after_an_exception(
-    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture, notified: bool
 ):
     caplog.set_level(logging.ERROR)
-    got: asyncio.Queue[tuple[Live, tuple[Status, ...]]] = asyncio.Queue()
+    got: asyncio.Queue[Change] = asyncio.Queue()
     failures = [RuntimeError("once")]
 
-    def publish(live: Live, statuses: tuple[Status, ...]) -> None:
+    def publish(change: Change) -> None:
         if failures:
             raise failures.pop()
-        got.put_nowait((live, statuses))
+        got.put_nowait(change)
 
-    task = asyncio.create_task(watch(desk.folder, tmp_path / "state", publish, 0.02))
+    def keep(change: Change) -> None:
+        remember(tmp_path / "state", change.files)
+
+    task = asyncio.create_task(watch(desk.folder, Standing(), publish, keep, notified=notified))
     try:
-        first, _ = await asyncio.wait_for(got.get(), 10)
-        assert [promo.id for promo in first.promos] == ALL
+        first = await asyncio.wait_for(got.get(), 10)
+        assert [promo.id for promo in first.live.promos] == ALL
         assert "trying again" in caplog.text
         begun = time.monotonic()
         rename_over(desk.folder / "f0.json", NEW, lambda: None)
-        second, statuses = await asyncio.wait_for(got.get(), 10)
+        second = await asyncio.wait_for(got.get(), 10)
         assert time.monotonic() - begun < 5
-        assert "fresh" in [promo.id for promo in second.promos]
-        assert {status.state for status in statuses} == {"good"}
+        assert "fresh" in [promo.id for promo in second.live.promos]
+        assert {status.state for status in second.statuses} == {"good"}
         while recalled(tmp_path / "state").files.get("f0.json") != NEW:
             await asyncio.sleep(0.01)
     finally:
@@ -597,7 +619,7 @@ def test_whatever_happens_what_is_live_is_good_together_and_nothing_ends_unasked
             ids = {p.id: p.slot for p in change.live.promos}
             assert len(ids) == len(change.live.promos)
             if {*WORDS} <= change.files.keys():
-                assert check(change.files, lambda _: True).problems == ()
+                assert check(change.files, None).problems == ()
             gone = {i for i in live if i not in ids and i != "w"}
             assert not gone or confirmed or len(gone) <= 0.3 * len([i for i in live if i != "w"])
             assert confirmed or all(ids.get(i) == slot for i, slot in live.items() if slot in ("hero", "top"))
