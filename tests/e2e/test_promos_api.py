@@ -47,13 +47,13 @@ def shown(house: House, query: str = WHO) -> list[str]:
     return [promo["title"] for slot in promos(house, query)["slots"].values() for promo in slot]
 
 
-def campaign(title: str, *, until: timedelta = timedelta(days=1)) -> dict[str, Any]:
+def campaign(title: str, *, until: timedelta = timedelta(days=1), priority: int = 900) -> dict[str, Any]:
     now = datetime.now(UTC)
     promo = {
         "id": "flash",
         "kind": "notice",
         "slot": "notices",
-        "priority": 900,
+        "priority": priority,
         "content": {"en": {"title": title}},
         "start": (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S"),
         "end": (now + until).strftime("%Y-%m-%dT%H:%M:%S"),
@@ -110,7 +110,7 @@ def state(house: House, file: str) -> Any:
 
 def test_a_tag_until_something_changes_and_no_longer_kept_than_that(house: House):
     path = house.config / "promos" / "soon.json"
-    text = json.dumps(campaign("Soon over", until=timedelta(seconds=15))).replace('"flash"', '"soon"')
+    text = json.dumps(campaign("Soon over", until=timedelta(seconds=15), priority=910)).replace('"flash"', '"soon"')
     save(path, text)
     wait_for(lambda: "Soon over" in shown(house), 12, 0.05)
     status, headers, facts = get(house, f"/v1/promos?{WHO}")
@@ -137,7 +137,7 @@ def test_who_streams_or_waits_is_told_of_an_edit(house: House):
         assert {stream.headers["content-type"] for stream in streams} == {"text/event-stream"}
         assert {told(stream) for stream in streams} == {before}
         waiting = pool.submit(get, house, f"/v1/promos?{WHO}", **waits)
-        save(path, json.dumps(campaign("Told")).replace('"flash"', '"told"'))
+        save(path, json.dumps(campaign("Told", priority=915)).replace('"flash"', '"told"'))
         [after] = {told(stream) for stream in streams}
         status, fields, facts = waiting.result(timeout=20)
     assert after != before
@@ -156,7 +156,7 @@ def told(stream: Any) -> str:
 
 def test_who_waits_is_told_of_a_start(house: House):
     path = house.config / "promos" / "start.json"
-    text = json.dumps(campaign("Starts")).replace('"flash"', '"start"')
+    text = json.dumps(campaign("Starts", priority=920)).replace('"flash"', '"start"')
     document = json.loads(text)
     begins = datetime.now(UTC) + timedelta(seconds=12)
     document["promos"][0]["start"] = begins.strftime("%Y-%m-%dT%H:%M:%S")
@@ -192,7 +192,7 @@ def test_what_was_accepted_is_live_after_a_restart_with_a_broken_folder(tmp_path
         wait_for(lambda: shown(own) == [welcome], 20, 0.05)
         wait_for(lambda: (tmp_path / "var" / "promos").is_dir(), 20, 0.05)
         time.sleep(0.5)
-    for path in (own.config / "promos").iterdir():
+    for path in {*(own.config / "promos").rglob("*.json")} - {own.config / "promos" / "kill.json"}:
         path.write_text("{")
     with running(own, "sidecar", ready="the sidecar is ready"):
         wait_for(lambda: shown(own) == [welcome], 20, 0.05)
