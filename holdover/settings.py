@@ -29,6 +29,12 @@ def _is_ip(address: str) -> str:
     return address
 
 
+def _is_network(network: str) -> str:
+    ipaddress.ip_network(network)
+    return network
+
+
+Network = Annotated[str, AfterValidator(_is_network)]
 IPAddress = Annotated[Address, AfterValidator(_is_ip)]
 Seconds = Annotated[float, Field(ge=0, le=86_400 * 7, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
@@ -130,7 +136,24 @@ class PromoSettings(Table):
     """`[promos]` in holdover.toml: what operations edit for the homepage."""
 
     folder: str = Field(default="promos", description="Folder of the campaigns and of what they may name.")
-    state: str = Field(default="../var/promos", description="Folder of what was accepted last, for the next start.")
+    state: str = Field(
+        default="../var/promos",
+        description="Folder of what was accepted last, of all that was before, and of the tokens of who may edit.",
+    )
+    approval: bool = Field(
+        default=False, description="Whether an edit is live only once somebody else than its author has approved it."
+    )
+    hosts: list[str] = Field(
+        default=[], description="Names by which browsers may call the sidecar, besides those of loopback."
+    )
+    user_header: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Header in which a proxy in front that has authenticated people tells who writes.",
+    )
+    trusted_proxies: list[Network] = Field(
+        default=[], description="Addresses or networks of the proxies whose `user_header` is believed."
+    )
 
 
 class Settings(Table):

@@ -21,9 +21,11 @@ type Approved = Callable[[str, str], bool]
 """Whether the content of a file, by its `digest`, was approved."""
 
 
-def digest(found: Found) -> str:
-    """ "" for no file."""
-    return hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else ""
+def digest(found: Found, before: bytes | None = None) -> str:
+    """What approvals are bound to. That of a removal names what is removed: the same file may come again."""
+    if isinstance(found, bytes):
+        return hashlib.sha256(found).hexdigest()
+    return f"removal of {digest(before)}" if before is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def decided(
         if approved is not None and (fresh := _unapproved(outcome, good, settled, approved) - held):
             unapproved |= fresh
             for name in sorted(fresh):
-                message = f"waits for approval, as {digest(settled.get(name))[:12] or 'removed'}"
+                message = f"waits for approval: {digest(settled.get(name), good.get(name))}"
                 remedy = f"`holdover promos approve {name}`, by somebody else than who wrote it"
                 told.append(Problem(name, START, "", message, remedy))
             continue
@@ -209,4 +211,4 @@ def _unapproved(
     outcome: Outcome, good: Mapping[str, bytes], settled: Mapping[str, Found], approved: Approved
 ) -> frozenset[str]:
     changed = (name for name in outcome.files.keys() | good.keys() if outcome.files.get(name) != good.get(name))
-    return frozenset(name for name in changed if not approved(name, digest(settled.get(name))))
+    return frozenset(n for n in changed if not approved(n, digest(settled.get(n), good.get(n))))

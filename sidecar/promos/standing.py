@@ -101,7 +101,7 @@ class Standing:
         self._confirmed = {
             name: found
             for name, found in self._confirmed.items()
-            if self._settled.get(name) == found and self._good.get(name) != found
+            if self._good.get(name) != found and found in (self._settled.get(name), seen.files.get(name))
         }
         fault = seen.fault if before is not None and before.fault else ""
         files = dict(outcome.files)
@@ -123,7 +123,12 @@ class Standing:
 
     def waiting(self) -> dict[str, str]:
         """Files that wait for approval, with the `digest` of what they hold."""
-        return {name: digest(self._settled.get(name)) for name in sorted(self._held.unapproved)}
+        held = sorted(self._held.unapproved)
+        return {name: digest(self._settled.get(name), self._good.get(name)) for name in held}
+
+    def excuse(self, files: Mapping[str, Found]) -> None:
+        """Removals by these contents are meant, whenever they are read."""
+        self._confirmed.update(files)
 
     def _settle(self, before: Seen, seen: Seen) -> None:
         """What two readings in a row say. A file between truncation and write is read once; so is none at all,

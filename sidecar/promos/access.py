@@ -1,0 +1,160 @@
+"""Who writes: told by a token, by a proxy in front that has authenticated, by the socket, or on loopback alone.
+
+Browsers send what other sites make them send. So a write by a browser has to come from a page of this very origin
+(Origin, Sec-Fetch-Site), and sessions are in cookies that other sites cannot make it send (SameSite)."""
+
+import hashlib
+import hmac
+import ipaddress
+import pwd
+import secrets
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from holdover.settings import PromoSettings, split_address
+
+from .tokens import owner, tokens
+
+COOKIE = "holdover_session"
+SESSION_S = 12 * 3600.0
+MOST_SESSIONS = 1_000
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """`status` 401, 403 or 421, and what to do."""
+
+    status: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    name: str
+    until: float
+
+
+@dataclass(slots=True)
+class Access:
+    """`admin` is the address that the sidecar listens on, `state` the folder of the tokens."""
+
+    settings: PromoSettings
+    admin: str
+    state: Path
+    _sessions: dict[str, _Session] = field(default_factory=dict)
+    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    def who(self, request: web.Request) -> str | Denied:
+        """The name of who writes."""
+        peer = request.transport.get_extra_info("socket") if request.transport is not None else None
+        if peer is not None and peer.family == socket.AF_UNIX:
+            return _at_socket(peer)
+        if foreign := self.foreign(request):
+            return foreign
+        return self._named(request)
+
+    def foreign(self, request: web.Request) -> Denied | None:
+        """What a page of another site, or a name that resolves to this machine, made a browser send."""
+        host, _ = split_address(self.admin)
+        names = {*self.settings.hosts, *((*_LOOPBACK_NAMES, _bracketed(host)) if _is_loopback(host) else ())}
+        if names and _without_port(request.host) not in names:
+            return Denied(421, f"{request.host!r} is no name of this sidecar; add it to `hosts` in `[promos]`")
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+        if origin is not None and not self._is_own(origin.partition("://")[2], request.host):
+            return Denied(403, "the request comes from a page of another site")
+        return None if site in ("none", "same-origin") else Denied(403, "the request comes from another site")
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        return origin == host or _without_port(origin) in self.settings.hosts
+
+    def _named(self, request: web.Request) -> str | Denied:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return owner(self._tokens(), token.strip()) or Denied(401, "the token is not known here")
+        if header := self.settings.user_header:
+            told = request.headers.getall(header, [])
+            if len(told) == 1 and told[0] and _in(request.remote, self.settings.trusted_proxies):
+                return told[0][:200]
+        session = self._sessions.get(request.cookies.get(COOKIE, ""))
+        if session is not None and session.until > time.time():
+            return session.name
+        if self.open:
+            return "local"
+        return Denied(401, "a token is asked for; `holdover promos token NAME` makes one")
+
+    @property
+    def open(self) -> bool:
+        """Whoever can reach the address may write: it is this machine alone, and nothing else was configured."""
+        host, _ = split_address(self.admin)
+        return _is_loopback(host) and not self.settings.user_header and not self._tokens()
+
+    def login(self, token: str) -> str | None:
+        """The value of the cookie; None when the token is not known."""
+        if (name := owner(self._tokens(), token)) is None:
+            return None
+        now = time.time()
+        self._sessions = {key: each for key, each in self._sessions.items() if each.until > now}
+        while len(self._sessions) >= MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        value = secrets.token_urlsafe(32)
+        self._sessions[value] = _Session(name, now + SESSION_S)
+        return value
+
+    def logout(self, value: str) -> None:
+        self._sessions.pop(value, None)
+
+    def form_token(self, who: str) -> str:
+        """Forms carry it: no other site can read it."""
+        return hmac.new(self._secret, who.encode(), hashlib.sha256).hexdigest()
+
+    def is_form_token(self, who: str, told: str) -> bool:
+        return hmac.compare_digest(self.form_token(who).encode(), told.encode())
+
+    def _tokens(self) -> Mapping[str, str]:
+        return tokens(self.state)
+
+
+def _at_socket(peer: Any) -> str:
+    """The user whose process asks: the kernel tells."""
+    told = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", told)
+    return user(uid)
+
+
+def user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _in(remote: str | None, networks: list[str]) -> bool:
+    try:
+        return remote is not None and any(
+            ipaddress.ip_address(remote) in ipaddress.ip_network(network) for network in networks
+        )
+    except ValueError:
+        return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _without_port(host: str) -> str:
+    return host if host.endswith("]") else host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
