@@ -17,7 +17,7 @@ class _Absent:
 
 ABSENT: Final = _Absent()
 """The value of a member that is not there."""
-MOST_LINES = 4_000
+MOST_LINES = 2_000
 """Comparing takes the square of lines that repeat."""
 MOST_VALUES = 1_000
 MOST_SHOWN = 100
