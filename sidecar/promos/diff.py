@@ -103,7 +103,9 @@ def facts(told: Iterable[Difference]) -> list[dict[str, Any]]:
 def unified(before: bytes, after: bytes, name: str) -> str:
     """Of the texts; bytes that are no UTF-8 as \\xff. "" when there is no difference."""
     old, new = (data.decode(errors="backslashreplace").split("\n") for data in (before, after))
-    if before != after and max(len(old), len(new)) > MOST_LINES:
+    if before == after:
+        return ""
+    if max(len(old), len(new)) > MOST_LINES:
         return f"{name}: {len(old):,} lines are {len(new):,} now, too many to compare"
     return "\n".join(unified_diff(old, new, f"{name} before", f"{name} after", lineterm=""))
 
