@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..command import said
-from . import ask
+from . import ask, past
 from .lint import lint
 from .preview import preview
 
@@ -27,6 +27,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     text = "let removals happen that are held because they would end much of what is shown"
     held = command("confirm", said(ask.confirm), text)
     held.add_argument("files", nargs="+", metavar="FILE", help="as `holdover promos status` names it")
+    _history(command("history", past.history, "say who changed what when, newest first"))
+    _diff(command("diff", said(past.diff), "say what is different between two sets, or in the folder as it is now"))
+    text = "say what a visitor who asked at a time in the past was shown"
+    _visitor(command("shown", said(past.shown), text), past=True)
+
+
+def _history(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many; default: 20, 0: all")
+    text = "say whether all is as it was written; exit status 1 if not"
+    parser.add_argument("--verify", action="store_true", help=text)
+
+
+def _diff(parser: argparse.ArgumentParser) -> None:
+    text = "number or beginning of a revision, as `holdover promos history` tells them; default: "
+    parser.add_argument("before", nargs="?", metavar="FROM", help=f"{text}what is live")
+    parser.add_argument("after", nargs="?", metavar="TO", help="default: the folder as it is now")
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +53,13 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 
 def _preview(parser: argparse.ArgumentParser) -> None:
     _folder(parser)
+    _visitor(parser)
+
+
+def _visitor(parser: argparse.ArgumentParser, *, past: bool = False) -> None:
     for name in ("jurisdiction", "language", "device", "visitor"):
         parser.add_argument(f"--{name}", default="", metavar="ID" if name == "visitor" else "NAME")
     parser.add_argument("--segment", action="append", default=[], metavar="NAME", help="repeatable")
     parser.add_argument("--visits", choices=("new", "returning"))
-    parser.add_argument("--at", metavar="TIME", help="as 2026-11-26T12:00-05:00; default: now")
+    text = "as 2026-11-26T12:00-05:00" + ("" if past else "; default: now")
+    parser.add_argument("--at", required=past, metavar="TIME", help=text)

@@ -15,15 +15,7 @@ from .resolve import Explained, Resolution, Visitor, explain, resolve
 def preview(options: argparse.Namespace) -> str:
     """Of the files that are good. Raises CommandError."""
     found = read(options)
-    now = _moment(options.at)
-    visitor = Visitor(
-        jurisdiction=options.jurisdiction,
-        language=options.language,
-        device=options.device,
-        segments=frozenset(options.segment),
-        id=options.visitor,
-        returning={"new": False, "returning": True}.get(options.visits),
-    )
+    now, visitor = moment_of(options), visitor_of(options)
     promos = [promo for campaign in found.campaigns.values() for promo in campaign]
     shown = resolve(promos, found.vocabulary, visitor, now)
     told = list(explain(promos, found.vocabulary, visitor, now))
@@ -34,10 +26,22 @@ def preview(options: argparse.Namespace) -> str:
     return "\n".join([*([wrong] if found.problems else []), *_lines(shown, told, now)])
 
 
-def _moment(text: str | None) -> float:
-    at = time.time() if text is None else absolute(text)
+def visitor_of(options: argparse.Namespace) -> Visitor:
+    return Visitor(
+        jurisdiction=options.jurisdiction,
+        language=options.language,
+        device=options.device,
+        segments=frozenset(options.segment),
+        id=options.visitor,
+        returning={"new": False, "returning": True}.get(options.visits),
+    )
+
+
+def moment_of(options: argparse.Namespace) -> float:
+    """Of --at, or now. Raises CommandError."""
+    at = time.time() if options.at is None else absolute(options.at)
     if isinstance(at, Unclear):
-        raise CommandError(f"--at {text!r} {at.message}; {at.remedy}")
+        raise CommandError(f"--at {options.at!r} {at.message}; {at.remedy}")
     return at
 
 

@@ -3,12 +3,11 @@
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .durable import replace
 from .problem import Problem
 from .scan import Place
 
@@ -27,16 +26,7 @@ def remember(state_folder: Path, live_files: Mapping[str, bytes]) -> None:
     state_folder.mkdir(parents=True, exist_ok=True)
     files = json.dumps({name: base64.b64encode(data).decode() for name, data in sorted(live_files.items())})
     text = json.dumps({"digest": _digest(files), "files": files})
-    descriptor, beside = tempfile.mkstemp(prefix=f".{REMEMBERED}.", dir=state_folder)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).replace(state_folder / REMEMBERED)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    replace(state_folder / REMEMBERED, text.encode())
 
 
 def recalled(state_folder: Path) -> Recalled:

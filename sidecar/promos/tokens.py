@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from .durable import replace
 
 TOKENS = "tokens.json"
 
@@ -41,10 +41,7 @@ def remove_token(state: Path, name: str) -> bool:
 
 def _write(state: Path, told: Mapping[str, str]) -> None:
     state.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(prefix=f".{TOKENS}.", dir=state)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(told, file, indent=2)
-    Path(beside).replace(state / TOKENS)
+    replace(state / TOKENS, json.dumps(told, indent=2).encode())
 
 
 def owner(known: Mapping[str, str], token: str) -> str | None:
