@@ -37,6 +37,7 @@ AGE = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 300)
 OPERATION = (0.00001, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1)
 INVALIDATION = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5)
 OVERHEAD = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05)
+PROPAGATION = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5)
 LOOP_LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
@@ -313,6 +314,12 @@ class PromoMetrics:
         self.killed = make.gauge("promos_killed", "Promos that are accepted and killed by kill.json.")
         self.files = make.gauge("promos_files", "Files of promos, by what of them is live.", "state")
         self.edits = make.counter("promos_edits_total", "Changes of what is accepted.")
+        self.streams = make.gauge("promos_streams", "Clients that listen for changes of promos.")
+        self.propagation = make.histogram(
+            "promos_propagation_seconds",
+            "From noticing a change of what is shown until the last client that listens was told.",
+            PROPAGATION,
+        )
 
 
 class RuntimeMetrics:

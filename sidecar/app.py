@@ -27,14 +27,20 @@ from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
+from .promos.access import Access
 from .promos.api import Promotions
+from .promos.desk import Desk
+from .promos.history import History
+from .promos.past import HISTORY
 from .promos.remembered import recalled, remember
 from .promos.standing import Change, Standing
 from .promos.watch import watch
+from .promos.writing import Writing
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
 
 MAX_QUESTION_BYTES = 16_777_216
+MAX_EDIT_BYTES = 4_194_304
 SHUTDOWN_S = 3.0
 SWEEP_S = 1.0
 TOLD_AGAIN_S = 10.0
@@ -59,7 +65,13 @@ class Sidecar:
         )
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
 
+        state = config.path(config.settings.promos.state)
+        history = History(state / HISTORY)
+        approved = (lambda *content: content in history.approved()) if config.settings.promos.approval else None
+        self.desk = Desk(config.path(config.settings.promos.folder), Standing(recalled(state), approved), history)
         self.promotions = Promotions(metrics.promos)
+        self.access = Access(config.settings.promos, config.settings.sidecar.admin, state)
+        self.writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
     async def carry_on(self) -> None:
@@ -79,14 +91,17 @@ class Sidecar:
 
     async def follow_promos(self) -> None:
         """For ever: what operations edit is live within half a second."""
-        settings, promotions = self.config.settings.promos, self.promotions
-        state = self.config.path(settings.state)
-        promotions.standing = Standing(await asyncio.to_thread(recalled, state))
+        desk = self.desk
 
         def keep(change: Change) -> None:
-            remember(state, change.files)
+            remember(self.access.state, change.files)
+            desk.keep(change)
 
-        await watch(self.config.path(settings.folder), promotions.standing, promotions.publish, keep)
+        def publish(change: Change) -> None:
+            self.promotions.publish(change)
+            desk.told()
+
+        await watch(desk.folder, desk.standing, publish, keep, nudge=desk.written)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""
@@ -144,7 +159,14 @@ def control_app(sidecar: Sidecar) -> web.Application:
             raise web.HTTPBadRequest(text=f"not a question of this version: {error}") from error
 
     app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=[refuse_foreign])
-    app.add_routes([web.post("/fetch", fetch), web.post("/demand", demand), *sidecar.promotions.control()])
+    app.add_routes(
+        [
+            web.post("/fetch", fetch),
+            web.post("/demand", demand),
+            *sidecar.promotions.routes(),
+            *sidecar.writing.routes(),
+        ]
+    )
     return app
 
 
@@ -159,8 +181,9 @@ def admin_app(sidecar: Sidecar) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
-    app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), *sidecar.promotions.routes()])
+    app = web.Application(client_max_size=MAX_EDIT_BYTES)
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
+    app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
     app.on_shutdown.append(sidecar.promotions.stop)
     return app
 

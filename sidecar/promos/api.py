@@ -17,11 +17,11 @@ from holdover.metrics import PromoMetrics
 from .document import Vocabulary
 from .moment import Unclear, absolute
 from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
-from .standing import Change, Live, Standing, Status
-from .streams import Changes, changed, stream, wait_of
+from .standing import Change, Live, Status
+from .streams import Changes, changed, serve, wait_of
 
 LONGEST_S = 30
-_WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at"))
+_WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at", "stream"))
 _VISITS = {"new": False, "returning": True, "": None}
 
 
@@ -35,16 +35,24 @@ class Promotions:
     metrics: PromoMetrics
     live: Live = field(default_factory=lambda: Live("", Vocabulary(), ()))
     statuses: tuple[Status, ...] = ()
-    standing: Standing = field(default_factory=Standing)
     changes: Changes = field(default_factory=Changes)
     hidden: Mapping[str, str] = field(default_factory=dict)
     """Why promos are not shown for what their odds are now, by id."""
+
+    def __post_init__(self) -> None:
+        self.changes.observe = self.metrics.propagation.observe
 
     def hide(self, hidden: Mapping[str, str]) -> None:
         """What the odds say of all boosted promos."""
         edited, self.hidden = hidden != self.hidden, hidden
         if edited:
-            self.changes.tell()
+            self.changes.tell(self.event, time.time())
+
+    @property
+    def event(self) -> str:
+        """Names what is shown now, as the revision names what is accepted."""
+        hidden = json.dumps(sorted(self.hidden.items())).encode()
+        return f"{self.live.revision}-{hashlib.blake2b(hidden, digest_size=4).hexdigest()}"
 
     @property
     def withheld(self) -> Mapping[str, str]:
@@ -60,7 +68,7 @@ class Promotions:
             self.metrics.files.labels(state).set(sum(each.state == state for each in change.statuses))
         if edited:
             self.metrics.edits.inc()
-            self.changes.tell()
+            self.changes.tell(self.event, change.noticed_at)
 
     async def stop(self, _: web.Application) -> None:
         self.changes.stop()
@@ -73,20 +81,14 @@ class Promotions:
             web.get("/v1/promos/status", self._status),
         ]
 
-    def control(self) -> list[web.RouteDef]:
-        """For the Unix socket, which is its owner's alone."""
-        return [web.get("/promos/status", self._status), web.post("/promos/confirm", self._confirm)]
-
-    async def _confirm(self, request: web.Request) -> web.Response:
-        told = await request.json()
-        taken = self.standing.confirm([str(name) for name in told["files"]])
-        return web.json_response({"confirmed": sorted(taken)})
-
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        return await stream(request, self.changes, lambda: self.live.revision)
+        return await serve(request, self.changes, lambda: (self.event, self.live.revision))
 
     async def _promos(self, request: web.Request) -> web.Response:
         visitor, at = _asked(request)
+        stream = request.query.get("stream", "")
+        if stream.isascii() and stream.isdigit() and len(stream) < 16:
+            self.changes.fetched(int(stream), self.event)
         wait_s = wait_of(request.headers.get("Prefer")) if at is None else 0.0
         deadline = time.monotonic() + wait_s
         while True:
@@ -138,9 +140,17 @@ class Promotions:
             }
             for each in self.statuses
         ]
-        return web.json_response(
-            {"revision": self.live.revision, "files": files}, headers={"Cache-Control": "no-store"}
-        )
+        told = {
+            "revision": self.live.revision,
+            "files": files,
+            "killed": [{"id": promo, "why": why} for promo, why in self.live.withheld.items()],
+            "spread": self._spread(),
+        }
+        return web.json_response(told, headers={"Cache-Control": "no-store"})
+
+    def _spread(self) -> dict[str, Any]:
+        told = dict(self.changes.facts())
+        return {**told, **{name: _iso(told[name]) for name in ("noticed_at", "all_told_at", "all_fetched_at")}}
 
 
 def _asked(request: web.Request) -> tuple[Visitor, float | None]:

@@ -25,7 +25,7 @@ class _Connection(http.client.HTTPConnection):
 
 def status(options: argparse.Namespace) -> str:
     """What of each file is live. Raises CommandError."""
-    facts = _asked(options, "GET", "/promos/status")
+    facts = _asked(options, "GET", "/v1/promos/status")
     if options.json:
         return json.dumps(facts, indent=2, ensure_ascii=False)
     lines = [f"revision {facts['revision'] or 'none'}"]
@@ -49,7 +49,7 @@ _WORDS = {
 
 def confirm(options: argparse.Namespace) -> str:
     """Lets removals happen that are held. Raises CommandError."""
-    facts = _asked(options, "POST", "/promos/confirm", {"files": options.files})
+    facts = _asked(options, "POST", "/v1/promos/confirm", {"files": options.files})
     if missing := sorted(set(options.files) - set(facts["confirmed"])):
         raise CommandError(f"{', '.join(missing)}: nothing is held there; see `holdover promos status`")
     return f"confirmed: {', '.join(sorted(facts['confirmed']))}"

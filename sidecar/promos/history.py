@@ -82,6 +82,12 @@ class History:
         held = record.set or next(sets, "")
         return self._objects.set(held, record.number) if held else {}
 
+    def before(self, record: Record) -> Mapping[str, bytes]:
+        """The set in force until it was written. Raises HistoryError."""
+        sets = (r for r in reversed(self.records()) if r.set and r.number < record.number)
+        last = next(sets, None)
+        return self._objects.set(last.set, last.number) if last else {}
+
     def at(self, moment: float) -> Record | None:
         """With the set that was in force then."""
         then = stamp(moment)

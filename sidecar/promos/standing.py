@@ -126,6 +126,14 @@ class Standing:
         held = sorted(self._held.unapproved)
         return {name: digest(self._settled.get(name), self._good.get(name)) for name in held}
 
+    @property
+    def kills(self) -> Kills:
+        return self._killing.kills
+
+    def settled(self, name: str) -> Found:
+        """What was read last of a file and stays so."""
+        return self._settled.get(name)
+
     def excuse(self, files: Mapping[str, Found]) -> None:
         """Removals by these contents are meant, whenever they are read."""
         self._confirmed.update(files)

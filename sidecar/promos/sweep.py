@@ -52,7 +52,7 @@ def sweep(folder: Path) -> Seen:
     files = {name: _read(folder / name) for name in sorted(names)}
     points = _mount_points()
     mounts = frozenset(name for name in names if _is_mount(folder / name, device, points))
-    return Seen(files, _pictures(folder, files.values()), mounts)
+    return Seen(files, pictures(folder, files.values()), mounts)
 
 
 def _names(folder: Path) -> list[str]:
@@ -71,7 +71,8 @@ def _read(path: Path) -> bytes | Unread:
         return Unread(f"cannot be read: {error.strerror}")
 
 
-def _pictures(folder: Path, files: Iterable[bytes | Unread]) -> frozenset[tuple[str, Picture]]:
+def pictures(folder: Path, files: Iterable[bytes | Unread]) -> frozenset[tuple[str, Picture]]:
+    """Images that lie in the folder and that the files name."""
     root, found = Path(os.path.realpath(folder)), set()
     for source in {s for data in files if isinstance(data, bytes) for s in _SOURCE.findall(data)}:
         try:

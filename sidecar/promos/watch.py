@@ -28,14 +28,16 @@ async def watch(
     publish: Callable[[Change], None],
     keep: Callable[[Change], None],
     *,
+    nudge: asyncio.Event | None = None,
     notified: bool = True,
 ) -> None:
-    """Until it is cancelled. `keep` may write to disk: it is called off the event loop. `notified`: whether to use
-    watchfiles where it is installed."""
+    """Until it is cancelled. `keep` may write to disk: it is called off the event loop. Whoever sets `nudge` knows
+    that there is something to be read. `notified`: whether to use watchfiles where it is installed."""
+    nudge = nudge or asyncio.Event()
     untold: Change | None = None
     unkept: list[Change] = []
     failure = ""
-    async with _notifications(folder, notified) as nudge:
+    async with _notifications(folder, nudge, notified):
         while True:
             nudge.clear()
             try:
@@ -61,15 +63,14 @@ async def watch(
 
 
 @asynccontextmanager
-async def _notifications(folder: Path, wanted: bool) -> AsyncIterator[asyncio.Event]:
-    nudge = asyncio.Event()
+async def _notifications(folder: Path, nudge: asyncio.Event, wanted: bool) -> AsyncIterator[None]:
     if not wanted or find_spec("watchfiles") is None:
-        yield nudge
+        yield
         return
     stop = asyncio.Event()
     task = asyncio.create_task(_notify(folder, nudge, stop))
     try:
-        yield nudge
+        yield
     finally:
         stop.set()
         task.cancel()
