@@ -11,6 +11,7 @@ from holdover.entry import decode, encode, request_from
 from holdover.exchange import Headers, Response, as_headers
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.promo_answer import ToldPromos
 from holdover.quota import Told
 from holdover.verdict import meaning_of
 
@@ -61,6 +62,14 @@ def _told(data: object) -> Told:
             if used is None or isinstance(used, float | int):
                 return Told(provider, partition, at, remaining, used)
     raise WireError("not what a provider told")
+
+
+def decode_promos(data: object, cache_control: str) -> ToldPromos:
+    """What the sidecar says as `GET /v1/promos` does. Raises WireError."""
+    slots = data.get("slots") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(slots, dict) and all(isinstance(each, list) for each in slots.values()):
+        return ToldPromos(data, cache_control)
+    raise WireError("not what promos are told as in this version")
 
 
 def encode_filled(filled: Filled) -> bytes:

@@ -69,7 +69,18 @@ class Promotions:
 
     def control(self) -> list[web.RouteDef]:
         """For the Unix socket, which is its owner's alone."""
-        return [web.get("/promos/status", self._status), web.post("/promos/confirm", self._confirm)]
+        return [
+            web.get("/promos/status", self._status),
+            web.post("/promos/confirm", self._confirm),
+            web.get("/promos/shown", self._shown),
+        ]
+
+    async def _shown(self, request: web.Request) -> web.Response:
+        """For proxies that answer old URLs of a homepage, as `/v1/promos`; 503 before there is anything to show."""
+        visitor, _ = _asked(request)
+        if not self.live.vocabulary.slots:
+            return web.Response(status=503, text="there is no vocabulary of promos yet; see `holdover promos status`")
+        return self._answer(request, visitor, time.time(), kept=True)[0]
 
     async def _confirm(self, request: web.Request) -> web.Response:
         told = await request.json()
