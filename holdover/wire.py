@@ -67,9 +67,13 @@ def _told(data: object) -> Told:
 def decode_promos(data: object, cache_control: str) -> ToldPromos:
     """What the sidecar says as `GET /v1/promos` does. Raises WireError."""
     slots = data.get("slots") if isinstance(data, dict) else None
-    if isinstance(data, dict) and isinstance(slots, dict) and all(isinstance(each, list) for each in slots.values()):
+    if isinstance(data, dict) and isinstance(slots, dict) and all(map(_is_list_of_objects, slots.values())):
         return ToldPromos(data, cache_control)
     raise WireError("not what promos are told as in this version")
+
+
+def _is_list_of_objects(promos: object) -> bool:
+    return isinstance(promos, list) and all(isinstance(promo, dict) for promo in promos)
 
 
 def encode_filled(filled: Filled) -> bytes:

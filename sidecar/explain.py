@@ -1,6 +1,7 @@
 """`holdover explain`: what would happen to a request, and why. Pure: what is stored is passed in."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -75,6 +76,9 @@ def _promos(asked: ForPromos) -> Facts:
     return {
         "route": f"{provider.name}/{asked.route.name}",
         "audience": ([nothing] if unknown else []) + [f"{name} {value}" for name, value in asked.audience],
+        "promos": shlex.join(
+            ["holdover", "promos", "preview", *(f"--{name}={value}" for name, value in asked.audience)]
+        ),
         "answer": promises.shape(settings),
         "decision": f"answered with promos; while the sidecar does not answer, {provider.settings.origin} does",
     }
