@@ -187,7 +187,8 @@ async def test_the_origin_answers_when_there_is_no_sidecar(scene, caplog):
 async def test_the_origin_answers_when_the_sidecar_takes_too_long(scene, monkeypatch):
     monkeypatch.setattr(links, "PROMOS_TIMEOUT_S", 0.05)
     scene.sidecar.open.clear()
-    assert await scene.ask("st=US-NJ") is None
+    async with asyncio.timeout(30):
+        assert await scene.ask("st=US-NJ") is None
     assert scene.link.up
     scene.sidecar.open.set()
     assert await scene.ask("st=US-NJ") == (200, ["US-NJ"])
