@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from holdover.exchange import HOP_BY_HOP
 from holdover.route_settings import PathTemplate
 from holdover.settings import FieldName, Name, Table
 
@@ -29,7 +30,9 @@ type PromoField = Literal[
 """What `GET /v1/promos` tells of a promo; a dot leads into a member."""
 
 ACCEPT_LANGUAGE = "accept-language"
-_OWN_FIELDS = frozenset(("content-length", "content-type", "etag", "cache-control", "vary", "age", "cache-status"))
+_OWN_FIELDS = HOP_BY_HOP.union(
+    "content-length content-type content-encoding etag cache-control vary age cache-status".split()
+)
 
 Dotted = Annotated[str, StringConstraints(pattern=r"^[^.]+(\.[^.]+)*$")]
 

@@ -99,6 +99,9 @@ def test_a_homepage_needs_no_route(tmp_path):
             "homepage.toml:9: promos[0].wrap: has a character or form that is not allowed here (pattern ^[^.]+(\\.[^.]+)*$)"
         ]),
         ("Access-Control-Allow-Origin", "ETag", ["homepage.toml:5: promos[0]: holdover itself sets ETag; remove it from headers"]),
+        ("Access-Control-Allow-Origin", "Transfer-Encoding", [
+            "homepage.toml:5: promos[0]: holdover itself sets Transfer-Encoding; remove it from headers"
+        ]),
         ('"*"', '"a\\nb"', [
             "homepage.toml:5: promos[0]: the value of Access-Control-Allow-Origin in headers may hold printable ASCII alone"
         ]),
