@@ -29,7 +29,7 @@ from holdover import config as configuration
 from holdover.answer import Answer, local
 from holdover.config import Config, ConfigError
 from holdover.exchange import Request
-from holdover.key import Bypass, Cacheable
+from holdover.key import Bypass, Cacheable, ForPromos
 from holdover.metrics import OTHER, Metrics, Outcome
 from holdover.rules import Provider
 from holdover.settings import split_address
@@ -173,6 +173,12 @@ class OddsCache:
                     self._overhead.observe(time.perf_counter() - started)
                 else:
                     flow.response = _response(await standin.miss(cacheable, wants, started))
+            case ForPromos(provider, old) as asked:
+                answer = await standin.homepage.answer(asked, wants_of(request))
+                if answer is None:
+                    self._pass(flow, provider, old.name, "failopen", started)
+                else:
+                    self._answer(flow, answer, started, (provider.name, old.name, "promos"))
             case Bypass(provider, route, reason, kind):
                 logger.debug("passed to %s: %s", provider.name, reason)
                 self._metrics.client.bypasses.labels(provider.name, kind).inc()
@@ -214,10 +220,17 @@ class OddsCache:
 
     # What the above share.
 
-    def _answer(self, flow: HTTPFlow, answer: Answer, started: float) -> None:
+    def _answer(
+        self,
+        flow: HTTPFlow,
+        answer: Answer,
+        started: float,
+        counted: tuple[str, str, Outcome] = (OTHER, OTHER, "local"),
+    ) -> None:
+        """`counted`: under which provider, route and outcome."""
         flow.response = _response(answer)
         seconds = time.perf_counter() - started
-        self._metrics.client.answered(OTHER, OTHER, "local", answer.status, seconds, len(answer.body))
+        self._metrics.client.answered(*counted, answer.status, seconds, len(answer.body))
 
     def _pass(self, flow: HTTPFlow, provider: Provider | None, route: str, outcome: Outcome, started: float) -> None:
         """Lets mitmproxy forward the request, to the provider's origin where it is known."""

@@ -10,8 +10,19 @@ from typing import Literal
 from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request, header
-from holdover.route_settings import RouteSettings
-from holdover.rules import CREDENTIAL_LIKE, Provider, Route, Routed, Rules, Unrouted, decode
+from holdover.promo_audience import audience
+from holdover.route_settings import RouteSettings, segments_of
+from holdover.rules import (
+    CREDENTIAL_LIKE,
+    PromoRoute,
+    Provider,
+    Route,
+    Routed,
+    RoutedToPromos,
+    Rules,
+    Unrouted,
+    decode,
+)
 
 type Kind = Literal["route", "request", "query", "parameter", "body", "credential"]
 """What it is that makes a request pass: nothing is cached there; its method, a field or an unexpected body; a query
@@ -23,7 +34,7 @@ class Bypass:
     """The request goes to the provider untouched; `reason` is a short phrase for people."""
 
     provider: Provider
-    route: Route | None
+    route: Route | PromoRoute | None
     reason: str
     kind: Kind
 
@@ -40,7 +51,16 @@ class Cacheable:
     echo: str = ""
 
 
-type Plan = Cacheable | Bypass | None
+@dataclass(frozen=True, slots=True)
+class ForPromos:
+    """The request is answered with the promos of this audience (`holdover.promo_audience.audience`)."""
+
+    provider: Provider
+    route: PromoRoute
+    audience: Query
+
+
+type Plan = Cacheable | ForPromos | Bypass | None
 """None: the host belongs to no provider."""
 
 
@@ -52,8 +72,23 @@ def plan(request: Request, rules: Rules, salt: bytes = b"") -> Plan:
             return None
         case Unrouted(provider):
             return Bypass(provider, None, "no route matches", "route")
+        case RoutedToPromos(provider, route, path):
+            return _plan_promos(request, provider, route, path)
         case Routed() as routed:
             return _plan_routed(request, routed, salt)
+
+
+def _plan_promos(request: Request, provider: Provider, route: PromoRoute, path: str) -> ForPromos | Bypass:
+    if request.method not in ("GET", "HEAD") or request.body:
+        return Bypass(provider, route, "only GET and HEAD without a body are answered with promos", "request")
+    pairs: list[tuple[str, str]] = []
+    for parsed in _parse(request.target.partition("?")[2]):
+        if isinstance(parsed, str):
+            return Bypass(provider, route, parsed, "query")
+        pairs.append(parsed)
+    words = {word: decode(found) or "" for word, found in segments_of(route.settings.path, path).items()}
+    told = audience(route.settings.audience, tuple(pairs), request.headers, words)
+    return ForPromos(provider, route, told)
 
 
 def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | Bypass:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import aiohttp
 
-from holdover.canonical import CanonicalRequest
+from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import Credential
 from holdover.entry import request_facts
 from holdover.fill import Filled
-from holdover.wire import Report, WireError, decode_filled, decode_report
+from holdover.promo_answer import ToldPromos
+from holdover.wire import Report, WireError, decode_filled, decode_promos, decode_report
 
 DEMAND_TIMEOUT_S = 2.0
+PROMOS_TIMEOUT_S = 1.0
 
 
 class LinkDown(Exception):
@@ -83,6 +85,19 @@ class Link:
             self.generation += 1
             self._down.clear()
         return report
+
+    async def promos(self, audience: Query) -> ToldPromos:
+        """What an audience is shown now. Raises LinkDown, with a message where the sidecar itself says no."""
+        if not self.up:
+            raise LinkDown
+        timeout = aiohttp.ClientTimeout(total=PROMOS_TIMEOUT_S)
+        try:
+            async with self._session.get("/promos/shown", params=audience, timeout=timeout) as answer:
+                if answer.status != 200:
+                    raise LinkDown(f"the sidecar says {answer.status}: {await answer.text()}")
+                return decode_promos(await answer.json(), answer.headers.get("Cache-Control", "no-store"))
+        except (aiohttp.ClientError, OSError, ValueError, WireError) as error:
+            raise LinkDown from error
 
     async def _ask(
         self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str

@@ -22,7 +22,7 @@ from holdover import __version__
 from holdover.canonical import CanonicalRequest
 from holdover.rules import Rules
 
-type Outcome = Literal["fresh", "stale", "coalesced", "fetched", "bypass", "local", "failopen", "failed"]
+type Outcome = Literal["fresh", "stale", "coalesced", "fetched", "bypass", "local", "promos", "failopen", "failed"]
 type Trigger = Literal["client", "refresh", "retry", "forward", "probe", "shadow", "bypass", "failopen"]
 type Effect = Literal["changed", "unchanged", "not_modified", "error"]
 
@@ -367,7 +367,7 @@ class Metrics:
             self.upstream.show_circuit(name, "closed")
             for effect in EFFECTS:
                 self.upstream.responses.labels(name, effect)
-            for route in (*(route.name for route in provider.routes), OTHER):
+            for route in (*provider.route_names, OTHER):
                 for outcome in OUTCOMES:
                     self.client.requests.labels(name, route, outcome, "2xx")
                 for trigger in TRIGGERS:

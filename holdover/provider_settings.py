@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from holdover.profile_names import KINDS_TOLD, LOGINS, PROFILES_TOLD, Kind, ProfileName
+from holdover.promo_settings import PromoRouteSettings
 from holdover.providers.registry import PROFILES
 from holdover.route_settings import Pointer, RouteSettings
 from holdover.settings import Address, FieldName, Host, Name, PositiveSeconds, Table, port_exists
@@ -190,7 +191,10 @@ class ProviderSettings(Table):
     errors: list[ErrorSettings] = Field(default=[], description="How the provider says no; see below.")
     projection: ProjectionSettings = ProjectionSettings()
     shadow: ShadowSettings = ShadowSettings()
-    routes: list[RouteSettings] = Field(min_length=1, description="What is cached; all else passes through.")
+    routes: list[RouteSettings] = Field(default=[], description="What is cached; all else passes through.")
+    promos: list[PromoRouteSettings] = Field(
+        default=[], description="Old URLs of a homepage's promos, answered with those of `config/promos/`."
+    )
 
     @field_validator("hosts")
     @classmethod
@@ -238,7 +242,9 @@ class ProviderSettings(Table):
 
     @model_validator(mode="after")
     def _distinct_routes(self) -> Self:
-        names = [route.name for route in self.routes]
+        if not (self.routes or self.promos):
+            raise ValueError("add a [[routes]] table, or [[promos]] for a homepage")
+        names = [*(route.name for route in self.routes), *(old.name for old in self.promos)]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"route name {min(repeated)!r} stands twice; names are distinct within a provider")
         return self

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from holdover.settings import FieldName, Name, PositiveSeconds, Seconds, Table
 
@@ -12,6 +12,21 @@ Pointer = Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$")]
 """RFC 6901; `*` stands for every element of a list."""
 Member = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
 """Name of a JSON member, wherever it stands."""
+
+
+def _template(path: str) -> str:
+    if not re.fullmatch(r"(/([A-Za-z0-9._~!$&'()*+,:@-]+|\{[a-z_]+\}))+/?|/", path):
+        raise ValueError("a path starts with / and has plain segments or {word} between slashes, none empty")
+    return path
+
+
+PathTemplate = Annotated[str, AfterValidator(_template)]
+
+
+def segments_of(template: str, path: str) -> dict[str, str]:
+    """What stands, percent-encoded, in a path of this template for each `{word}`."""
+    pairs = zip(template.split("/"), path.split("/"), strict=False)
+    return {part[1:-1]: found for part, found in pairs if part.startswith("{")}
 
 
 class PaceSettings(Table):
@@ -60,7 +75,7 @@ class RouteSettings(Table):
     """`[[routes]]` of a provider: one kind of request and the freshness it is promised."""
 
     name: Name = Field(description="Name in metrics, logs and `holdover purge PROVIDER/ROUTE`.")
-    path: str = Field(description="Path template; `{word}` stands for one segment.")
+    path: PathTemplate = Field(description="Path template; `{word}` stands for one segment.")
     methods: list[Literal["GET", "POST"]] = Field(
         default=["GET"],
         min_length=1,
@@ -176,19 +191,11 @@ class RouteSettings(Table):
 
     def variables(self, path: str) -> dict[str, str]:
         """What stands, percent-encoded, in a path of this route for each `{word}`."""
-        pairs = zip(self.path.split("/"), path.split("/"), strict=False)
-        return {part[1:-1]: found for part, found in pairs if part.startswith("{")}
+        return segments_of(self.path, path)
 
     def path_with(self, variables: Mapping[str, str]) -> str:
         """The path of this route with the given segments, which hold all of its words."""
         return "/".join(variables[part[1:-1]] if part.startswith("{") else part for part in self.path.split("/"))
-
-    @field_validator("path")
-    @classmethod
-    def _template(cls, path: str) -> str:
-        if not re.fullmatch(r"(/([A-Za-z0-9._~!$&'()*+,:@-]+|\{[a-z_]+\}))+/?|/", path):
-            raise ValueError("a path starts with / and has plain segments or {word} between slashes, none empty")
-        return path
 
     @model_validator(mode="after")
     def _limits(self) -> Self:

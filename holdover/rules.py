@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from holdover.credential import NOBODY, Credential
+from holdover.promo_settings import PromoRouteSettings
 from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Profile
 from holdover.providers.registry import PROFILES
@@ -49,6 +50,18 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class PromoRoute:
+    """An old URL of promos ready to match."""
+
+    settings: PromoRouteSettings
+    pattern: re.Pattern[str]
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """A provider ready to use. `credentials` are the lower-case names of every parameter and header field in which
     clients may send theirs; `secrets` are holdover's own by the class of clients (a plan), "" for all others."""
@@ -58,10 +71,16 @@ class Provider:
     credentials: frozenset[str]
     secrets: tuple[tuple[str, Secret], ...] = ()
     profile: Profile = field(default_factory=Profile, compare=False)
+    promos: tuple[PromoRoute, ...] = ()
 
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def route_names(self) -> list[str]:
+        """Of all that clients call, old URLs of promos included."""
+        return [*(route.name for route in self.routes), *(old.name for old in self.promos)]
 
     @property
     def has_trials(self) -> bool:
@@ -131,6 +150,15 @@ class Routed:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class RoutedToPromos:
+    """A match with an old URL of promos; `path` is canonical and percent-encoded."""
+
+    provider: Provider
+    route: PromoRoute
+    path: str
+
+
 class Rules:
     """All providers; `match` is the only place that assigns requests to routes."""
 
@@ -150,7 +178,7 @@ class Rules:
         """The provider that clients mean by `host` (any case, trailing dot allowed)."""
         return self._by_host.get(host.lower().rstrip("."))
 
-    def match(self, host: str, target: str, body: bytes = b"") -> Routed | Unrouted | None:
+    def match(self, host: str, target: str, body: bytes = b"") -> Routed | RoutedToPromos | Unrouted | None:
         """None: the host belongs to no provider."""
         provider = self.provider_of(host)
         if provider is None:
@@ -158,6 +186,9 @@ class Rules:
         path = canonical_path(target.partition("?")[0])
         if path is None or not _PLAIN_TARGET.fullmatch(target):
             return Unrouted(provider)
+        for old in provider.promos:
+            if old.pattern.fullmatch(path):
+                return RoutedToPromos(provider, old, path)
         for route in provider.routes:
             calls = route.settings.calls
             if route.pattern.fullmatch(path) and (not calls or provider.profile.called(body) in calls):
@@ -168,14 +199,16 @@ class Rules:
 
 
 def compile_provider(settings: ProviderSettings, secrets: Mapping[str, Secret] | None = None) -> Provider:
-    """Routes are tried in their order; the first match wins. `secrets` by class, as `Provider` has them."""
+    """Old URLs of promos are tried in their order, then routes; the first match wins. `secrets` by class, as
+    `Provider` has them."""
     routes = tuple(Route(settings.name, route, _pattern(route)) for route in settings.routes)
+    promos = tuple(PromoRoute(old, _pattern(old)) for old in settings.promos)
     named = settings.credential
     names = frozenset(name.lower() for name in named.names) if named else frozenset[str]()
-    return Provider(settings, routes, names, tuple((secrets or {}).items()), PROFILES[settings.profile])
+    return Provider(settings, routes, names, tuple((secrets or {}).items()), PROFILES[settings.profile], promos)
 
 
-def _pattern(route: RouteSettings) -> re.Pattern[str]:
+def _pattern(route: RouteSettings | PromoRouteSettings) -> re.Pattern[str]:
     segments = route.path.strip("/").split("/")
     body = "".join("/[^/]+" if part.startswith("{") else "/" + re.escape(quote(part)) for part in segments)
     slash = "/?" if route.trailing_slash == "same" else ("/" if route.path.endswith("/") else "")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from holdover.lines import Finding, KeyPath
+from holdover.promo_settings import PromoRouteSettings
 from holdover.provider_settings import ProviderSettings
 from holdover.providers.registry import PROFILES
 from holdover.route_settings import RouteSettings
@@ -18,6 +19,9 @@ def contradictions(provider: ProviderSettings) -> Iterator[Finding]:
     for index, route in enumerate(provider.routes):
         for key, text in (*_too_old(route), *_unseen(route), *_dropped(route)):
             yield ("routes", index, *key), text
+    for index, old in enumerate(provider.promos):
+        for key, text in _untold(old):
+            yield ("promos", index, "audience", *key), text
 
 
 def doubts(provider: ProviderSettings) -> Iterator[Finding]:
@@ -34,6 +38,25 @@ def doubts(provider: ProviderSettings) -> Iterator[Finding]:
             *_spelled_twice(route),
         ):
             yield ("routes", index, *key), text
+
+
+def _untold(old: PromoRouteSettings) -> Iterator[Finding]:
+    """What no request can tell, or what would be guessed."""
+    words = {part[1:-1] for part in old.path.split("/") if part.startswith("{")}
+    for name, source in old.audience.sources():
+        if source.path is not None and source.path not in words:
+            known = f"it has {', '.join(sorted(words))}" if words else f"write {{{source.path}}} there"
+            yield (name, "path"), f"the path {old.path} has no {{{source.path}}}; {known}"
+    if old.audience.jurisdiction.absent:
+        yield (
+            ("jurisdiction", "absent"),
+            "would show promos to those of whom no jurisdiction is known; remove it, or say constant if the homepage "
+            "is for that one alone",
+        )
+    visits = old.audience.visits
+    told = {visits.constant, visits.absent, *visits.values.values()} if visits else set[str | None]()
+    if wrong := sorted(each for each in told if each not in (None, "", "new", "returning")):
+        yield ("visits",), f"{wrong[0]!r} is neither new nor returning, which is all there is"
 
 
 def _too_old(route: RouteSettings) -> Iterator[Finding]:

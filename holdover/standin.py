@@ -19,6 +19,7 @@ from holdover.demand import Demand
 from holdover.exchange import Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
+from holdover.homepage import Homepage
 from holdover.hot import HotTier
 from holdover.intake import Failed, Fetched, Refused
 from holdover.key import Cacheable, Plan, plan
@@ -61,6 +62,7 @@ class StandIn:
         upstream = config.settings.upstream
         self._hot = HotTier(store, config.rules, config.settings.hot, metrics, clock=clock)
         self._link = Link(config.socket)
+        self.homepage = Homepage(self._link)
         self._filler = Filler(
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
         )
@@ -84,10 +86,12 @@ class StandIn:
         self._admission.forget()
         self._hot.use(config.rules, config.settings.hot)
         self._filler.use(config.rules)
+        self.homepage.use()
         self._metrics.prepare(config.rules)
 
     async def close(self) -> None:
         await self._flights.settle()
+        await self.homepage.close()
         await self._link.close()
         await self._filler.close()
 

@@ -11,6 +11,7 @@ from holdover.entry import decode, encode, request_from
 from holdover.exchange import Headers, Response, as_headers
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.promo_answer import ToldPromos
 from holdover.quota import Told
 from holdover.verdict import meaning_of
 
@@ -61,6 +62,18 @@ def _told(data: object) -> Told:
             if used is None or isinstance(used, float | int):
                 return Told(provider, partition, at, remaining, used)
     raise WireError("not what a provider told")
+
+
+def decode_promos(data: object, cache_control: str) -> ToldPromos:
+    """What the sidecar says as `GET /v1/promos` does. Raises WireError."""
+    slots = data.get("slots") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(slots, dict) and all(map(_is_list_of_objects, slots.values())):
+        return ToldPromos(data, cache_control)
+    raise WireError("not what promos are told as in this version")
+
+
+def _is_list_of_objects(promos: object) -> bool:
+    return isinstance(promos, list) and all(isinstance(promo, dict) for promo in promos)
 
 
 def encode_filled(filled: Filled) -> bytes:

@@ -10,7 +10,7 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from holdover import provider_settings, route_settings, settings
+from holdover import promo_settings, provider_settings, route_settings, settings
 from holdover.metrics import Metrics
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -32,6 +32,9 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`config/providers/*.toml`, `[[routes]]`", route_settings.RouteSettings),
     ("`config/providers/*.toml`, `[routes.pace]`", route_settings.PaceSettings),
     ("`config/providers/*.toml`, `[routes.change_log]`", route_settings.ChangeLogSettings),
+    ("`config/providers/*.toml`, `[[promos]]`", promo_settings.PromoRouteSettings),
+    ("`config/providers/*.toml`, `[promos.audience]`", promo_settings.AudienceSettings),
+    ("`config/providers/*.toml`, each of `[promos.audience]`", promo_settings.SourceSettings),
 )
 
 
@@ -103,14 +106,20 @@ def _type(annotation: object) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(f'`"{value}"`' for value in get_args(annotation))
     if get_origin(annotation) is list:
-        return f"list of {_type(get_args(annotation)[0])}"
+        return f"list of {_many(_type(get_args(annotation)[0]))}"
     if get_origin(annotation) is dict:
-        return "table of text"
+        return f"table of {_many(_type(get_args(annotation)[1]))}"
     plain = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and candidate in plain:
             return plain[candidate]
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return "table"
     return "text"
+
+
+def _many(kind: str) -> str:
+    return "tables" if kind == "table" else kind.replace("list of", "lists of")
 
 
 def _labels(registry: object, name: str) -> tuple[str, ...]:

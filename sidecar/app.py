@@ -69,7 +69,7 @@ class Sidecar:
         history = History(state / HISTORY)
         approved = (lambda *content: content in history.approved()) if config.settings.promos.approval else None
         self.desk = Desk(config.path(config.settings.promos.folder), Standing(recalled(state), approved), history)
-        self.promotions = Promotions(metrics.promos)
+        self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
         self.access = Access(config.settings.promos, config.settings.sidecar.admin, state)
         self.writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
@@ -164,6 +164,7 @@ def control_app(sidecar: Sidecar) -> web.Application:
             web.post("/fetch", fetch),
             web.post("/demand", demand),
             *sidecar.promotions.routes(),
+            *sidecar.promotions.control(),
             *sidecar.writing.routes(),
         ]
     )

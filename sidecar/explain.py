@@ -1,14 +1,16 @@
 """`holdover explain`: what would happen to a request, and why. Pure: what is stored is passed in."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from holdover.canonical import CanonicalRequest
 from holdover.config import Config
 from holdover.exchange import Headers, Request
-from holdover.key import Bypass, Cacheable, plan
+from holdover.key import Bypass, Cacheable, ForPromos, plan
 from holdover.projection import Projections
+from holdover.promo_audience import UNKNOWN
 from holdover.providers.profile import Knowledge
 from holdover.rules import Provider
 from holdover.store.balance import Balance
@@ -46,6 +48,8 @@ def explain(config: Config, asked: Asked, stored: Stored, now: float) -> Facts:
                 _request(cacheable, stored) | _credentials(cacheable, client) | _learnt(cacheable.provider, stored)
             )
             return facts | _answer(cacheable, client, stored, sources)
+        case ForPromos() as homepage:
+            return _promos(homepage)
         case Bypass(provider, None, reason):
             return {"provider": provider.name, "decision": f"passed to the provider untouched: {reason}"}
         case Bypass(provider, route, reason):
@@ -58,6 +62,26 @@ def explain(config: Config, asked: Asked, stored: Stored, now: float) -> Facts:
                 "host": parts.hostname or "(none)",
                 "decision": "no provider has this host: refused with 421 in reverse mode, passed on in regular mode",
             }
+
+
+def _promos(asked: ForPromos) -> Facts:
+    """Whom a homepage's request is from, and what it gets."""
+    provider, settings = asked.provider, asked.route.settings
+    known = {name for name, _ in asked.audience}
+    unknown = [name for name in ("jurisdiction", "language") if name not in known]
+    nothing = f"{' and '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not known: nothing is shown"
+    if not unknown and ("segment", UNKNOWN) in asked.audience:
+        nothing = "a segment is not known, which may be an excluded one: nothing is shown"
+        unknown = ["segment"]
+    return {
+        "route": f"{provider.name}/{asked.route.name}",
+        "audience": ([nothing] if unknown else []) + [f"{name} {value}" for name, value in asked.audience],
+        "promos": shlex.join(
+            ["holdover", "promos", "preview", *(f"--{name}={value}" for name, value in asked.audience)]
+        ),
+        "answer": promises.shape(settings),
+        "decision": f"answered with promos; while the sidecar does not answer, {provider.settings.origin} does",
+    }
 
 
 def _request(cacheable: Cacheable, stored: Stored) -> Facts:

@@ -20,7 +20,7 @@ def check(options: argparse.Namespace) -> str:
     """Raises ConfigError, with every problem."""
     config = load(options.folder or options.config, os.environ)
     providers = config.rules.providers
-    routes = sum(len(provider.routes) for provider in providers)
+    routes = sum(len(provider.route_names) for provider in providers)
     count = f"{len(providers)} {'provider' if len(providers) == 1 else 'providers'}, {routes} routes"
     warnings = [f"warning: {each}" for each in config.warnings]
     return "\n".join([f"{config.folder}: good ({count})", *map(summary.summary, providers), *warnings])

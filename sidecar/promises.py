@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from holdover.entry import Entry
 from holdover.phase import phase
 from holdover.policy import limits
+from holdover.promo_settings import PromoRouteSettings
 from holdover.route_settings import RouteSettings
 
 _PHASES = {"in_play": "in play", "near": "near", "far": "far", "empty": "empty"}
@@ -25,6 +26,15 @@ def cost(route: RouteSettings, amount: float) -> str:
     """Of a call that is expected to take `amount`."""
     per_item = f", or {route.cost_per_item:g} for each item" if route.cost_per_item else ""
     return f"{credit(amount)} for a call{per_item}"
+
+
+def shape(old: PromoRouteSettings) -> str:
+    """Of the answer to an old URL of promos."""
+    which = f"slot {old.slot}" if old.slot else "all slots"
+    place = f" in {old.wrap}" if old.wrap else ""
+    form = f"as a list{place}" if old.answer == "list" else "as /v1/promos has them"
+    named = f", with {', '.join(f'{path} as {name}' for name, path in old.fields.items())}" if old.fields else ""
+    return f"{which}, {form}{named}"
 
 
 def of_route(route: RouteSettings) -> str:

@@ -31,6 +31,8 @@ def summary(provider: Provider) -> str:
     lines = [f"  {provider.name}: profile {settings.profile}", *(f"    {label:<11}  {text}" for label, text in facts)]
     for route in provider.routes:
         lines += [f"    {_asked(route.settings)}", f"      {_promised(route.settings)}"]
+    for old in provider.promos:
+        lines += [f"    {old.name}: GET {old.settings.path}", f"      promos: {promises.shape(old.settings)}"]
     return "\n".join(lines)
 
 

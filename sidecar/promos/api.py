@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +36,8 @@ class Promotions:
     live: Live = field(default_factory=lambda: Live("", Vocabulary(), ()))
     statuses: tuple[Status, ...] = ()
     changes: Changes = field(default_factory=Changes)
+    waiting: Callable[[], Mapping[str, str]] = dict
+    """Files that wait for approval, with the digest of their content."""
     hidden: Mapping[str, str] = field(default_factory=dict)
     """Why promos are not shown for what their odds are now, by id."""
 
@@ -80,6 +82,19 @@ class Promotions:
             web.get("/v1/promos/explain", self._explain),
             web.get("/v1/promos/status", self._status),
         ]
+
+    def control(self) -> list[web.RouteDef]:
+        """For the Unix socket, which is its owner's alone."""
+        return [
+            web.get("/promos/shown", self._shown),
+        ]
+
+    async def _shown(self, request: web.Request) -> web.Response:
+        """For proxies that answer old URLs of a homepage, as `/v1/promos`; 503 before there is anything to show."""
+        visitor, _ = _asked(request)
+        if not self.live.vocabulary.slots:
+            return web.Response(status=503, text="there is no vocabulary of promos yet; see `holdover promos status`")
+        return self._answer(request, visitor, time.time(), kept=True)[0]
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         return await serve(request, self.changes, lambda: (self.event, self.live.revision))
@@ -143,6 +158,7 @@ class Promotions:
         told = {
             "revision": self.live.revision,
             "files": files,
+            "waiting": dict(self.waiting()),
             "killed": [{"id": promo, "why": why} for promo, why in self.live.withheld.items()],
             "spread": self._spread(),
         }

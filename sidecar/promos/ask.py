@@ -1,11 +1,13 @@
-"""`holdover promos status` and `confirm`: asked of the running sidecar, over its Unix socket."""
+"""Commands about promos that ask the running sidecar, over its Unix socket: it knows whose process asks."""
 
 import argparse
 import http.client
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ..command import CommandError, configured
 
@@ -23,11 +25,22 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
+def _said(text: Callable[[argparse.Namespace, Any], str]) -> Callable[[argparse.Namespace, Any], str]:
+    """As text, or the facts themselves."""
+
+    def said(options: argparse.Namespace, facts: Any) -> str:
+        return json.dumps(facts, indent=2, ensure_ascii=False) if options.json else text(options, facts)
+
+    return said
+
+
 def status(options: argparse.Namespace) -> str:
-    """What of each file is live. Raises CommandError."""
-    facts = _asked(options, "GET", "/v1/promos/status")
-    if options.json:
-        return json.dumps(facts, indent=2, ensure_ascii=False)
+    """What of each file is live, what is killed, and whom the last change has reached. Raises CommandError."""
+    return _status(options, _asked(options, "GET", "/v1/promos/status"))
+
+
+@_said
+def _status(_: argparse.Namespace, facts: Any) -> str:
     lines = [f"revision {facts['revision'] or 'none'}"]
     for file in facts["files"]:
         since = f", since {file['accepted_at']}" if file["accepted_at"] else ""
@@ -36,15 +49,32 @@ def status(options: argparse.Namespace) -> str:
             remedy = f"; {each['remedy']}" if each["remedy"] else ""
             pointer = f"{each['pointer']}: " if each["pointer"] else ""
             lines.append(f"  {each['line']}:{each['column']}: {pointer}{each['message']}{remedy}")
-    return "\n".join(lines)
+    lines += [f"{each['id']}: {each['why']}" for each in facts["killed"]]
+    return "\n".join([*lines, *_spread(facts["spread"])])
 
 
 _WORDS = {
     "good": "live",
     "kept": "kept as it was before",
-    "held": "held as it was before, until `holdover promos confirm`",
+    "held": "held as it was before, until somebody says that it is meant",
     "refused": "not live",
 }
+
+
+def _spread(spread: Any) -> list[str]:
+    """Whom the last change has reached."""
+    if not spread["event"]:
+        return []
+    done = f", the last at {spread['all_told_at']}" if spread["all_told_at"] else ""
+    lines = [
+        f"the last change, noticed at {spread['noticed_at']}, was told to {spread['told']} of {spread['streams']}"
+    ]
+    lines[0] += f" clients that listen{done}"
+    lines += [
+        f"  {name or 'without a name'}: told {one['told']} of {one['streams']}, fetched by {one['fetched']}"
+        for name, one in spread["instances"].items()
+    ]
+    return lines
 
 
 def confirm(options: argparse.Namespace) -> str:
@@ -52,7 +82,64 @@ def confirm(options: argparse.Namespace) -> str:
     facts = _asked(options, "POST", "/v1/promos/confirm", {"files": options.files})
     if missing := sorted(set(options.files) - set(facts["confirmed"])):
         raise CommandError(f"{', '.join(missing)}: nothing is held there; see `holdover promos status`")
-    return f"confirmed: {', '.join(sorted(facts['confirmed']))}"
+    return _said(lambda _, told: f"confirmed: {', '.join(told['confirmed'])}")(options, facts)
+
+
+def kill(options: argparse.Namespace) -> str:
+    """Takes promos off the homepage, and tells whom that has reached. Raises CommandError."""
+    _known(options)
+    _asked(options, "POST", "/v1/promos/kill", {**_target(options), "why": options.why})
+    facts = _asked(options, "GET", "/v1/promos/status")
+
+    def text(_: argparse.Namespace, told: Any) -> str:
+        killed = [each["id"] for each in told["killed"]]
+        return "\n".join([f"killed now: {', '.join(killed) or 'nothing that is live'}", *_spread(told["spread"])])
+
+    return _said(text)(options, facts)
+
+
+def release(options: argparse.Namespace) -> str:
+    """Raises CommandError."""
+    facts = _asked(options, "POST", "/v1/promos/release", {**_target(options), "why": options.why})
+    return _said(lambda *_: "released")(options, facts)
+
+
+def _target(options: argparse.Namespace) -> dict[str, Any]:
+    if options.everything:
+        return {"everything": True}
+    return {"slot": options.slot} if options.slot else {"promo": options.promo}
+
+
+def _known(options: argparse.Namespace) -> None:
+    """A slip of the hand would kill nothing, and look as if it did."""
+    facts = _asked(options, "GET", "/v1/promos/explain")
+    ids, slots = ({each[name] for each in facts["promos"]} for name in ("id", "slot"))
+    for what, given, there in (("promo", options.promo, ids), ("slot", options.slot, slots)):
+        if given and given not in there and not options.anyway:
+            known = ", ".join(sorted(there)) or "none"
+            raise CommandError(
+                f"no live {what} is named {given!r}; there are {known} (--anyway kills it all the same)"
+            )
+
+
+def approve(options: argparse.Namespace) -> str:
+    """Lets go live what somebody else wrote. Raises CommandError."""
+    facts = _asked(options, "GET", "/v1/promos/status")
+    if (content := facts["waiting"].get(options.file)) is None:
+        raise CommandError(f"{options.file} does not wait for approval; see `holdover promos status`")
+    if options.content and not content.startswith(options.content):
+        raise CommandError(f"{options.file} was changed: {content} waits for approval now")
+    document = {"file": options.file, "content": content, "why": options.why}
+    return _said(lambda *_: f"approved: {options.file}, {content}")(
+        options, _asked(options, "POST", "/v1/promos/approve", document)
+    )
+
+
+def rollback(options: argparse.Namespace) -> str:
+    """Back to a set that was accepted before, as a new revision. Raises CommandError."""
+    document = {"to": options.to, "files": options.files, "why": options.why}
+    facts = _asked(options, "POST", "/v1/promos/rollback", document)
+    return _said(lambda _, told: f"written: {told['file']}; see `holdover promos status`")(options, facts)
 
 
 def _asked(options: argparse.Namespace, method: str, target: str, body: object = None) -> Any:
@@ -60,7 +147,7 @@ def _asked(options: argparse.Namespace, method: str, target: str, body: object =
     connection = _Connection(path)
     try:
         data = None if body is None else json.dumps(body)
-        connection.request(method, target, data, {"Content-Type": "application/json"})
+        connection.request(method, quote(target), data, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         said = answer.read()
     except OSError as error:
@@ -68,5 +155,14 @@ def _asked(options: argparse.Namespace, method: str, target: str, body: object =
     finally:
         connection.close()
     if answer.status != 200:
-        raise CommandError(f"the sidecar says {answer.status}: {said.decode(errors='replace')}")
+        raise CommandError(_refusal(answer.status, said))
     return json.loads(said)
+
+
+def _refusal(status: int, said: bytes) -> str:
+    try:
+        told = json.loads(said)
+        problems = [f"  {p['file']}:{p['line']}:{p['column']}: {p['message']}" for p in told.get("problems", [])]
+        return "\n".join([told["message"], *problems])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"the sidecar says {status}: {said.decode(errors='replace')}"

@@ -1,11 +1,12 @@
 """`holdover promos …`: one function for each command, which adds it with its arguments."""
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from ..command import said
-from . import ask, past
+from . import ask, new, past
 from .lint import lint
 from .preview import preview
 
@@ -31,6 +32,56 @@ def add(parser: argparse.ArgumentParser) -> None:
     _diff(command("diff", said(past.diff), "say what is different between two sets, or in the folder as it is now"))
     text = "say what a visitor who asked at a time in the past was shown"
     _visitor(command("shown", said(past.shown), text), past=True)
+    text = "go back to a set that was accepted before, as a new revision; what is killed stays killed"
+    _rollback(_why(command("rollback", said(ask.rollback), text)))
+    text = "take a promo, a slot or everything off the homepage at once, whatever else is wrong"
+    killed = _why(_target(command("kill", said(ask.kill), text)))
+    killed.add_argument("--anyway", action="store_true", help="also what is not live and may never be")
+    _why(_target(command("release", said(ask.release), "let be shown again what was killed")))
+    _approve(_why(command("approve", said(ask.approve), "let go live what somebody else wrote")))
+    _new(command("new", said(new.new), "write a campaign to start from"))
+    text = "make the token with which somebody may edit over HTTP; it is told once"
+    token = command("token", said(new.token), text)
+    token.add_argument("name", metavar="NAME", help="of who is to have it; the history tells it")
+    token.add_argument("--remove", action="store_true", help="the one that NAME has")
+
+
+def _why(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--why", default="", metavar="TEXT", help="for the history")
+    return parser
+
+
+def _target(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--everything", action="store_true")
+    what.add_argument("--slot", metavar="NAME")
+    what.add_argument("promo", nargs="?", metavar="PROMO", help="its id")
+    return parser
+
+
+def _rollback(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("to", metavar="TO", help="number or revision, as `holdover promos history` tells them")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="default: all")
+
+
+def _approve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="as `holdover promos status` names it")
+    text = "the content that was looked at, as the status tells it; another one is not approved"
+    parser.add_argument("--content", default="", metavar="DIGEST", help=text)
+
+
+def _new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", type=_name, metavar="NAME", help="of the file and of the promo in it")
+    _folder(parser)
+    kinds = ("banner", "carousel-item", "boosted-odds", "notice")
+    parser.add_argument("--kind", choices=kinds, default="banner", help="default: banner")
+    parser.add_argument("--slot", default="", metavar="NAME", help="default: the first that takes the kind")
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
+        raise argparse.ArgumentTypeError("small letters, digits and hyphens, 64 at most")
+    return text
 
 
 def _history(parser: argparse.ArgumentParser) -> None:
