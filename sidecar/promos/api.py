@@ -15,8 +15,9 @@ from holdover.answer import etag_matches
 from holdover.metrics import PromoMetrics
 
 from .document import Vocabulary
+from .explain import Explained, explain
 from .moment import Unclear, absolute
-from .resolve import Explained, Resolution, Shown, Visitor, explain, resolve
+from .resolve import Resolution, Shown, Visitor, resolve
 from .standing import Change, Live, Status
 from .streams import Changes, changed, serve, wait_of
 
@@ -122,15 +123,11 @@ class Promotions:
     ) -> tuple[web.Response, float | None]:
         """With the time of the next change. `kept`: clients may keep it for a while."""
         live = self.live
-        withheld = self.withheld
-        promos = [promo for promo in live.promos if promo.id not in withheld]
-        found = resolve(promos, live.vocabulary, visitor, now)
+        found = resolve(live.promos, live.vocabulary, visitor, now, self.withheld)
         facts = {
             "revision": live.revision,
             "next_change_at": _iso(found.next_change_at),
-            "slots": {
-                slot: [_promo(each, visitor.language) for each in shown] for slot, shown in found.slots.items()
-            },
+            "slots": {slot: [_promo(each) for each in shown] for slot, shown in found.slots.items()},
         }
         tag = f'W/"{hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": _cache_control(found, now) if kept else "no-store"}
@@ -141,7 +138,8 @@ class Promotions:
 
     async def _explain(self, request: web.Request) -> web.Response:
         live, (visitor, at) = self.live, _asked(request)
-        told = explain(live.promos, live.vocabulary, visitor, time.time() if at is None else at)
+        now = time.time() if at is None else at
+        told = explain(live.promos, live.vocabulary, visitor, now, self.withheld)
         facts = {"revision": live.revision, "promos": list(map(_explained, told))}
         return web.json_response(facts, headers={"Cache-Control": "no-store"})
 
@@ -201,7 +199,7 @@ def _cache_control(found: Resolution, now: float) -> str:
     return f"private, max-age={max(0, left)}"
 
 
-def _promo(shown: Shown, language: str) -> dict[str, Any]:
+def _promo(shown: Shown) -> dict[str, Any]:
     promo = shown.promo
     facts: dict[str, Any] = {
         "id": promo.id,
@@ -215,9 +213,9 @@ def _promo(shown: Shown, language: str) -> dict[str, Any]:
         "variant": shown.variant.id if shown.variant else None,
     }
     if promo.image is not None:
-        facts["image"] = {"src": promo.image.src, "alt": promo.image.alt.get(language, "")}
+        facts["image"] = {"src": promo.image.src, "alt": shown.alt}
     if promo.terms is not None:
-        facts["terms"] = {"short": promo.terms.short.get(language, ""), "link": promo.terms.link}
+        facts["terms"] = {"short": shown.terms, "link": promo.terms.link}
     return facts
 
 

@@ -85,7 +85,7 @@ def shown(options: argparse.Namespace) -> str:
         raise CommandError(f"what was live at {then} is not known; the history begins at {kept.records()[0].at}")
     live = live_of(_files(kept, record))
     withheld = {**withheld_at(kept.records(), then), **live.withheld}
-    found = resolve([p for p in live.promos if p.id not in withheld], live.vocabulary, visitor, at)
+    found = resolve(live.promos, live.vocabulary, visitor, at, withheld)
     hidden = {promo.id: withheld[promo.id] for promo in live.promos if promo.id in withheld}
     accepted_by, wrong = record.detail.get("holdover", "unknown"), kept.verify()
     if options.json:

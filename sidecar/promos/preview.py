@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from ..command import CommandError
 from .document import Promo
+from .explain import Explained, explain
 from .lint import read
 from .moment import Unclear, absolute
-from .resolve import Explained, Resolution, Visitor, explain, resolve
+from .resolve import Resolution, Visitor, resolve
 
 
 def preview(options: argparse.Namespace) -> str:

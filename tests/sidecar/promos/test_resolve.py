@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.promos.document import Audience, Promo, Slot, Text, Variant, Vocabulary
-from sidecar.promos.resolve import STEPS, Explained, Resolution, Visitor, bucket, explain, rank, resolve, variant_of
+from sidecar.promos.document import Audience, Image, Promo, Slot, Terms, Text, Variant, Vocabulary
+from sidecar.promos.explain import Explained, explain
+from sidecar.promos.resolve import STEPS, Resolution, Visitor, bucket, rank, resolve, variant_of
 
 NOW = 1_000.0
 VOCABULARY = Vocabulary(
@@ -162,9 +163,9 @@ def test_all_gates_are_told_in_their_order_not_only_the_first_that_is_shut():
     promo = replace(for_whom(devices=frozenset(["desktop"]), visitors="returning"), end=NOW, rollout=0.0)
     visitor = Visitor("US-PA", "es", "phone", frozenset(["time-out"]), "v1", False)
     [explained] = explain([promo], VOCABULARY, visitor, NOW)
-    names = ["jurisdiction", "excluded", "time", "language", "device", "segment", "visitors", "roll-out", "capacity"]
+    names = "withheld jurisdiction excluded time language device segment visitors roll-out capacity".split()
     assert [outcome.gate for outcome in explained.outcomes] == names
-    assert refusals(explained).keys() == set(names) - {"segment", "capacity"}
+    assert refusals(explained).keys() == set(names) - {"withheld", "segment", "capacity"}
 
 
 def test_who_is_refused_makes_room_for_the_next():
@@ -212,6 +213,48 @@ def test_a_text_is_that_of_the_variant_where_it_has_one():
         assert shown.variant == promo.variants[0], "without an id the first"
         texts[language] = shown.text.title
     assert texts == {"en": "Now!", "es": "Primavera"}
+
+
+BRITISH = replace(VOCABULARY, languages=frozenset(["en", "en-GB", "es"]))
+
+
+def test_who_reads_british_english_is_served_in_english_where_there_is_none():
+    promo = replace(
+        PROMO,
+        content={"en": Text("Colors"), "es": Text("Colores")},
+        image=Image("x.png", {"en": "Grays", "en-GB": "Greys"}),
+        terms=Terms({"en": "Until canceled"}, "/terms"),
+        variants=(Variant("a", 1.0, {"en-GB": Text("Colours!")}),),
+        audience=replace(PROMO.audience, languages=frozenset(["en"])),
+    )
+    visitor = replace(VISITOR, language="en-gb")
+    [explained] = explain([promo], BRITISH, visitor, NOW)
+    [shown] = resolve([promo], BRITISH, visitor, NOW).slots["hero"]
+    assert explained.shown
+    assert (shown.text.title, shown.alt, shown.terms) == ("Colours!", "Greys", "Until canceled")
+    [shown] = resolve([replace(promo, variants=())], BRITISH, visitor, NOW).slots["hero"]
+    assert shown.text.title == "Colors"
+
+
+def test_what_is_for_readers_of_british_english_is_not_for_all_who_read_english():
+    promo = replace(for_whom(languages=frozenset(["en-GB"])), content={"en": Text("Colours")})
+    shown = [
+        ids(resolve([promo], BRITISH, replace(VISITOR, language=language), NOW))["hero"]
+        for language in ("en-GB", "en", "en-AU", "es")
+    ]
+    assert shown == [["spring"], [], [], []]
+
+
+def test_what_is_withheld_leaves_its_place_to_the_next_and_the_reason_is_told():
+    best = replace(PROMO, id="best", priority=900, start=NOW - 1, end=NOW + 1)
+    withheld = {"best": "is killed", "no longer there": "is killed"}
+    found = resolve([best, PROMO], VOCABULARY, VISITOR, NOW, withheld)
+    assert ids(found)["hero"] == ["spring"]
+    assert found.next_change_at == PROMO.end, "not when it would have ended"
+    told = {each.promo.id: each for each in explain([best, PROMO], VOCABULARY, VISITOR, NOW, withheld)}
+    assert refusals(told["best"]) == {"withheld": "is killed"}
+    assert told["spring"].shown
+    assert told["spring"].outcomes[0].sentence == "nothing withholds it"
 
 
 def test_shares_are_those_told_and_a_roll_out_does_not_choose_the_variant():
@@ -287,10 +330,14 @@ def test_a_slot_shows_the_best_of_those_that_pass_as_many_as_it_takes(
 
 
 @unit
-@given(sets, visitors, moments)
-def test_what_is_explained_is_what_is_shown(promos: list[Promo], visitor: Visitor, now: float):
-    explained = explain(promos, VOCABULARY, visitor, now)
-    shown = {each.promo.id for slot in resolve(promos, VOCABULARY, visitor, now).slots.values() for each in slot}
+@given(sets, visitors, moments, st.dictionaries(st.sampled_from("abcdef"), st.just("is killed"), max_size=3))
+def test_what_is_explained_is_what_is_shown(
+    promos: list[Promo], visitor: Visitor, now: float, withheld: dict[str, str]
+):
+    explained = explain(promos, VOCABULARY, visitor, now, withheld)
+    slots = resolve(promos, VOCABULARY, visitor, now, withheld).slots.values()
+    shown = {each.promo.id for slot in slots for each in slot}
+    assert shown.isdisjoint(withheld)
     assert {each.promo.id for each in explained if each.shown} == shown
     assert len(explained) == len(promos)
 
