@@ -313,6 +313,7 @@ class PromoMetrics:
         self.killed = make.gauge("promos_killed", "Promos that are accepted and killed by kill.json.")
         self.files = make.gauge("promos_files", "Files of promos, by what of them is live.", "state")
         self.edits = make.counter("promos_edits_total", "Changes of what is accepted.")
+        self.hidden = make.gauge("promos_hidden", "Promos whose time it is and whose odds hide them.", "reason")
 
 
 class RuntimeMetrics:

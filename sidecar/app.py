@@ -28,6 +28,7 @@ from holdover.watch import cancel, config_changes, observe_loop, start, took_ove
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
 from .promos.api import Promotions
+from .promos.bound import Bound
 from .promos.remembered import recalled, remember
 from .promos.standing import Change, Standing
 from .promos.watch import watch
@@ -60,6 +61,7 @@ class Sidecar:
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
 
         self.promotions = Promotions(metrics.promos)
+        self.bound = Bound(store, config.rules, self.promotions, metrics, self.refresher.asked)
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
     async def carry_on(self) -> None:
@@ -76,6 +78,7 @@ class Sidecar:
             await self.filler.recall()
             self.refresher.use(config.rules)
             self.steward.use(config.rules)
+            self.bound.configure(config.rules)
 
     async def follow_promos(self) -> None:
         """For ever: what operations edit is live within half a second."""
@@ -86,7 +89,12 @@ class Sidecar:
         def keep(change: Change) -> None:
             remember(state, change.files)
 
-        await watch(self.config.path(settings.folder), promotions.standing, promotions.publish, keep)
+        await watch(self.config.path(settings.folder), promotions.standing, self._publish, keep)
+
+    def _publish(self, change: Change) -> None:
+        """In this order: nobody is shown a promo before its odds are looked at."""
+        self.bound.use(change.live.promos)
+        self.promotions.publish(change)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""
@@ -181,7 +189,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     await sidecar.filler.recall()
     async with _listening(sidecar, config):
         await sidecar.carry_on()
-        followed = (sidecar.follow_config(), sidecar.follow_store(), sidecar.follow_promos())
+        followed = (sidecar.follow_config(), sidecar.follow_store(), sidecar.follow_promos(), sidecar.bound.follow())
         tasks = start((sidecar.steward.run(), *followed, observe_loop(metrics.runtime)), metrics.runtime)
         logger.info("the sidecar listens on %s", config.socket)
         # What start has made stays: collections of garbage need not look at it again and again.

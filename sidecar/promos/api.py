@@ -39,11 +39,16 @@ class Promotions:
     changes: Changes = field(default_factory=Changes)
     hidden: Mapping[str, str] = field(default_factory=dict)
     """Why promos are not shown for what their odds are now, by id."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    """What is offered without the boost, by the promo's id."""
+    turns: int = 0
+    """How often `hidden` has changed."""
 
-    def hide(self, hidden: Mapping[str, str]) -> None:
-        """What the odds say of all boosted promos."""
-        edited, self.hidden = hidden != self.hidden, hidden
+    def hide(self, hidden: Mapping[str, str], prices: Mapping[str, float]) -> None:
+        """What the odds say of all boosted promos. Prices alone are no news for streams: they move all the time."""
+        edited, self.hidden, self.prices = hidden != self.hidden, hidden, prices
         if edited:
+            self.turns += 1
             self.changes.tell()
 
     @property
@@ -83,7 +88,7 @@ class Promotions:
         return web.json_response({"confirmed": sorted(taken)})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        return await stream(request, self.changes, lambda: self.live.revision)
+        return await stream(request, self.changes, lambda: (self.live.revision, self.turns))
 
     async def _promos(self, request: web.Request) -> web.Response:
         visitor, at = _asked(request)
@@ -112,7 +117,8 @@ class Promotions:
             "revision": live.revision,
             "next_change_at": _iso(found.next_change_at),
             "slots": {
-                slot: [_promo(each, visitor.language) for each in shown] for slot, shown in found.slots.items()
+                slot: [_promo(each, visitor.language, self.prices) for each in shown]
+                for slot, shown in found.slots.items()
             },
         }
         tag = f'W/"{hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()}"'
@@ -138,9 +144,9 @@ class Promotions:
             }
             for each in self.statuses
         ]
-        return web.json_response(
-            {"revision": self.live.revision, "files": files}, headers={"Cache-Control": "no-store"}
-        )
+        hidden = [{"id": promo, "reason": reason} for promo, reason in sorted(self.hidden.items())]
+        facts = {"revision": self.live.revision, "files": files, "hidden": hidden}
+        return web.json_response(facts, headers={"Cache-Control": "no-store"})
 
 
 def _asked(request: web.Request) -> tuple[Visitor, float | None]:
@@ -170,12 +176,15 @@ def _bad(message: str) -> web.HTTPBadRequest:
 
 
 def _cache_control(found: Resolution, now: float) -> str:
-    """It never outlives the next change; what is for one visitor is for no shared cache."""
+    """It never outlives the next change; what is for one visitor is for no shared cache. When odds hide a promo
+    nobody can tell before."""
+    if any(each.promo.odds for shown in found.slots.values() for each in shown):
+        return "private, no-cache"
     left = LONGEST_S if found.next_change_at is None else min(LONGEST_S, int(found.next_change_at - now))
     return f"private, max-age={max(0, left)}"
 
 
-def _promo(shown: Shown, language: str) -> dict[str, Any]:
+def _promo(shown: Shown, language: str, prices: Mapping[str, float]) -> dict[str, Any]:
     promo = shown.promo
     facts: dict[str, Any] = {
         "id": promo.id,
@@ -192,6 +201,9 @@ def _promo(shown: Shown, language: str) -> dict[str, Any]:
         facts["image"] = {"src": promo.image.src, "alt": promo.image.alt.get(language, "")}
     if promo.terms is not None:
         facts["terms"] = {"short": promo.terms.short.get(language, ""), "link": promo.terms.link}
+    if (odds := promo.odds) is not None:
+        named = {"event": odds.event, "market": odds.market, "selection": odds.selection}
+        facts["odds"] = {**named, "price": odds.price, "was": prices.get(promo.id)}
     return facts
 
 

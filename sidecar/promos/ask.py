@@ -36,6 +36,7 @@ def status(options: argparse.Namespace) -> str:
             remedy = f"; {each['remedy']}" if each["remedy"] else ""
             pointer = f"{each['pointer']}: " if each["pointer"] else ""
             lines.append(f"  {each['line']}:{each['column']}: {pointer}{each['message']}{remedy}")
+    lines += [f"{each['id']}: hidden: {each['reason']}" for each in facts["hidden"]]
     return "\n".join(lines)
 
 

@@ -50,8 +50,12 @@ async def changed(event: asyncio.Event, deadline: float) -> bool:
     return True
 
 
-async def stream(request: web.Request, changes: Changes, revision: Callable[[], str]) -> web.StreamResponse:
-    """Server-sent events, until the client goes or the sidecar stops: the revision at once, and each later one."""
+type Told = tuple[str, int]
+"""The revision, and a number that grows with each change for other reasons than edits."""
+
+
+async def stream(request: web.Request, changes: Changes, state: Callable[[], Told]) -> web.StreamResponse:
+    """Server-sent events, until the client goes or the sidecar stops: the revision at once and at each change."""
     if changes.streams >= MOST_STREAMS:
         raise web.HTTPServiceUnavailable(text='{"message": "too many streams"}', headers={"Retry-After": "10"})
     fields = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -60,17 +64,17 @@ async def stream(request: web.Request, changes: Changes, revision: Callable[[], 
     try:
         await response.prepare(request)
         with suppress(ConnectionResetError):
-            await _told(response, changes, revision)
+            await _told(response, changes, state)
     finally:
         changes.streams -= 1
     return response
 
 
-async def _told(response: web.StreamResponse, changes: Changes, revision: Callable[[], str]) -> None:
-    told: str | None = None
+async def _told(response: web.StreamResponse, changes: Changes, state: Callable[[], Told]) -> None:
+    told: Told | None = None
     while not changes.stopped:
-        event, now = changes.next, revision()
-        data = f"event: revision\nid: {now}\ndata: {json.dumps({'revision': now})}\n\n"
+        event, now = changes.next, state()
+        data = f"event: revision\nid: {now[0]}\ndata: {json.dumps({'revision': now[0]})}\n\n"
         await response.write(b":\n\n" if now == told else data.encode())
         told = now
         await changed(event, time.monotonic() + HEARTBEAT_S)
