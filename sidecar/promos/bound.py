@@ -71,6 +71,7 @@ class Bound:
                 await self.step()
             except Exception:
                 self._fail()
+            await self.demand()
             await asyncio.sleep(INTERVAL_S)
 
     async def step(self) -> None:
@@ -83,15 +84,22 @@ class Bound:
                 # It is counted where the store is followed; what was read before becomes stale.
                 logger.debug("the odds of promos are not read", exc_info=True)
         self._tell()
-        if self._clock() >= self._next_demand:
-            self._next_demand = self._clock() + DEMAND_S
-            for request in self._carried():
-                await self._asked(request)
+
+    async def demand(self) -> None:
+        """Every few seconds, has the market of each promo whose time it is kept fresh."""
+        now = self._clock()
+        if not self._next_demand - DEMAND_S <= now < self._next_demand:
+            self._next_demand = now + DEMAND_S
+            try:
+                for request in self._carried():
+                    await self._asked(request)
+            except Exception:
+                logger.exception("the odds of promos cannot be kept fresh; trying again")
 
     def _fail(self) -> None:
         if not self._failing:
             logger.exception("the odds of promos cannot be judged; all boosted odds are hidden")
-        self._failing = True
+        self._failing, self._known = True, Known()
         self._metrics.runtime.internal_errors.labels("promos").inc()
         self._hide(dict.fromkeys(self._promos, FAILED), {})
 
