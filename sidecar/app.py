@@ -92,8 +92,9 @@ class Sidecar:
         await watch(self.config.path(settings.folder), promotions.standing, self._publish, keep)
 
     def _publish(self, change: Change) -> None:
-        """In this order: nobody is shown a promo before its odds are looked at."""
-        self.bound.use(change.live.promos)
+        """In this order: nobody is shown a promo before its odds are looked at. What is killed costs no credits."""
+        live = change.live
+        self.bound.use(promo for promo in live.promos if promo.id not in live.withheld)
         self.promotions.publish(change)
 
     async def follow_store(self) -> None:

@@ -135,9 +135,11 @@ def test_shown_suspended_and_shown_again_while_no_client_polls(scene: Scene):
         wait_for(lambda: scene.hidden("boost"), SECONDS)
         assert scene.hidden("boost").startswith("the market is suspended, since 20")
         assert scene.count("suspended") == 1
+        assert "boost" not in scene.shown()
         assert told.result(10), "streams are told"
     wait_for(lambda: scene.hidden("boost") == "", SECONDS)
     assert scene.count("suspended") == 0
+    assert "boost" in scene.shown()
 
 
 def next_event(stream: Any) -> str:
