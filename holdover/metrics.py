@@ -320,6 +320,7 @@ class PromoMetrics:
             "From noticing a change of what is shown until the last client that listens was told.",
             PROPAGATION,
         )
+        self.hidden = make.gauge("promos_hidden", "Promos whose time it is and whose odds hide them.", "reason")
 
 
 class RuntimeMetrics:

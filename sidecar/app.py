@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from holdover.wire import WireError, decode_credential, decode_request, encode_f
 
 from .promos.access import Access
 from .promos.api import Promotions
+from .promos.bound import Bound
 from .promos.desk import Desk
 from .promos.history import History
 from .promos.past import HISTORY
@@ -72,6 +73,7 @@ class Sidecar:
         self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
         self.access = Access(config.settings.promos, config.settings.sidecar.admin, state)
         self.writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
+        self.bound = Bound(store, config.rules, self.promotions, metrics, self.refresher.asked)
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
     async def carry_on(self) -> None:
@@ -88,6 +90,7 @@ class Sidecar:
             await self.filler.recall()
             self.refresher.use(config.rules)
             self.steward.use(config.rules)
+            self.bound.configure(config.rules)
 
     async def follow_promos(self) -> None:
         """For ever: what operations edit is live within half a second."""
@@ -97,11 +100,29 @@ class Sidecar:
             remember(self.access.state, change.files)
             desk.keep(change)
 
-        def publish(change: Change) -> None:
-            self.promotions.publish(change)
-            desk.told()
+        await watch(desk.folder, desk.standing, self._publish, keep, nudge=desk.written)
 
-        await watch(desk.folder, desk.standing, publish, keep, nudge=desk.written)
+    def _publish(self, change: Change) -> None:
+        """In this order: nobody is shown a promo before its odds are looked at. What is killed costs no credits."""
+        live = change.live
+        self.bound.use(promo for promo in live.promos if promo.id not in live.withheld)
+        self.promotions.publish(change)
+        self.desk.told()
+
+    async def follow_odds_of_promos(self) -> None:
+        """For ever: what the odds hide and show again is in the history."""
+        told: Mapping[str, str] = {}
+        while True:
+            waiting, now, hidden = self.promotions.changes.next, time.time(), self.promotions.hidden
+            try:
+                await asyncio.to_thread(self.desk.note_hidden, told, hidden, now)
+                told = hidden
+            except OSError as error:
+                logger.warning("what the odds hide could not be written to the history: %s", error)
+                await asyncio.sleep(TOLD_AGAIN_S)
+                continue
+            if hidden is self.promotions.hidden:
+                await waiting.wait()
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""
@@ -206,7 +227,8 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     async with _listening(sidecar, config):
         await sidecar.carry_on()
         followed = (sidecar.follow_config(), sidecar.follow_store(), sidecar.follow_promos())
-        tasks = start((sidecar.steward.run(), *followed, observe_loop(metrics.runtime)), metrics.runtime)
+        odds = (sidecar.bound.follow(), sidecar.follow_odds_of_promos())
+        tasks = start((sidecar.steward.run(), *followed, *odds, observe_loop(metrics.runtime)), metrics.runtime)
         logger.info("the sidecar listens on %s", config.socket)
         # What start has made stays: collections of garbage need not look at it again and again.
         gc.freeze()

@@ -7,10 +7,13 @@ key decides what is answered (`class_from`)."""
 
 import json
 import re
+from collections.abc import Collection, Iterator
 from typing import NoReturn
 
+from holdover.canonical import CanonicalRequest
 from holdover.content import parsed
-from holdover.providers.profile import Profile
+from holdover.providers import betfair_quotes
+from holdover.providers.profile import Offer, Profile
 from holdover.route_settings import RouteSettings
 
 _PREFIX = "SportsAPING/v1.0/"
@@ -51,6 +54,7 @@ class Betfair(Profile):
     """The JSON-RPC endpoint; each HTTP request is one call."""
 
     reads_bodies = True
+    tells_offers = True
     logins = ("identitysso",)
 
     def called(self, body: bytes) -> str:
@@ -68,6 +72,9 @@ class Betfair(Profile):
             return _text({**_checked(call), "id": _Number("1")}), echo
         except (ValueError, RecursionError) as error:
             return str(error) if isinstance(error, _Refusal) else "the body is not one JSON-RPC call"
+
+    def offers(self, canonical: CanonicalRequest, body: bytes, events: Collection[str]) -> Iterator[Offer]:
+        return betfair_quotes.offers(canonical, body, events)
 
     def echoed(self, body: bytes, echo: str) -> bytes:
         span = _id_span(body)

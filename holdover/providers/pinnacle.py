@@ -8,9 +8,11 @@ A delta holds the changed periods only, each complete: a market missing in it is
 unchanged. It never says that an event is gone; the next snapshot does, by leaving it out."""
 
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from holdover.canonical import CanonicalRequest, Query
+from holdover.providers import pinnacle_quotes
 from holdover.providers.pinnacle_board import (
     Board,
     Head,
@@ -23,7 +25,7 @@ from holdover.providers.pinnacle_board import (
     unmerged,
     written,
 )
-from holdover.providers.profile import Knowledge, Profile
+from holdover.providers.profile import Knowledge, Offer, Profile
 from holdover.route_settings import RouteSettings
 
 _BOARDS = re.compile(r"/v[0-9]+/(odds|fixtures)/?")
@@ -45,6 +47,7 @@ class Pinnacle(Profile):
     snapshots: by default, at one request per two minutes, for an hour."""
 
     known_kinds = frozenset(("since", "filter"))
+    tells_offers = True
 
     def __init__(self, deltas: int = 30) -> None:
         self._deltas = deltas
@@ -81,6 +84,13 @@ class Pinnacle(Profile):
             return None
         leagues, events = _ids(asked.get("leagueIds")), _ids(asked.get("eventIds"))
         return told(document, Selection(leagues, events, live, int(asked.get("since", -1))))
+
+    def offers(self, canonical: CanonicalRequest, body: bytes, events: Collection[str]) -> Iterator[Offer]:
+        """A delta tells of what changed alone."""
+        found = _BOARDS.fullmatch(canonical.path)
+        if found is None or found[1] != "odds" or "since" in dict(canonical.query):
+            return iter(())
+        return pinnacle_quotes.offers(canonical, body, events)
 
     def lasting(self, canonical: CanonicalRequest) -> bool:
         """A cursor is asked with once or twice."""

@@ -47,6 +47,32 @@ class Evidence:
         return bool(self.kinds or self.left_out)
 
 
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The decimal price of a selection at a bookmaker. `suspended`: it stands there and cannot be had."""
+
+    selection: str
+    bookmaker: str
+    price: float
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one answer tells of one event. `starts_at` in Unix seconds, None when it does not tell; `in_play`: it
+    tells that the event has begun.
+
+    `markets`: those of which it tells, each with what is offered there; `whole`: it tells of all there are. One of
+    `bookmakers` that has no quote in such a market offers nothing there now; of others the answer does not tell."""
+
+    event: str
+    starts_at: float | None
+    bookmakers: frozenset[str]
+    markets: Mapping[str, tuple[Quote, ...]]
+    whole: bool = False
+    in_play: bool = False
+
+
 class Profile:
     """The generic profile, and what a vendor's own may override."""
 
@@ -60,6 +86,8 @@ class Profile:
     """Kinds that depend on what `learnt` takes from answers beside the bookmakers of regions."""
     reads_bodies: ClassVar[bool] = False
     """Whether POST bodies have a canonical form."""
+    tells_offers: ClassVar[bool] = False
+    """Whether `offers` finds anything."""
     logins: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of hosts where people log in: never opened, whatever profile is configured."""
 
@@ -138,6 +166,16 @@ class Profile:
     def learnt(self, canonical: CanonicalRequest, body: bytes, known: Knowledge) -> Knowledge:  # noqa: ARG002
         """What is known after the provider's own answer to this request."""
         return known
+
+    def offers(
+        self,
+        canonical: CanonicalRequest,  # noqa: ARG002
+        body: bytes,  # noqa: ARG002
+        events: Collection[str],  # noqa: ARG002
+    ) -> Iterator[Offer]:
+        """What an answer tells of those of `events` that it holds; nothing for an answer of another kind, or of the
+        past. Raises ValueError or RecursionError for a body that is not what the vendor answers."""
+        return iter(())
 
     def ask(self, canonical: CanonicalRequest, previous: bytes | None) -> CanonicalRequest:  # noqa: ARG002
         """What is really sent, given the stored body: a delta request for a vendor that has them."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from holdover.canonical import CanonicalRequest, Query
 from holdover.content import count, select
 from holdover.lines import Finding
+from holdover.providers import odds_quotes
 from holdover.providers.odds_document import OddsDocument, Unprojectable, returned_markets
 from holdover.providers.odds_selection import (
     H2H,
@@ -21,7 +22,7 @@ from holdover.providers.odds_selection import (
     sport_of,
     usable,
 )
-from holdover.providers.profile import Evidence, Knowledge, Profile
+from holdover.providers.profile import Evidence, Knowledge, Offer, Profile
 from holdover.route_settings import RouteSettings
 
 _BOOKMAKERS_PER_REGION = 10
@@ -39,6 +40,7 @@ class TheOddsApi(Profile):
     to_be_verified = frozenset(("odds",))
     by_region = frozenset(("regions", "bookmakers"))
     by_answers = frozenset(("outrights",))
+    tells_offers = True
 
     def doubts(self, routes: Sequence[RouteSettings], kinds: Collection[str]) -> Iterator[Finding]:
         names = {route.name for route in routes}
@@ -151,6 +153,9 @@ class TheOddsApi(Profile):
         found = frozenset(key for key in select(body, "/*/bookmakers/*/key") if isinstance(key, str))
         before = known.regions.get(region, frozenset())
         return known if found <= before else replace(known, regions={**known.regions, region: before | found})
+
+    def offers(self, canonical: CanonicalRequest, body: bytes, events: Collection[str]) -> Iterator[Offer]:
+        return odds_quotes.offers(canonical, body, events)
 
     def parse(self, body: bytes) -> OddsDocument:
         try:

@@ -41,13 +41,16 @@ class Promotions:
     """Files that wait for approval, with the digest of their content."""
     hidden: Mapping[str, str] = field(default_factory=dict)
     """Why promos are not shown for what their odds are now, by id."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    """What is offered without the boost, by the promo's id."""
 
     def __post_init__(self) -> None:
         self.changes.observe = self.metrics.propagation.observe
+        self.metrics.streams.set_function(lambda: len(self.changes.streams))
 
-    def hide(self, hidden: Mapping[str, str]) -> None:
-        """What the odds say of all boosted promos."""
-        edited, self.hidden = hidden != self.hidden, hidden
+    def hide(self, hidden: Mapping[str, str], prices: Mapping[str, float]) -> None:
+        """What the odds say of all boosted promos. Prices alone are no news for streams: they move all the time."""
+        edited, self.hidden, self.prices = hidden != self.hidden, hidden, prices
         if edited:
             self.changes.tell(self.event, time.time())
 
@@ -127,7 +130,8 @@ class Promotions:
         facts = {
             "revision": live.revision,
             "next_change_at": _iso(found.next_change_at),
-            "slots": {slot: [_promo(each) for each in shown] for slot, shown in found.slots.items()},
+            "responsible": _responsible(live.vocabulary, visitor),
+            "slots": {slot: [_promo(each, self.prices) for each in shown] for slot, shown in found.slots.items()},
         }
         tag = f'W/"{hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": _cache_control(found, now) if kept else "no-store"}
@@ -158,6 +162,7 @@ class Promotions:
             "files": files,
             "waiting": dict(self.waiting()),
             "killed": [{"id": promo, "why": why} for promo, why in self.live.withheld.items()],
+            "hidden": [{"id": promo, "reason": reason} for promo, reason in sorted(self.hidden.items())],
             "spread": self._spread(),
         }
         return web.json_response(told, headers={"Cache-Control": "no-store"})
@@ -194,12 +199,22 @@ def _bad(message: str) -> web.HTTPBadRequest:
 
 
 def _cache_control(found: Resolution, now: float) -> str:
-    """It never outlives the next change; what is for one visitor is for no shared cache."""
+    """It never outlives the next change; what is for one visitor is for no shared cache. When odds hide a promo
+    nobody can tell before."""
+    if any(each.promo.odds for shown in found.slots.values() for each in shown):
+        return "private, no-cache"
     left = LONGEST_S if found.next_change_at is None else min(LONGEST_S, int(found.next_change_at - now))
     return f"private, max-age={max(0, left)}"
 
 
-def _promo(shown: Shown) -> dict[str, Any]:
+def _responsible(known: Vocabulary, visitor: Visitor) -> dict[str, Any] | None:
+    """What the rules of the visitor's jurisdiction want told beside what is advertised."""
+    if (pack := known.packs.get(visitor.jurisdiction)) is None:
+        return None
+    return {"minimum_age": pack.minimum_age, "helpline": {"text": pack.helpline, "link": pack.helpline_link}}
+
+
+def _promo(shown: Shown, prices: Mapping[str, float]) -> dict[str, Any]:
     promo = shown.promo
     facts: dict[str, Any] = {
         "id": promo.id,
@@ -216,6 +231,9 @@ def _promo(shown: Shown) -> dict[str, Any]:
         facts["image"] = {"src": promo.image.src, "alt": shown.alt}
     if promo.terms is not None:
         facts["terms"] = {"short": shown.terms, "link": promo.terms.link}
+    if (odds := promo.odds) is not None:
+        named = {"event": odds.event, "market": odds.market, "selection": odds.selection}
+        facts["odds"] = {**named, "price": odds.price, "was": prices.get(promo.id)}
     return facts
 
 

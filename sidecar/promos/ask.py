@@ -50,6 +50,7 @@ def _status(_: argparse.Namespace, facts: Any) -> str:
             pointer = f"{each['pointer']}: " if each["pointer"] else ""
             lines.append(f"  {each['line']}:{each['column']}: {pointer}{each['message']}{remedy}")
     lines += [f"{each['id']}: {each['why']}" for each in facts["killed"]]
+    lines += [f"{each['id']}: hidden: {each['reason']}" for each in facts["hidden"]]
     return "\n".join([*lines, *_spread(facts["spread"])])
 
 

@@ -19,7 +19,7 @@ from .history import History, Unfound
 from .kill import Kills
 from .objects import HistoryError
 from .problem import Problem
-from .record import Record
+from .record import Record, What
 from .standing import Change, Standing
 from .sweep import Unread, pictures, sweep
 from .validate import Checked, check
@@ -210,6 +210,14 @@ class Desk:
         self.history.append(
             "accepted", ", ".join(who), "; ".join(why), time.time(), revision=change.live.revision, files=change.files
         )
+
+    def note_hidden(self, before: Mapping[str, str], after: Mapping[str, str], now: float) -> None:
+        """Why promos are hidden by what the odds are, by id. Blocks. Raises OSError."""
+        for promo in sorted(before.keys() | after.keys()):
+            if before.get(promo) != after.get(promo):
+                what: What = "hidden" if promo in after else "shown"
+                detail = {"promo": promo, "reason": after.get(promo, "")}
+                self.history.append(what, "holdover", "", now, detail=detail)
 
     def _author(self, name: str, content: str) -> str:
         record = self._published(name, content)

@@ -41,13 +41,16 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """The selection whose price is boosted, and to what (decimal)."""
+    """The selection whose price is boosted, and to what (decimal). `bookmaker`: whose price counts; "" is the best of
+    all. `max_age_s`: how old that may be; None is as old as clients are still given it."""
 
     provider: str
     event: str
     market: str
     selection: str
     price: float
+    bookmaker: str = ""
+    max_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

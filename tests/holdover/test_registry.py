@@ -85,6 +85,7 @@ def test_what_a_profile_tells_is_what_it_overrides(name):
     assert own("learnt") == bool(profile.by_region | profile.by_answers)
     for method in ("called", "canonical_body", "echoed"):
         assert own(method) == profile.reads_bodies, method
+    assert own("offers") == profile.tells_offers
 
 
 @pytest.mark.parametrize("name", NAMES)

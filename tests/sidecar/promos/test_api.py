@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from holdover.metrics import Metrics
 from sidecar.promos.api import Promotions
 from sidecar.promos.document import Audience, Image, Promo, Slot, Terms, Text, Vocabulary
-from sidecar.promos.standing import Live
+from sidecar.promos.standing import Change, Live
 
 WORDS = Vocabulary(
     {"boosts": Slot("Boosts", 1, frozenset(["boosted-odds"]))}, frozenset(["GB"]), frozenset(["en", "en-GB"])
@@ -31,8 +31,8 @@ QUERY = "jurisdiction=GB&language=en-GB"
 async def test_what_is_hidden_makes_room_and_is_explained_and_texts_are_in_the_closest_language():
     promotions = Promotions(Metrics().promos)
     next_best = replace(PROMO, id="next", priority=100)
-    promotions.publish(Live("r1", WORDS, (PROMO, next_best)), ())
-    promotions.hide({"best": "its market is suspended"})
+    promotions.publish(Change(Live("r1", WORDS, (PROMO, next_best)), (), {}))
+    promotions.hide({"best": "its market is suspended"}, {})
     app = web.Application()
     app.add_routes(promotions.routes())
     async with TestClient(TestServer(app)) as client:
