@@ -8,6 +8,7 @@ from pathlib import Path
 from ..command import said
 from . import ask, new, past
 from .lint import lint
+from .occupied import occupied, weeks
 from .preview import preview
 
 type _Run = Callable[[argparse.Namespace], int]
@@ -24,6 +25,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     _folder(command("lint", lint, "say whether the promos of a folder can be used, and every problem if not"))
     _preview(command("preview", said(preview), "say what a visitor would be shown at a time, and why not the rest"))
+    _occupancy(
+        command("occupancy", occupied, "say where slots will be empty or overbooked, and what nobody will see")
+    )
     command("status", said(ask.status), "say what of each file is live, as the running sidecar has it")
     text = "let removals happen that are held because they would end much of what is shown"
     held = command("confirm", said(ask.confirm), text)
@@ -114,3 +118,11 @@ def _visitor(parser: argparse.ArgumentParser, *, past: bool = False) -> None:
     parser.add_argument("--visits", choices=("new", "returning"))
     text = "as 2026-11-26T12:00-05:00" + ("" if past else "; default: now")
     parser.add_argument("--at", required=past, metavar="TIME", help=text)
+
+
+def _occupancy(parser: argparse.ArgumentParser) -> None:
+    _folder(parser)
+    parser.add_argument("--weeks", type=weeks, default=4, metavar="N", help="how far to look ahead; default: 4")
+    text = "as 2026-11-26T12:00-05:00; default: now"
+    parser.add_argument("--from", dest="since", metavar="TIME", help=text)
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when a promo is shown to nobody")

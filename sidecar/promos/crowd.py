@@ -28,7 +28,7 @@ class Crowd:
     asked: frozenset[str] = frozenset()
 
     def has(self, visitor: Visitor) -> bool:
-        """For one whose language is spelled as in the vocabulary, and none of whose segments is excluded."""
+        """For one whom the vocabulary knows: all it says of them stands there, and no segment is excluded."""
         return (
             (not self.jurisdictions or visitor.jurisdiction in self.jurisdictions)
             and (not self.languages or visitor.language in self.languages)

@@ -55,9 +55,9 @@ def differences(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tupl
     found = [*_promos(_by_id(old, campaigns), _by_id(new, campaigns))]
     for name in names:
         if name not in old or name not in new:
-            value = old.get(name, new.get(name))
-            if name not in campaigns or not _ids(value):
-                found.append(Difference("added" if name in new else "removed", name))
+            if name not in campaigns or not _ids(old.get(name, new.get(name))):
+                members = tuple(_members(_object(old.get(name)), _object(new.get(name)), ""))
+                found.append(Difference("added" if name in new else "removed", name, members=members))
         elif ABSENT in (old[name], new[name]):
             if before[name] != after[name]:
                 text = unified(before[name], after[name], name)
@@ -184,6 +184,10 @@ def _members(old: Any, new: Any, pointer: str) -> Iterator[Member]:
             yield from _members(one, other, f"{pointer}/{number}")
     elif not _same(old, new):
         yield Member(pointer, old, new)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _nested(values: list[Any]) -> bool:

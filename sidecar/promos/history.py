@@ -45,6 +45,7 @@ class History:
         self._log = folder / "audit.jsonl"
         self._objects = Objects(folder / "objects")
         self._view = _View()
+        self._approved: tuple[tuple[Record, ...], frozenset[tuple[str, str]]] = ((), frozenset())
 
     def append(
         self,
@@ -108,7 +109,11 @@ class History:
 
     def approved(self) -> frozenset[tuple[str, str]]:
         """Names of files, with the digest of the content that was approved; "" where its removal was."""
-        return frozenset(pair for r in self.records() if r.what == "approved" for pair in r.detail.items())
+        records, found = self._approved
+        if records is not (now := self.records()):
+            found = frozenset(pair for r in now if r.what == "approved" for pair in r.detail.items())
+            self._approved = now, found
+        return found
 
     def verify(self) -> tuple[str, ...]:
         """What is not as it was written, a sentence for each. Who may write to the folder can write all of it anew:

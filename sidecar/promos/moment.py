@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+YEARS = range(1970, 3000)
+"""At the ends of what can be a date, its time in another zone is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
@@ -31,6 +34,8 @@ def absolute(text: str) -> float | Unclear:
         at = datetime.fromisoformat(text)
     except ValueError:
         return Unclear("is no time", remedy)
+    if at.year not in YEARS:
+        return _far()
     return at.timestamp() if at.tzinfo is not None else Unclear("has no offset", f"{remedy}, or end it with Z")
 
 
@@ -40,6 +45,8 @@ def instant(text: str, zone: ZoneInfo) -> float | Unclear:
         told = datetime.fromisoformat(text)
     except ValueError as error:
         return Unclear(f"is no time: {error}", "write it as 2026-11-26T12:00")
+    if told.year not in YEARS:
+        return _far()
     local = told.replace(tzinfo=None)
     readings = {fold: local.replace(tzinfo=zone, fold=fold) for fold in (0, 1)}
     real = [each for each in readings.values() if _local(each.timestamp(), zone) == local]
@@ -59,6 +66,10 @@ def instant(text: str, zone: ZoneInfo) -> float | Unclear:
             f"write {one} for the first or {other} for the second",
         )
     return first
+
+
+def _far() -> Unclear:
+    return Unclear("is too far away", f"write a year from {YEARS[0]} to {YEARS[-1]}")
 
 
 def _with_offset(told: datetime, real: list[datetime], zone: ZoneInfo) -> float | Unclear:

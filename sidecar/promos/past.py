@@ -14,7 +14,9 @@ from holdover.config import Config
 from ..command import CommandError, configured
 from . import diff as differ
 from .diff import printable
+from .folder import KILL
 from .history import History, Unfound
+from .kill import kills_of
 from .objects import HistoryError
 from .preview import moment_of, visitor_of
 from .record import Record, stamp
@@ -55,8 +57,8 @@ def diff(options: argparse.Namespace) -> str:
     old = _record(kept, options.before) if options.before else _last(kept)
     before = _files(kept, old)
     unread: list[str] = []
-    if options.after:
-        new = _record(kept, options.after)
+    new = _record(kept, options.after) if options.after else None
+    if new:
         after, name = _files(kept, new), _name(new)
     else:
         folder = config.path(config.settings.promos.folder)
@@ -64,7 +66,8 @@ def diff(options: argparse.Namespace) -> str:
         name = f"{folder} as it is now"
     found = differ.differences(before, after)
     if options.json:
-        return _json({"from": asdict(old), "differences": differ.facts(found), "unread": unread})
+        told = {"from": asdict(old), "to": asdict(new) if new else None}
+        return _json({**told, "differences": differ.facts(found), "unread": unread})
     same = "nothing is different"
     if before != after:
         same += " but how it is written"
@@ -142,13 +145,15 @@ def _files(kept: History, record: Record) -> Mapping[str, bytes]:
 
 
 def _now(folder: Path, before: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
-    """What cannot be read is as it was, as for the sidecar."""
+    """As the sidecar has it: what cannot be read is as it was, and of the kill switch there is what it kills."""
     seen = sweep(folder)
     if seen.fault:
         raise CommandError(f"{folder}: {seen.fault}")
     unread = {name: found.sentence for name, found in seen.files.items() if isinstance(found, Unread)}
     files = {name: found for name, found in seen.files.items() if isinstance(found, bytes)}
-    files |= {name: before[name] for name in unread if name in before}
+    files |= {name: before[name] for name in (*unread, KILL) if name in before and name not in files}
+    if kills := kills_of(files.pop(KILL, b"{}")):
+        files[KILL] = kills.encoded()
     return files, [f"{name} {sentence}" for name, sentence in sorted(unread.items())]
 
 

@@ -213,7 +213,7 @@ def test_a_removal_that_ends_much_is_held_until_it_is_confirmed(tmp_path: Path):
         wait_for(lambda: state(own, "welcome.json")["state"] == "held", 20, 0.05)
         assert len(shown(own)) == 1
         told = own.run("promos", "status").stdout
-        assert "welcome.json: held as it was before, until `holdover promos confirm`" in told
+        assert "welcome.json: held as it was before, until somebody says that it is meant" in told
         assert "ends what is shown now: welcome-notice; confirm it, or put it back" in told
         wrong = own.run("promos", "confirm", "slots.json")
         assert (wrong.returncode, wrong.stderr) == (

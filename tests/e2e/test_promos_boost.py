@@ -48,7 +48,7 @@ class Scene:
             "kind": "boosted-odds",
             "slot": "boosts",
             "content": {"en": {"title": name}},
-            "terms": {"short": {"en": "One bet each."}, "link": "/terms"},
+            "terms": {"short": {"en": "21+. One bet each. 1-800-GAMBLER."}, "link": "/terms"},
             "start": (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S"),
             "end": (now + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S"),
             "timezone": "UTC",

@@ -87,6 +87,60 @@ def test_what_nobody_can_be_shown_and_what_is_wrong(folder: Path):
         assert "write it as 2026-11-26T12:00-05:00" in refused.stderr
 
 
+def test_what_the_coming_weeks_are_like(folder: Path):
+    span = "from Thu 2026-11-26 12:00 to Thu 2026-12-10 12:00 (America/New_York)"
+    asked = ("occupancy", str(folder), "--from", "2026-11-26T12:00-05:00", "--weeks", "2")
+    done = promos(*asked, "--strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        span,
+        "empty (nothing is shown):",
+        f"  boosts is empty for everybody {span}",
+        f"  carousel is empty for everybody {span}",
+        f"  hero is empty for everybody {span}",
+        f"  notices is empty for GB {span}",
+    ]
+    text = (folder / "welcome.json").read_text()
+    never = text.replace("welcome-notice", "never").replace('"priority": 100', '"rollout": 0')
+    (folder / "never.json").write_text(never)
+    (folder / "broken.json").write_text("{")
+    for strict, status in (((), 0), (("--strict",), 1)):
+        done = promos(*asked, *strict)
+        assert (done.returncode, done.stderr) == (status, "")
+        lines = done.stdout.splitlines()
+        assert lines[0] == "1 problem: see `holdover promos lint`; only good files are looked at"
+        assert lines[2:4] == [
+            "unreachable (shown to nobody):",
+            '  "never" is shown to nobody from Thu 2026-01-01 00:00 to Sat 2028-01-01 00:00 (America/New_York): '
+            "it is rolled out to 0 %",
+        ]
+    facts = json.loads(promos(*asked, "--json").stdout)
+    assert (facts["since"], facts["until"]) == ("2026-11-26T17:00:00+00:00", "2026-12-10T17:00:00+00:00")
+    assert [each["kind"] for each in facts["findings"]] == ["unreachable", *["empty"] * 4]
+    assert facts["findings"][-1]["crowds"] == [{"jurisdictions": ["GB"]}]
+    [lane] = [
+        lane for lane in facts["lanes"] if lane["slot"] == "notices" and lane["crowds"] != [{"jurisdictions": ["GB"]}]
+    ]
+    [stretch] = lane["stretches"]
+    assert stretch["shown"] == [{"id": "welcome-notice", "rollout": 100.0, "sure": True}]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        (("--weeks", "0"), "from 1 to 53"),
+        (("--weeks", "many"), "from 1 to 53"),
+        (("--from", "tomorrow"), "write it as 2026-11-26T12:00-05:00"),
+        (("--from", "9999-12-31T00:00Z"), "write a year from 1970 to 2999"),
+    ],
+)
+def test_weeks_that_cannot_be_looked_at(wrong: tuple[str, str], remedy: str):
+    done = promos("occupancy", *wrong)
+    assert done.returncode
+    assert remedy in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_cannot_be_read_is_told_and_editors_temporaries_are_none(folder: Path):
     (folder / "gone.json").symlink_to("nowhere")
     (folder / ".welcome.json.new").write_text("{")

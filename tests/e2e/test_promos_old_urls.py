@@ -117,7 +117,7 @@ def test_whoever_is_not_understood_is_shown_nothing(street: Street):
 
 def test_without_a_shape_it_is_the_answer_of_the_api(street: Street):
     reply = street.ask(START, headers={"Accept-Language": "es-US,en;q=0.5"})
-    assert list(reply.json) == ["revision", "next_change_at", "slots", "generated_at"]
+    assert list(reply.json) == ["revision", "next_change_at", "responsible", "slots", "generated_at"]
     assert [each["id"] for each in reply.json["slots"]["notices"]] == ["welcome-notice"]
     assert reply["vary"] == "Accept-Language"
 

@@ -15,7 +15,7 @@ from sidecar.promos import history as module
 from sidecar.promos.history import History, Unfound
 from sidecar.promos.objects import HistoryError
 from sidecar.promos.past import withheld_at
-from sidecar.promos.record import canonical, stamp
+from sidecar.promos.record import Head, Record, broken, canonical, stamp
 from sidecar.promos.remembered import Recalled
 from sidecar.promos.resolve import Visitor, resolve
 from sidecar.promos.standing import Standing, live_of
@@ -25,13 +25,15 @@ from .test_watch import NOW, WORDS, promo, told
 
 FIRST = {**WORDS, "a.json": told("x"), "b.json": told("y")}
 SECOND = {**FIRST, "a.json": told("x", "z")}
+NEVER = told("never")
+"""Approved and not accepted."""
 
 
 def written(folder: Path) -> History:
     """Six records; sets in the first, third and fifth."""
     kept = History(folder)
     kept.append("accepted", "ops-1", "", NOW, revision="aa01", files=FIRST)
-    kept.append("approved", "ops-2", "", NOW + 1, files={"a.json": SECOND["a.json"]})
+    kept.append("approved", "ops-2", "", NOW + 1, files={"a.json": NEVER})
     kept.append("accepted", "ops-1", "more", NOW + 2, revision="aa02", files=SECOND)
     kept.append("hidden", "odds", "", NOW + 3, revision="aa02", detail={"promo": "x", "reason": "market suspended"})
     kept.append("rolled-back", "ops-1", "wrong price", NOW + 4, revision="aa01", files=FIRST)
@@ -75,7 +77,7 @@ def test_the_log_can_be_read_without_this_code(kept: History):
 
 
 def test_equal_files_and_equal_sets_are_kept_once(kept: History):
-    assert len(objects(kept)) == len({*FIRST.values(), *SECOND.values()}) + 2
+    assert len(objects(kept)) == len({*FIRST.values(), *SECOND.values(), NEVER}) + 2
     assert kept.records()[0].set == kept.records()[4].set
     for path in objects(kept):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.parent.name + path.name
@@ -115,14 +117,12 @@ def test_by_number_and_by_revision(kept: History):
 
 
 def test_an_approval_is_of_one_content(kept: History):
-    assert kept.approved() == {("a.json", hashlib.sha256(SECOND["a.json"]).hexdigest())}
+    assert kept.approved() == {("a.json", hashlib.sha256(NEVER).hexdigest())}
     kept.append("approved", "ops-2", "", NOW + 6, detail={"b.json": ""})
     assert ("b.json", "") in kept.approved()
-    # What was approved can be seen later, whether or not it was ever accepted.
-    fresh = {"c.json": told("never")}
-    record = kept.append("approved", "ops-2", "", NOW + 7, files=fresh)
-    assert any(path.read_bytes() == fresh["c.json"] for path in objects(kept))
-    assert kept.files(record) == FIRST
+    # What was approved can be seen later, though it is not in force.
+    assert any(path.read_bytes() == NEVER for path in objects(kept))
+    assert kept.files(kept.records()[1]) == FIRST
 
 
 def test_of_another_process_at_once(kept: History):
@@ -217,16 +217,39 @@ def test_two_processes_append_at_once(tmp_path: Path):
     started = [run(target=_append, args=(tmp_path / "h", who, 40)) for who in ("ops-1", "ops-2")]
     for each in started:
         each.start()
-    for each in started:
-        each.join(120)
+    kept, looked = History(tmp_path / "h"), 0
+    while any(each.is_alive() for each in started):
+        assert kept.verify() == ()
+        looked += 0 < len(kept.records()) < 80
+    assert looked
     assert [each.exitcode for each in started] == [0, 0]
-    kept = History(tmp_path / "h")
     assert kept.verify() == ()
     assert [r.number for r in kept.records()] == list(range(1, 81))
     for who in ("ops-1", "ops-2"):
         own = [kept.files(r) for r in kept.records() if r.who == who]
         assert [f[f"{who}.json"] for f in own] == [told(f"p{number}") for number in range(40)]
     assert len({r.who for r in kept.records()[:60]}) == 2
+
+
+def test_a_process_that_is_killed_while_it_appends(tmp_path: Path):
+    folder, context = tmp_path / "h", multiprocessing.get_context("spawn")
+    for round_, delay in enumerate((0.0, 0.011, 0.037, 0.083)):
+        before = len(History(folder).records())
+        process = context.Process(target=_append, args=(folder, f"ops-{round_}", 10_000))
+        process.start()
+        deadline = time.monotonic() + 60
+        while len(History(folder).records()) <= before and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(delay)
+        process.kill()
+        process.join()
+        kept = History(folder)
+        assert len(kept.records()) > before
+        assert [said for said in kept.verify() if "is torn" not in said] == []
+        kept.append("note", "ops-1", "", NOW)
+        assert kept.verify() == ()
+        for record in kept.records()[before:]:
+            assert kept.files(record)
 
 
 # Tampering
@@ -307,6 +330,14 @@ def test_each_is_told_where_it_is(kept: History):
     assert kept.verify()[0].startswith("the file head is missing or damaged")
 
 
+def test_numbers_are_checked_too():
+    first = Record(1, stamp(NOW), "note", "ops-1", "", "", "", {}, Head().hash).sealed()
+    third = Record(3, stamp(NOW), "note", "ops-1", "", "", "", {}, first.hash).sealed()
+    lines = [record.line()[:-1] for record in (first, third)]
+    (said,) = broken(lines, Head(3, third.hash))
+    assert said.startswith("line 2 does not follow the one before")
+
+
 def test_all_written_anew_is_seen_by_the_head(kept: History, tmp_path: Path):
     other = written(tmp_path / "other")
     forged = History(tmp_path / "forged")
@@ -324,7 +355,9 @@ def test_no_object_is_changed_or_removed_unseen(original: Path, data: st.DataObj
         kept = History(shutil.copytree(original, Path(folder) / "history"))
         path = data.draw(st.sampled_from(objects(kept)))
         content = path.read_bytes()
-        damaged = data.draw(st.sampled_from([None, b"", content[:-1], content + b" ", content.swapcase(), b"{}"]))
+        # Of what was only approved it is not known whether it was kept.
+        gone = [None] if content != NEVER else []
+        damaged = data.draw(st.sampled_from([*gone, b"", content[:-1], content + b" ", content.swapcase(), b"{}"]))
         path.unlink()
         if damaged is not None:
             path.write_bytes(damaged)

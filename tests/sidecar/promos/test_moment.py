@@ -95,3 +95,12 @@ def test_absolute_times_tell_their_offset():
         found = absolute(text)
         assert isinstance(found, Unclear)
         assert (found.message, found.remedy.split(",")[0]) == (message, "write it as 2026-11-26T12:00-05:00")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00", "1969-12-31T23:59", "3000-01-01T00:00", "9999-12-31T23:59"])
+def test_what_is_too_far_away_is_refused(text: str):
+    far = Unclear("is too far away", "write a year from 1970 to 2999")
+    for zone in ("America/New_York", "Asia/Tokyo", "UTC"):
+        assert instant(text, ZoneInfo(zone)) == far
+    assert absolute(f"{text}+14:00") == far
+    assert isinstance(instant("2999-12-31T23:59", NEW_YORK), float)

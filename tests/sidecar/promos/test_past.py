@@ -28,6 +28,7 @@ def house(tmp_path: Path) -> House:
 def kept(house: House, tmp_path: Path) -> History:
     folder = house.config / "promos"
     folder.mkdir(exist_ok=True)
+    (folder / "compliance").mkdir()
     for name, data in SECOND.items():
         (folder / name).write_bytes(data)
     kept = History(tmp_path / "var" / "promos" / "history")
@@ -105,7 +106,7 @@ def test_what_is_different(house: House, kept: History):
         "changed b.json",
     ]
     facts = json.loads("\n".join(said(house, "diff", "--json")))
-    assert facts["from"]["number"] == 2
+    assert (facts["from"]["number"], facts["to"]) == (2, None)
     assert [(each["what"], each["promo"] or each["file"]) for each in facts["differences"]] == [
         ("removed", "x"),
         ("removed", "y"),
@@ -136,6 +137,21 @@ def test_what_was_shown(house: House, kept: History):
     )
     assert [(each["id"], each["title"]) for each in facts["slots"]["notices"]] == [("y", "y"), ("z", "z")]
     assert "notices: empty" in said(house, "shown", "--jurisdiction", "GB", "--at", "2026-03-31T23:35:00Z")
+
+
+def test_what_was_killed(house: House, kept: History):
+    (house.config / "promos" / "kill.json").write_text('{"$schema": "../schema/kill.schema.json", "promos": {}}')
+    assert said(house, "diff")[1:] == ["nothing is different"]
+    (house.config / "promos" / "kill.json").write_text('{"promos": {"y": "wrong text"}}')
+    assert said(house, "diff")[1:] == ["added kill.json", '  /promos: added {"y": "wrong text"}']
+    files = {**SECOND, "kill.json": b'{"promos": {"y": "wrong text"}}'}
+    kept.append("accepted", "ops-1", "", NOW + 120, files=files)
+    assert said(house, "diff")[1:] == ["nothing is different but how it is written"]
+    lines = said(house, "shown", *WHOM, "--at", "2026-04-01T00:00Z")
+    told_as = ["notices:", "  z: z", "x was withheld: market suspended", "y was withheld: is killed: wrong text"]
+    assert lines[4:-1] == told_as
+    (house.config / "promos" / "kill.json").unlink()
+    assert said(house, "diff")[1:] == ["nothing is different but how it is written"]
 
 
 def test_what_another_version_accepted(house: House, kept: History):
