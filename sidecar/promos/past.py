@@ -80,10 +80,7 @@ def shown(options: argparse.Namespace) -> str:
     at, visitor = moment_of(options), visitor_of(options)
     if at > time.time():
         raise CommandError(f"--at {options.at} is still to come; see `holdover promos preview`")
-    try:
-        then, record = stamp(at), kept.at(at)
-    except (ValueError, OverflowError) as error:
-        raise CommandError(f"--at {options.at} is no time of this history: {error}") from error
+    then, record = stamp(at), kept.at(at)
     if record is None:
         raise CommandError(f"what was live at {then} is not known; the history begins at {kept.records()[0].at}")
     live = live_of(_files(kept, record))

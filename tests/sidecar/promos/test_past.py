@@ -166,7 +166,7 @@ def test_what_another_version_accepted(house: House, kept: History):
         ("2026-03-31T23:00Z", "is not known; the history begins at 2026-03-31T23:33:20.000Z"),
         ("2026-03-31T23:00", "has no offset"),
         ("yesterday", "is no time; write it as"),
-        ("0001-01-01T00:00+23:00", "is no time of this history"),
+        ("0001-01-01T00:00+23:00", "is too far away; write a year from 1970"),
         (f"{time.gmtime().tm_year + 1}-03-31T23:00Z", "is still to come; see `holdover promos preview`"),
     ],
 )

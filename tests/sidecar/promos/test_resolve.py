@@ -299,7 +299,7 @@ drafts = st.builds(
     rollout=st.sampled_from([100.0, 100.0, 50.0, 0.001]),
     variants=st.sampled_from([(), (Variant("a", 1.0), Variant("b", 2.0))]),
 )
-sets = st.lists(drafts, max_size=12, unique_by=lambda promo: promo.id)
+sets = st.lists(drafts.filter(lambda promo: promo.start < promo.end), max_size=12, unique_by=lambda promo: promo.id)
 visitors = st.builds(
     Visitor,
     st.sampled_from(["US-NJ", "US-NJ", "US-PA", "XX", ""]),
