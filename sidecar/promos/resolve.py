@@ -160,7 +160,7 @@ def _queues(candidates: list[Promo], case: Case) -> dict[str, list[Promo]]:
 def _next_change(candidates: list[Promo], case: Case) -> float | None:
     now, soonest = case.now, math.inf
     for promo in candidates:
-        moment = promo.start if promo.start > now else promo.end
+        moment = promo.start if now < promo.start < promo.end else promo.end
         if moment < soonest and within(promo, case.visitor):
             soonest = moment
     return soonest if soonest < math.inf else None
