@@ -44,7 +44,7 @@ def _as_text(found: Checked, folder: Path) -> str:
     for problem in found.problems:
         lines.append(f"{folder}/{problem}")
         lines += filter(None, [excerpt(problem, found.texts.get(problem.file, ""))])
-    promos = sum(map(len, found.campaigns.values()))
+    promos = len(found.promos)
     files = len({problem.file for problem in found.problems})
     many = f"{len(found.problems)} {'problem' if len(found.problems) == 1 else 'problems'}"
     wrong = f"{many} in {files} {'file' if files == 1 else 'files'}; " if found.problems else ""
@@ -55,7 +55,7 @@ def _as_text(found: Checked, folder: Path) -> str:
 def _as_json(found: Checked) -> str:
     facts = {
         "good": not found.problems,
-        "promos": sum(map(len, found.campaigns.values())),
+        "promos": len(found.promos),
         "problems": [problem.facts() for problem in found.problems],
     }
     return json.dumps(facts, indent=2, ensure_ascii=False)

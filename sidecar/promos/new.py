@@ -26,7 +26,7 @@ def new(options: argparse.Namespace) -> str:
     path = folder / f"{options.name}.json"
     if path.exists():
         raise CommandError(f"{path} is there already; choose another name")
-    if any(promo.id == options.name for promos in found.campaigns.values() for promo in promos):
+    if any(promo.id == options.name for promo in found.promos):
         raise CommandError(f"{options.name} is the id of a promo already; choose another name")
     slot = options.slot or next((n for n, one in known.slots.items() if options.kind in one.kinds), "")
     if slot not in known.slots or options.kind not in known.slots[slot].kinds:

@@ -28,8 +28,8 @@ def occupied(options: argparse.Namespace) -> int:
     found = read(options)
     since = _moment(options.since)
     until = since + options.weeks * 7 * 86_400
-    promos = [promo for campaign in found.campaigns.values() for promo in campaign]
-    told = occupancy(promos, found.vocabulary, since, until)
+    promos = found.promos
+    told = occupancy(promos, found.vocabulary, since, until, found.kills.withheld(promos))
     if options.json:
         print(json.dumps(facts(told, since, until), indent=2, ensure_ascii=False))
     else:

@@ -17,9 +17,9 @@ def preview(options: argparse.Namespace) -> str:
     """Of the files that are good. Raises CommandError."""
     found = read(options)
     now, visitor = moment_of(options), visitor_of(options)
-    promos = [promo for campaign in found.campaigns.values() for promo in campaign]
-    shown = resolve(promos, found.vocabulary, visitor, now)
-    told = list(explain(promos, found.vocabulary, visitor, now))
+    withheld = found.kills.withheld(found.promos)
+    shown = resolve(found.promos, found.vocabulary, visitor, now, withheld)
+    told = list(explain(found.promos, found.vocabulary, visitor, now, withheld))
     if options.json:
         return _as_json(shown, told, now)
     many = f"{len(found.problems)} {'problem' if len(found.problems) == 1 else 'problems'}"

@@ -8,7 +8,7 @@ from typing import Any
 from .compliance import pack_of
 from .document import Promo, Vocabulary
 from .folder import AUDIENCES, KILL, SLOTS, WORDS, is_campaign, is_pack, is_rule, jurisdiction_of, schema_of
-from .kill import doubts
+from .kill import Kills, doubts, kills_of
 from .meaning import Pictures, findings
 from .problem import Problem
 from .scan import NotJson, Place, Scanned, scan
@@ -44,6 +44,11 @@ class Checked:
     campaigns: Mapping[str, tuple[Promo, ...]]
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    kills: Kills = field(default_factory=Kills)
+
+    @property
+    def promos(self) -> tuple[Promo, ...]:
+        return tuple(promo for promos in self.campaigns.values() for promo in promos)
 
 
 def check(files: Mapping[str, bytes], pictures: Pictures | None) -> Checked:
@@ -63,7 +68,8 @@ def check(files: Mapping[str, bytes], pictures: Pictures | None) -> Checked:
         slots = rules.vocabulary.slots if rules.vocabulary is not None else None
         texts[KILL] = files[KILL].decode(errors="replace")
         problems += doubtful(files[KILL], slots, ids)
-    return Checked(rules.vocabulary or Vocabulary(), campaigns, tuple(sorted(problems)), texts)
+    kills = kills_of(files[KILL]) if KILL in files else Kills()
+    return Checked(rules.vocabulary or Vocabulary(), campaigns, tuple(sorted(problems)), texts, kills)
 
 
 def rulebook(files: Mapping[str, bytes]) -> Rulebook:
