@@ -18,7 +18,7 @@ from sidecar.promos.validate import check
 
 NOW = 1_795_471_200.0
 WORDS = {name: (ROOT / "config" / "promos" / name).read_bytes() for name in ("slots.json", "audiences.json")}
-PACK = b'{"minimum_age": 18, "helpline": {"text": "Help", "link": "https://help.example"}}'
+PACK = b'{"minimum_age": 18, "helpline": {"text": "Help", "link": "https://help.example"}, "offers": []}'
 START = NOW + 3600
 ROUTE = RouteSettings.model_validate(
     {"name": "odds", "path": "/odds", "window_s": 10, "max_stale_s": 60, "pace": {"max_stale_in_play_s": 20}}
