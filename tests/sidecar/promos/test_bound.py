@@ -206,6 +206,9 @@ async def test_an_answer_that_lost_the_event_counts_until_another_is_newer(scene
     scene.put(document, status=status)
     await scene.bound.step()
     assert scene.hidden == {}, "that it is gone was told before the other answer"
+    scene.store.delete(OTHER.key)
+    await scene.bound.step()
+    assert scene.counted("gone") == 1
 
 
 async def test_how_old_an_answer_was_when_it_came_counts(scene: Scene):
