@@ -86,11 +86,11 @@ class Answers:
 
     def _take(self, entry: Entry, wanted: Wanted, rules: Rules, *, anew: bool) -> None:
         events = wanted.get(entry.request.provider)
-        if not events or entry.status != 200:
+        if not events:
             self._answers.pop(entry.key, None)
             return
         old = self._answers.get(entry.key)
-        if old is None or anew or old.fault or old.revision != entry.revision:
+        if old is None or anew or old.revision != entry.revision:
             self._answers[entry.key] = _read(entry, events, rules, old)
         else:
             readings = {event: _confirmed(reading, entry) for event, reading in old.readings.items()}
@@ -115,8 +115,11 @@ def _read(entry: Entry, events: frozenset[str], rules: Rules, old: Answer | None
     if provider is None or route is None:
         return Answer(request.provider, entry.revision)
     fault, offers = "", dict[str, Offer]()
+    # What is told with another status is that there is nothing.
+    body = entry.identity if entry.status == 200 else None
     try:
-        offers = {offer.event: offer for offer in provider.profile.offers(request, entry.identity, events)}
+        found = () if body is None else provider.profile.offers(request, body, events)
+        offers = {offer.event: offer for offer in found}
     except (ValueError, RecursionError):
         fault = f"an answer of {request.provider}/{request.route} is not what such answers are"
     readings = {name: _lost(reading, entry) for name, reading in before.items() if name in events}

@@ -17,7 +17,7 @@ from .boost import REASONS, Reading, Refusal, judged
 from .document import Boost, Promo
 
 INTERVAL_S = 0.25
-DEMAND_S = 5.0
+DEMAND_S = TROUBLE_S = 5.0
 AHEAD_S = 120.0
 """So long before a promo starts its market is kept fresh already."""
 UNREAD = Refusal("unreadable", "the odds were not read yet")
@@ -49,7 +49,6 @@ class Bound:
         self._refusals: dict[tuple[str, Boost], Refusal] = {}
         self._carriers: dict[str, str] = {}
         self._next_demand = 0.0
-        self._failing = False
 
     def configure(self, rules: Rules) -> None:
         """Takes over a changed configuration."""
@@ -59,30 +58,32 @@ class Bound:
         """Takes over what is live; call it before anybody can be shown that. What is new is hidden until its odds
         were read."""
         self._promos = {promo.id: (promo, promo.odds) for promo in promos if promo.odds is not None}
-        try:
-            self._tell()
-        except Exception:
-            self._fail()
+        self._tell()
 
     async def follow(self) -> None:
         """For ever."""
         while True:
             try:
                 await self.step()
+                await self.demand()
             except Exception:
-                self._fail()
-            await self.demand()
+                self._trouble("the odds of promos could not be looked at; trying again in a while")
+                await asyncio.sleep(TROUBLE_S)
             await asyncio.sleep(INTERVAL_S)
 
     async def step(self) -> None:
-        """Reads what changed, and tells what comes of it."""
+        """Reads what changed, and tells what comes of it: when it cannot be read, that all is hidden."""
         wanted = self._wanted()
         if wanted or self._known.wanted:
             try:
                 self._known = await asyncio.to_thread(self._answers.read, wanted, self._rules)
             except StoreError:
-                # It is counted where the store is followed; what was read before becomes stale.
+                # It is told and counted where the store is followed; what was read before becomes stale.
                 logger.debug("the odds of promos are not read", exc_info=True)
+            except Exception:
+                self._known = Known()
+                self._tell()
+                raise
         self._tell()
 
     async def demand(self) -> None:
@@ -90,18 +91,12 @@ class Bound:
         now = self._clock()
         if not self._next_demand - DEMAND_S <= now < self._next_demand:
             self._next_demand = now + DEMAND_S
-            try:
-                for request in self._carried():
-                    await self._asked(request)
-            except Exception:
-                logger.exception("the odds of promos cannot be kept fresh; trying again")
+            for request in self._carried():
+                await self._asked(request)
 
-    def _fail(self) -> None:
-        if not self._failing:
-            logger.exception("the odds of promos cannot be judged; all boosted odds are hidden")
-        self._failing, self._known = True, Known()
+    def _trouble(self, message: str) -> None:
+        logger.exception(message)
         self._metrics.runtime.internal_errors.labels("promos").inc()
-        self._hide(dict.fromkeys(self._promos, FAILED), {})
 
     def _wanted(self) -> Wanted:
         wanted: dict[str, frozenset[str]] = {}
@@ -117,13 +112,13 @@ class Bound:
         for name, (promo, boost) in self._promos.items():
             if promo.end <= now:
                 continue
-            match self._judged(boost, now):
+            before = self._refusals.get((name, boost))
+            match self._guarded(boost, now, before):
                 case Refusal() as refusal:
-                    before = self._refusals.get((name, boost))
                     refusals[name, boost] = before if before is not None and before == refusal else refusal
                 case price:
                     prices[name] = price
-        self._refusals, self._failing = refusals, False
+        self._refusals = refusals
         self._hide({name: refusal for (name, _), refusal in refusals.items()}, prices)
 
     def _hide(self, refusals: dict[str, Refusal], prices: dict[str, float]) -> None:
@@ -134,15 +129,23 @@ class Bound:
             self._metrics.promos.hidden.labels(reason).set(counts[reason])
         self._promotions.hide({name: refusal.sentence for name, refusal in refusals.items()}, prices)
 
+    def _guarded(self, boost: Boost, now: float, before: Refusal | None) -> Refusal | float:
+        """One promo's trouble must not hide the others, nor show it."""
+        try:
+            return self._judged(boost, now)
+        except Exception:
+            if before != FAILED:
+                self._trouble(f"the odds of {boost} cannot be judged")
+            return FAILED
+
     def _judged(self, boost: Boost, now: float) -> Refusal | float:
         provider = self._rules.provider(boost.provider)
         if provider is None:
             return Refusal("unreadable", f'provider "{boost.provider}" is not configured')
         if not provider.profile.tells_offers:
             profile = provider.settings.profile
-            return Refusal(
-                "unreadable", f'prices of provider "{boost.provider}" cannot be read (profile "{profile}")'
-            )
+            unknown = f'prices of provider "{boost.provider}" cannot be read (profile "{profile}")'
+            return Refusal("unreadable", unknown)
         if boost.event not in self._known.wanted.get(boost.provider, frozenset()):
             return UNREAD
         readings = self._known.readings.get((boost.provider, boost.event), ())

@@ -79,6 +79,13 @@ class Scene:
         target = "/v1/promos?jurisdiction=US-NJ&language=en"
         return {each["id"]: each for each in fetch_json(self.house.url("admin") + target)["slots"]["boosts"]}
 
+    def explained(self, name: str) -> str:
+        """Why a visitor is not shown it; "" if it is shown."""
+        target = "/v1/promos/explain?jurisdiction=US-NJ&language=en"
+        told = fetch_json(self.house.url("admin") + target)["promos"]
+        [gates] = [each["gates"] for each in told if each["id"] == name]
+        return "; ".join(gate["why"] for gate in gates if not gate["passed"])
+
     def count(self, reason: str) -> float:
         return self.house.metrics("admin")[f'holdover_promos_hidden{{reason="{reason}"}}']
 
@@ -170,6 +177,7 @@ def test_a_price_that_is_as_good_hides_the_boost(scene: Scene):
     scene.poll()
     wait_for(lambda: "already as good as the boost (1.001)" in scene.hidden("better"), SECONDS)
     assert scene.count("better") == 1
+    assert "already as good as the boost (1.001)" in scene.explained("better")
     bookmaker = event["bookmakers"][0]["key"]
     scene.save("better", event, bookmaker=bookmaker)
     wait_for(lambda: scene.hidden("better") == "", SECONDS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdover.canonical import CanonicalRequest
 from holdover.providers.american import decimal
-from holdover.providers.profile import Offer, Profile, Quote
+from holdover.providers.profile import Knowledge, Offer, Profile, Quote
 from holdover.providers.registry import PROFILES
 
 COMPOSED = Path(__file__).parents[3] / "shared" / "fixtures" / "composed"
@@ -104,6 +104,16 @@ def test_pinnacle_tells_of_every_period_and_line():
     assert offer.markets["0/totals/2.5"] == (Quote("over", "pinnacle", 1.943), Quote("under", "pinnacle", 1.952))
 
 
+def test_a_stored_pinnacle_board_tells_what_its_snapshot_does():
+    snapshot = (COMPOSED / "pinnacle_odds_snapshot.json").read_bytes()
+    narrow, profile = request("pinnacle", "/v2/odds", oddsFormat="Decimal", sportId="29"), PROFILES["pinnacle"]
+    board = profile.widened(narrow, Knowledge(kinds=profile.known_kinds))
+    assert board != narrow
+    stored = profile.absorb(board, None, snapshot)
+    assert stored != snapshot
+    assert offers(board, stored, "70001") == offers(narrow, snapshot, "70001")
+
+
 @pytest.mark.parametrize(("told", "suspended"), [({"status": 1}, False), ({"status": 2}, True), ({}, True)])
 def test_a_pinnacle_period_that_is_not_online_is_suspended(told, suspended):
     board = pinnacle(moneyline={"home": -200, "away": 150}, **told)
@@ -135,6 +145,17 @@ def test_betfair_tells_the_best_price_to_back():
     [offer] = offers(exchange(), betfair(), "1.900000001")
     assert offer.markets == {"back": (Quote("11", "betfair", 2.12),)}
     assert (offer.starts_at, offer.in_play) == (None, False)
+
+
+def test_a_recorded_betfair_book_is_read():
+    """It was suspended in play; its prices still stood there."""
+    recorded = json.loads((COMPOSED.parent / "betfair" / "list_market_book.json").read_bytes())
+    books = recorded["result"] if isinstance(recorded, dict) else recorded
+    [offer] = offers(exchange(), {"jsonrpc": "2.0", "result": books, "id": 1}, "1.125875153")
+    assert offer.in_play
+    assert len(offer.markets["back"]) == len(books[0]["runners"])
+    assert offer.markets["back"][0].price == 21.0
+    assert all(quote.suspended for quote in offer.markets["back"])
 
 
 @pytest.mark.parametrize("status", ["SUSPENDED", "CLOSED", "INACTIVE"])

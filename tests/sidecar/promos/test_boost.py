@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,10 +11,14 @@ from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.providers.profile import Offer, Quote
 from holdover.route_settings import RouteSettings
+from scripts.rig import ROOT
 from sidecar.promos.boost import REASONS, Reading, Refusal, judged
 from sidecar.promos.document import Boost
+from sidecar.promos.validate import check
 
 NOW = 1_795_471_200.0
+WORDS = {name: (ROOT / "config" / "promos" / name).read_bytes() for name in ("slots.json", "audiences.json")}
+PACK = b'{"minimum_age": 18, "helpline": {"text": "Help", "link": "https://help.example"}, "offers": []}'
 START = NOW + 3600
 ROUTE = RouteSettings.model_validate(
     {"name": "odds", "path": "/odds", "window_s": 10, "max_stale_s": 60, "pace": {"max_stale_in_play_s": 20}}
@@ -125,6 +130,32 @@ REFUSED: dict[str, tuple[Boost, list[Reading], str, str]] = {
 def test_why_a_boost_is_hidden(case):
     boost, readings, reason, sentence = REFUSED[case]
     assert refused(boost, *readings) == (reason, sentence)
+
+
+def test_what_operations_write_is_what_is_judged():
+    odds = {"provider": "vendor", "event": "match", "market": "h2h", "selection": "Home", "price": 2.3}
+    promo = {
+        "id": "boost",
+        "kind": "boosted-odds",
+        "slot": "boosts",
+        "content": {"en": {"title": "Boost"}},
+        "terms": {"short": {"en": "One bet each."}, "link": "/terms"},
+        "start": "2026-03-01T00:00",
+        "end": "2026-04-01T00:00",
+        "timezone": "Europe/London",
+        "audience": {"jurisdictions": ["GB"]},
+    }
+
+    def found(**more: object) -> tuple[Boost | None, list[str]]:
+        text = json.dumps({"promos": [{**promo, "odds": {**odds, **more}}]}).encode()
+        told = check({**WORDS, "compliance/GB.json": PACK, "boost.json": text}, None)
+        promos = told.campaigns.get("boost.json", ())
+        return (promos[0].odds if promos else None), [problem.pointer for problem in told.problems]
+
+    assert found() == (BOOST, [])
+    assert found(bookmaker="a", max_age_s=30) == (replace(AT_A, max_age_s=30.0), [])
+    assert found(max_age_s=0) == (None, ["/promos/0/odds/max_age_s"])
+    assert found(bookmaker="") == (None, ["/promos/0/odds/bookmaker"])
 
 
 def test_every_reason_of_the_cache_has_a_case():

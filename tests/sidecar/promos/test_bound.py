@@ -1,10 +1,11 @@
 """Boosted odds and a real store in which answers change."""
 
+import asyncio
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,12 +17,14 @@ from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Offer
 from holdover.providers.registry import PROFILES
 from holdover.rules import Rules, compile_provider
-from holdover.store.base import StoreError
+from holdover.store.base import Changes, StoreError
 from holdover.store.disk import DiskStore
-from sidecar.promos import answers
+from sidecar.promos import answers, bound
 from sidecar.promos.api import Promotions
+from sidecar.promos.boost import Reading, Refusal, judged
 from sidecar.promos.bound import DEMAND_S, Bound
 from sidecar.promos.document import Audience, Boost, Promo, Text
+from tests.sidecar.scene import until
 
 NOW = 1_795_471_200.0
 LIVE = Promo(
@@ -37,6 +40,7 @@ LIVE = Promo(
     odds=Boost("vendor", "match", "h2h", "Home", 2.5),
 )
 EPL = CanonicalRequest("vendor", "odds", "/v4/sports/epl/odds", (("markets", "h2h"), ("regions", "eu")))
+OTHER = replace(EPL, query=(("regions", "uk"),))
 HOUR = "2026-11-23T23:00:00Z"
 
 
@@ -62,12 +66,20 @@ class Scene:
     asked: list[CanonicalRequest] = field(default_factory=list)
     now: float = NOW
 
-    def put(self, document: object, request: CanonicalRequest = EPL, *, at: float | None = None, **more: Any) -> None:
+    def put(
+        self,
+        document: object,
+        request: CanonicalRequest = EPL,
+        *,
+        at: float | None = None,
+        status: int = 200,
+        **more: Any,
+    ) -> None:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         when = self.now if at is None else at
-        revision = revision_of(200, body, ("last_update",))
+        revision = revision_of(status, body, ("last_update",))
         told = {"board": board_of(body, starts="commence_time"), **more}
-        self.store.put(Entry(request, 200, (), body, b"", revision, when, when, **told), when)
+        self.store.put(Entry(request, status, (), body, b"", revision, when, when, **told), when)
 
     @property
     def hidden(self) -> dict[str, str]:
@@ -93,9 +105,9 @@ def scene(tmp_path: Path) -> Scene:
         asked.append(request)
         return True
 
-    bound = Bound(store, rules(), promotions, metrics, ask, clock=lambda: made.now)
-    made = Scene(bound, promotions, store, metrics, asked)
-    bound.use([LIVE])
+    made_of = Bound(store, rules(), promotions, metrics, ask, clock=lambda: made.now)
+    made = Scene(made_of, promotions, store, metrics, asked)
+    made_of.use([LIVE])
     return made
 
 
@@ -110,9 +122,11 @@ async def test_hidden_until_the_odds_were_read_and_from_then_on_as_they_say(scen
 
     scene.now += 5
     scene.put(board())
+    waiting = scene.promotions.changes.next
     await scene.bound.step()
     assert scene.hidden == {"boost": "the market is suspended, since 2026-11-23 22:00 UTC"}
     assert (scene.counted("suspended"), scene.promotions.prices) == (1, {})
+    assert waiting.is_set(), "streams are told"
 
     scene.now += 5
     scene.put(board(2.2, 2.6))
@@ -175,6 +189,97 @@ async def test_an_event_that_leaves_its_board_is_gone_and_comes_back(scene: Scen
     scene.put(board(2.1), at=scene.now + 1)
     await scene.bound.step()
     assert scene.hidden == {}
+
+
+@pytest.mark.parametrize(("document", "status"), [(board(2.1, event="other"), 200), ({"message": "no event"}, 404)])
+async def test_an_answer_that_lost_the_event_counts_until_another_is_newer(scene: Scene, document: Any, status: int):
+    scene.put(board(2.1))
+    scene.put(board(2.1), OTHER)
+    await scene.bound.step()
+    assert scene.hidden == {}
+    scene.now += 5
+    scene.put(document, status=status)
+    await scene.bound.step()
+    assert scene.hidden.keys() == {"boost"}, "the other answer is older"
+    scene.now += 5
+    scene.put(board(2.1), OTHER)
+    scene.now += 1
+    scene.put(document, status=status)
+    await scene.bound.step()
+    assert scene.hidden == {}, "that it is gone was told before the other answer"
+    scene.store.delete(OTHER.key)
+    await scene.bound.step()
+    assert scene.counted("gone") == 1
+
+
+async def test_how_old_an_answer_was_when_it_came_counts(scene: Scene):
+    scene.put(board(2.1), initial_age=50.0)
+    await scene.bound.step()
+    assert scene.hidden == {}
+    scene.now += 11
+    await scene.bound.step()
+    assert scene.counted("stale") == 1
+
+
+async def test_what_cannot_be_read_hides_nothing_that_another_answer_tells(scene: Scene):
+    scene.put(board(2.1))
+    scene.put(b"{}", OTHER)
+    await scene.bound.step()
+    assert scene.hidden == {}
+
+
+async def test_more_changes_than_are_told_by_keys(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    scene.put(board(2.1))
+    await scene.bound.step()
+    monkeypatch.setattr(scene.store, "changes", lambda _: Changes(scene.store.position(), None))
+    scene.store.delete(EPL.key)
+    await scene.bound.step()
+    assert scene.counted("gone") == 1
+    scene.now += 5
+    scene.put(board(2.2))
+    await scene.bound.step()
+    assert scene.promotions.prices == {"boost": 2.2}
+
+
+async def test_what_cannot_be_judged_is_hidden_and_told_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(boost: Boost, readings: Sequence[Reading], now: float) -> Refusal | float:
+        if boost.selection == "Home":
+            raise RuntimeError("broken")
+        return judged(boost, readings, now)
+
+    assert LIVE.odds is not None
+    scene.bound.use([LIVE, replace(LIVE, id="away", odds=replace(LIVE.odds, selection="Away"))])
+    scene.put(board(2.1))
+    with monkeypatch.context() as patch:
+        patch.setattr(bound, "judged", broken)
+        for _ in range(3):
+            await scene.bound.step()
+            assert scene.hidden == {"boost": "the odds cannot be judged; see the log of the sidecar"}
+    assert len(caplog.records) == 1
+    await scene.bound.step()
+    assert scene.hidden == {}
+
+
+async def test_what_cannot_be_read_at_all_hides_until_it_can(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    def broken(_: object) -> NoReturn:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(bound, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(bound, "TROUBLE_S", 0.01)
+    scene.put(board(2.1))
+    await scene.bound.step()
+    task = asyncio.create_task(scene.bound.follow())
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.store, "changes", broken)
+            await until(lambda: scene.hidden == {"boost": "the odds were not read yet"})
+            scene.bound.use([LIVE, replace(LIVE, id="two")])
+            assert scene.hidden.keys() == {"boost", "two"}
+        await until(lambda: scene.hidden == {})
+    finally:
+        task.cancel()
 
 
 async def test_what_is_purged_is_gone(scene: Scene):
@@ -276,14 +381,14 @@ async def test_one_request_is_kept_fresh_while_the_promo_may_be_shown(scene: Sce
         found, scene.asked[:] = list(scene.asked), []
         return found
 
-    other, totals = replace(EPL, query=(("regions", "uk"),)), replace(EPL, query=(("markets", "totals"),))
+    totals = replace(EPL, query=(("markets", "totals"),))
     scene.put(board(2.1))
     await scene.bound.step()
     await scene.bound.demand()
     await scene.bound.demand()
     assert requests() == [EPL], "every few seconds"
     scene.now += DEMAND_S
-    scene.put(board(2.1), other)
+    scene.put(board(2.1), OTHER)
     scene.put([{**board()[0], "bookmakers": [{"key": "book-0", "markets": []}]}], totals)
     await scene.bound.step()
     await scene.bound.demand()
@@ -292,11 +397,22 @@ async def test_one_request_is_kept_fresh_while_the_promo_may_be_shown(scene: Sce
     scene.now += DEMAND_S
     await scene.bound.step()
     await scene.bound.demand()
-    assert requests() == [other]
+    assert requests() == [OTHER]
     scene.now = NOW + 3600
     await scene.bound.step()
     await scene.bound.demand()
     assert requests() == [], "past the start"
+
+
+async def test_a_request_without_the_bookmaker_is_not_kept_fresh_for_its_price(scene: Scene):
+    assert LIVE.odds is not None
+    scene.bound.use([replace(LIVE, odds=replace(LIVE.odds, bookmaker="book-1"))])
+    scene.put(board(2.1, 2.2))
+    scene.put(board(2.1), OTHER, at=NOW + 1)
+    await scene.bound.step()
+    await scene.bound.demand()
+    assert scene.asked == [EPL]
+    assert scene.promotions.prices == {"boost": 2.2}
 
 
 async def test_a_promo_of_the_past_or_of_next_week_asks_for_nothing(scene: Scene):
@@ -306,6 +422,10 @@ async def test_a_promo_of_the_past_or_of_next_week_asks_for_nothing(scene: Scene
     await scene.bound.demand()
     assert scene.asked == []
     assert scene.promotions.prices == {"boost": 2.1}
+    scene.put(board(3.1), at=NOW + 1)
+    await scene.bound.step()
+    assert scene.hidden.keys() == {"boost"}
+    assert scene.counted("better") == 0, "of those whose time it is"
 
 
 async def test_ever_new_requests_of_clients_do_not_fill_the_memory(scene: Scene, monkeypatch: pytest.MonkeyPatch):
