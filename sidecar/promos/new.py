@@ -67,7 +67,7 @@ def template(name: str, kind: str, slot: str, known: Vocabulary, now: datetime) 
         promo["terms"] = {"short": dict.fromkeys(languages, short), "link": "/terms"}
     if kind == "boosted-odds":
         promo["odds"] = {
-            "provider": "the-odds-api",
+            "provider": "name-of-the-provider",
             "event": "id of the event",
             "market": "h2h",
             "selection": "who wins",
