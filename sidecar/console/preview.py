@@ -39,23 +39,26 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`iso` is how the address names the time."""
+    """`iso` is how the address names the time, `there` how people write it."""
 
     at: float
     iso: str
+    there: str
     when: str
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """`versus`: the homepage that it is compared with. `position`: how many turns are not after it."""
+    """`versus`: the homepage that it is compared with. `position`: how many turns are not
+    after it; `last` is the last of them, `before` the last that is really before."""
 
     view: View
     versus: View | None
     turns: tuple[Turn, ...]
     position: int
     before: Turn | None
+    last: Turn | None
     after: Turn | None
     gates: tuple[Gates, ...]
 
@@ -70,12 +73,18 @@ def preview_page(
     if versus is not None:
         was = mockup(versus[1], hidden, who, versus[0])
         blocks, was = compared(blocks, was), compared(was, blocks)
-        other = View(versus[0], iso(versus[0]), clock(versus[0], zone), was)
+        other = _view(versus[0], zone, was)
     before = max((turn for turn in turns if turn.at < at), key=lambda turn: turn.at, default=None)
     after = min((turn for turn in turns if turn.at > at), key=lambda turn: turn.at, default=None)
     position = sum(turn.at <= at for turn in turns)
-    view = View(at, iso(at), clock(at, zone), blocks)
-    return PreviewPage(view, other, turns, position, before, after, _gates(live, hidden, who, at))
+    view = _view(at, zone, blocks)
+    last = turns[position - 1] if position else None
+    return PreviewPage(view, other, turns, position, before, last, after, _gates(live, hidden, who, at))
+
+
+def _view(at: float, zone: tzinfo, blocks: tuple[Block, ...]) -> View:
+    there = datetime.fromtimestamp(at, zone).isoformat(timespec="seconds" if at % 60 else "minutes")
+    return View(at, iso(at), there, clock(at, zone), blocks)
 
 
 def turns_of(live: Live, hidden: Mapping[str, str], who: Asked, zone: tzinfo, near: float) -> tuple[Turn, ...]:

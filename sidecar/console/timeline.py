@@ -41,7 +41,16 @@ class TimelinePage:
     now_x: float | None
     lines: Mapping[str, Line]
     holes: tuple[Hole, ...]
-    summary: str
+
+    @property
+    def crowded(self) -> int:
+        """How many have no room for a while."""
+        return sum(line.state == "loses" for line in self.lines.values())
+
+    @property
+    def planned(self) -> int:
+        """For this audience."""
+        return sum(line.state != "other" for line in self.lines.values())
 
 
 def timeline_page(
@@ -53,18 +62,16 @@ def timeline_page(
         lanes = tuple(
             Lane(lane.name, lane.slot, tuple(r for r in lane.runs if not r.refused), lane.gaps) for lane in lanes
         )
-    drawn = chart(lanes, (over.start, over.end))
     lines = {run.promo.id: _line(run, who, over) for lane in lanes for run in lane.runs}
+    drawn = chart(lanes, (over.start, over.end), {name: line.title for name, line in lines.items()})
     holes = tuple(_holes(lanes, over))
     now_x = drawn.x(now) if over.start <= now < over.end else None
-    return TimelinePage(
-        drawn, tuple(ticks(over)), tuple(clock_changes(over)), now_x, lines, holes, _summary(lines, holes)
-    )
+    return TimelinePage(drawn, tuple(ticks(over)), tuple(clock_changes(over)), now_x, lines, holes)
 
 
 def _line(run: Run, who: Asked, over: Stretch) -> Line:
     promo = run.promo
-    state, said = "shown", "shown all the time"
+    state, said = "shown", "whenever it runs"
     if run.refused:
         state, said = "other", run.refused
     elif run.lost:
@@ -80,8 +87,3 @@ def _holes(lanes: Sequence[Lane], over: Stretch) -> Iterator[Hole]:
         for start, end in lane.gaps:
             yield Hole(lane.name, clock(start, over.zone), clock(end, over.zone), duration(end - start))
 
-
-def _summary(lines: Mapping[str, Line], holes: Sequence[Hole]) -> str:
-    states = [line.state for line in lines.values()]
-    told = f"{len(states) - states.count('other')} promos for this audience, {states.count('loses')} of them"
-    return f"{told} without room for a while, {len(holes)} times a slot is empty"

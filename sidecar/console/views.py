@@ -100,6 +100,7 @@ def _preview(scene: Scene, query: Query) -> Facts:
         "zone": zone_name,
         "zones": zones_of(scene.live),
         "now_iso": iso(scene.now),
+        "iso": iso,
         "faults": faults,
         "asked_at": page.view.iso if "at" in moments else None,
         "frame": "phone" if phone else "desktop",
