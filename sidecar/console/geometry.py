@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .plan import Lane, Run, Span
 
 WIDTH = 1100.0
-HEAD, ROW, BAR, PAD = 40.0, 30.0, 24.0, 8.0
+HEAD, ROW, BAR, PAD = 42.0, 30.0, 24.0, 8.0
 _LEAST = 4.0
 """Width of the shortest bar, so that it can be seen and hit."""
 _LETTER, _MARGIN = 7.2, 18.0

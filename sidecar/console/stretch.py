@@ -41,11 +41,13 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """`label` "" for a line alone; `strong` where a day, or in four weeks a week, begins."""
+    """`label` "" for a line alone; `above` the month, where only days are labelled; `strong` where a day, or in four
+    weeks a week, begins."""
 
     at: float
     label: str
     strong: bool = False
+    above: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def ticks(over: Stretch) -> Iterator[Tick]:
     day = over.day
     while (at := midnight(day, over.zone)) < over.end:
         if over.name == "4-weeks":
-            monday = day.weekday() == 0
-            yield Tick(at, f"{day.day} {day:%b}" if monday or day == over.day else str(day.day), monday)
+            above = f"{day:%b}" if day == over.day or day.day == 1 else ""
+            yield Tick(at, str(day.day), day.weekday() == 0, above)
         else:
             yield Tick(at, f"{day:%a} {day.day} {day:%b}", strong=True)
             yield from _hours(at, midnight(day + timedelta(days=1), over.zone), over)

@@ -86,4 +86,3 @@ def _holes(lanes: Sequence[Lane], over: Stretch) -> Iterator[Hole]:
     for lane in lanes:
         for start, end in lane.gaps:
             yield Hole(lane.name, clock(start, over.zone), clock(end, over.zone), duration(end - start))
-

@@ -142,8 +142,17 @@ document.addEventListener("submit", (event) => {
   go(address(event.target));
 });
 
+// On a phone the pickers are folded until somebody opens them.
+const narrow = matchMedia("(max-width: 719px)");
+let opened = false;
 function prepare() {
   localise(main());
+  const box = document.getElementById("pickers");
+  if (box && !box.dataset.ready) {
+    if (narrow.matches && !opened) box.open = false;
+    box.dataset.ready = "yes";
+    box.addEventListener("toggle", () => { opened = box.open; });
+  }
   const slider = document.getElementById("slider");
   if (!slider) return;
   const turns = [...document.querySelectorAll("#turns a")];
@@ -174,8 +183,10 @@ if ("EventSource" in window) {
   });
   live.hidden = false;
 }
+// A list that is open would close.
+const busy = () => document.activeElement.matches("select");
 // What the odds hide, and mistakes in files, change no revision.
-setInterval(() => { if (!document.hidden && main().dataset.follow) refresh(location.href, ""); }, 10000);
+setInterval(() => { if (!document.hidden && main().dataset.follow && !busy()) refresh(location.href, ""); }, 10000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden && main().dataset.follow) refresh(location.href, ""); });
 
 prepare();

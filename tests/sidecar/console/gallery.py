@@ -92,7 +92,9 @@ def campaigns(start: datetime) -> dict[str, list[dict[str, Any]]]:
             promo("monday-hero", "banner", "hero", "Monday night lights", (54, 78), image="ring.svg", priority=700),
         ],
         "carousel": [
-            promo("hoops", "carousel-item", "carousel", "Hoops week", (-30, 60), image="court.svg", text="Nine games."),
+            promo(
+                "hoops", "carousel-item", "carousel", "Hoops week", (-30, 60), image="court.svg", text="Nine games."
+            ),
             promo("ice", "carousel-item", "carousel", "On the ice", (-8, 40), image="rink.svg", action="To the rink"),
             promo("parlay", "carousel-item", "carousel", "Parlay insurance", (-2, 100), image="dawn.png", **parlay),
             promo("uk-cup", "carousel-item", "carousel", "Cup weekend", (-20, 50), image="goal.svg")
