@@ -58,15 +58,15 @@ def _commonest(named: Iterable[Iterable[str]], known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`explained`: of all that are not hidden, by rank. Their promos may have another roll-out than the file says."""
+    """`explained`: of what is not withheld, by rank. Their promos may have another roll-out than the file says."""
 
     resolution: Resolution
     explained: tuple[Explained, ...]
 
 
-def answer(live: Live, hidden: Mapping[str, str], who: Asked, at: float) -> Answer:
+def answer(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> Answer:
     """What the audience is shown at a time, and why not the rest."""
-    promos = _considered(live, hidden, who)
+    promos = _considered(live, withheld, who)
     found = resolve(promos, live.vocabulary, who.visitor, at)
     return Answer(found, explain(promos, live.vocabulary, who.visitor, at))
 
@@ -77,8 +77,8 @@ def refusal(told: Explained) -> str:
     return "; ".join(shut)
 
 
-def _considered(live: Live, hidden: Mapping[str, str], who: Asked) -> list[Promo]:
-    promos = [promo for promo in live.promos if promo.id not in hidden]
+def _considered(live: Live, withheld: Mapping[str, str], who: Asked) -> list[Promo]:
+    promos = [promo for promo in live.promos if promo.id not in withheld]
     if who.visitor.id or not who.inside:
         return promos
     return [replace(promo, rollout=100.0) if 0 < promo.rollout < 100 else promo for promo in promos]

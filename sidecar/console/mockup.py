@@ -8,7 +8,7 @@ from ..promos.document import Slot, Text
 from ..promos.resolve import Shown
 from ..promos.standing import Live
 from .audience import Asked, answer
-from .picture import Picture, picture
+from .picture import Picture, picture, spoken
 
 type Shape = Literal["notices", "boosts", "hero", "carousel"]
 
@@ -36,9 +36,9 @@ class Block:
     tiles: tuple[Tile, ...]
 
 
-def mockup(live: Live, hidden: Mapping[str, str], who: Asked, at: float) -> tuple[Block, ...]:
+def mockup(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> tuple[Block, ...]:
     """In the order of the slots, but notices first: they are a line above everything."""
-    found, slots = answer(live, hidden, who, at).resolution, live.vocabulary.slots
+    found, slots = answer(live, withheld, who, at).resolution, live.vocabulary.slots
     blocks = [
         Block(
             name,
@@ -72,5 +72,5 @@ def compared(page: Iterable[Block], other: Iterable[Block]) -> tuple[Block, ...]
 def _tile(shown: Shown, language: str) -> Tile:
     promo = shown.promo
     odds = f"{promo.odds.price:.2f}" if promo.odds else ""
-    terms = promo.terms.short.get(language, "") if promo.terms else ""
+    terms = spoken(promo.terms.short, language) or "" if promo.terms else ""
     return Tile(promo.id, shown.text, picture(promo, language), odds, terms)

@@ -1,14 +1,23 @@
 """What the page Now says: each slot with what it shows, why, for how long, and what else there is. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..promos.document import Promo, Slot, Text, Variant
+from ..promos.document import Promo, Slot, Text
 from ..promos.resolve import Explained, Shown
 from ..promos.standing import Live
 from .audience import Answer, Asked, answer, refusal
-from .picture import Picture, picture
+from .picture import Picture, picture, spoken
 from .words import Moment, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """A variant; `share` of visitors in per cent."""
+
+    name: str
+    title: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +26,7 @@ class Card:
 
     promo: Promo
     text: Text
-    variant: Variant | None
+    chances: tuple[Chance, ...]
     picture: Picture | None
     why: str
     start: Moment
@@ -45,14 +54,14 @@ class Coming:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A slot. `behind`: those that would be shown if it had room. `hidden`: those that may not be shown now.
+    """A slot. `behind`: those that would be shown if it had room. `withheld`: those that may not be shown now.
     `elsewhere`: how many are live in it for other audiences."""
 
     name: str
     slot: Slot
     cards: tuple[Card, ...]
     behind: tuple[Other, ...]
-    hidden: tuple[Other, ...]
+    withheld: tuple[Other, ...]
     coming: Coming | None
     elsewhere: int
 
@@ -72,26 +81,33 @@ class NowPage:
         return sum(not place.cards for place in self.places)
 
     @property
-    def hidden(self) -> int:
-        return sum(len(place.hidden) for place in self.places)
+    def withheld(self) -> int:
+        return sum(len(place.withheld) for place in self.places)
 
 
-def now_page(live: Live, hidden: Mapping[str, str], who: Asked, now: float) -> NowPage:
-    told = answer(live, hidden, who, now)
-    places = tuple(_place(name, slot, live, hidden, who, told, now) for name, slot in live.vocabulary.slots.items())
+def now_page(live: Live, withheld: Mapping[str, str], who: Asked, now: float) -> NowPage:
+    told = answer(live, withheld, who, now)
+    places = tuple(_place(name, slot, live, withheld, who, told, now) for name, slot in live.vocabulary.slots.items())
     after = told.resolution.next_change_at
-    change = None if after is None else moment(after, "UTC")
+    change = None if after is None else moment(after, "UTC", now)
     return NowPage(places, change, 0.0 if after is None else after - now)
 
 
 def title_of(promo: Promo, language: str) -> str:
     """In that language, or in the first that it has."""
-    text = promo.content.get(language) or next(iter(promo.content.values()), Text(promo.id))
+    text = spoken(promo.content, language) or next(iter(promo.content.values()), Text(promo.id))
     return text.title
 
 
+def _chances(promo: Promo, language: str) -> Iterator[Chance]:
+    total = sum(variant.weight for variant in promo.variants)
+    for each in promo.variants:
+        text = spoken(each.content, language)
+        yield Chance(each.id, text.title if text else title_of(promo, language), each.weight / total * 100)
+
+
 def _place(
-    name: str, slot: Slot, live: Live, hidden: Mapping[str, str], who: Asked, told: Answer, now: float
+    name: str, slot: Slot, live: Live, withheld: Mapping[str, str], who: Asked, told: Answer, now: float
 ) -> Place:
     language = who.visitor.language
     files = {promo.id: promo for promo in live.promos}
@@ -101,23 +117,24 @@ def _place(
         _card(files[shown.promo.id], shown, _why(place, shown, told.resolution.slots[name], behind, slot), who, now)
         for place, shown in enumerate(told.resolution.slots[name], 1)
     )
-    held = [promo for promo in live.promos if promo.slot == name and promo.id in hidden and _runs(promo, now)]
+    held = [promo for promo in live.promos if promo.slot == name and promo.id in withheld and _runs(promo, now)]
     return Place(
         name,
         slot,
         cards,
         tuple(Other(files[each.promo.id], title_of(each.promo, language), _capacity(each)) for each in behind),
-        tuple(Other(promo, title_of(promo, language), hidden[promo.id]) for promo in held),
+        tuple(Other(promo, title_of(promo, language), withheld[promo.id]) for promo in held),
         _coming(here, language, now),
         sum(bool(refusal(each)) and _runs(each.promo, now) for each in here),
     )
 
 
 def _card(promo: Promo, shown: Shown, why: str, who: Asked, now: float) -> Card:
-    start, end = moment(promo.start, promo.timezone), moment(promo.end, promo.timezone)
+    start, end = moment(promo.start, promo.timezone, now), moment(promo.end, promo.timezone, now)
     elapsed = (now - promo.start) / (promo.end - promo.start)
     image = picture(promo, who.visitor.language)
-    return Card(promo, shown.text, shown.variant, image, why, start, end, promo.end - now, elapsed)
+    chances = tuple(_chances(promo, who.visitor.language))
+    return Card(promo, shown.text, chances, image, why, start, end, promo.end - now, elapsed)
 
 
 def _why(place: int, shown: Shown, all_shown: Sequence[Shown], behind: Sequence[Explained], slot: Slot) -> str:
@@ -151,4 +168,4 @@ def _coming(here: Iterable[Explained], language: str, now: float) -> Coming | No
     promo = min(later, key=lambda each: each.start, default=None)
     if promo is None:
         return None
-    return Coming(promo, title_of(promo, language), moment(promo.start, promo.timezone), promo.start - now)
+    return Coming(promo, title_of(promo, language), moment(promo.start, promo.timezone, now), promo.start - now)

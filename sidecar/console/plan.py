@@ -39,10 +39,10 @@ class Lane:
     gaps: tuple[Span, ...]
 
 
-def plan(live: Live, hidden: Mapping[str, str], who: Asked, stretch: Span) -> tuple[Lane, ...]:
+def plan(live: Live, withheld: Mapping[str, str], who: Asked, stretch: Span) -> tuple[Lane, ...]:
     files = {promo.id: promo for promo in live.promos}
-    refused = {told.promo.id: refusal(told) for told in answer(live, hidden, who, stretch[0]).explained} | {
-        name: f"not shown now: {why}" for name, why in hidden.items()
+    refused = {told.promo.id: refusal(told) for told in answer(live, withheld, who, stretch[0]).explained} | {
+        name: f"not shown now: {why}" for name, why in withheld.items()
     }
     within = sorted((p for p in files.values() if p.start < stretch[1] and p.end > stretch[0]), key=rank)
     return tuple(

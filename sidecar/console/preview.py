@@ -1,9 +1,10 @@
 """What the page Preview says: the homepage at a time that is chosen among those at which something changes. Pure."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 
 from ..promos.document import Promo
 from ..promos.moment import Unclear, absolute, instant, zone_of
@@ -12,7 +13,7 @@ from ..promos.standing import Live
 from .audience import Asked, answer, refusal
 from .mockup import Block, compared, mockup
 from .now import title_of
-from .words import clock
+from .words import clock, date
 
 MOST_TURNS = 400
 
@@ -64,14 +65,14 @@ class PreviewPage:
 
 
 def preview_page(
-    live: Live, hidden: Mapping[str, str], who: Asked, at: float, versus: tuple[float, Live] | None, zone: tzinfo
+    live: Live, withheld: Mapping[str, str], who: Asked, at: float, versus: tuple[float, Live] | None, zone: tzinfo
 ) -> PreviewPage:
     """`versus`: another time, and what is live in it: the same, or a draft."""
-    turns = turns_of(live, hidden, who, zone, at)
-    blocks = mockup(live, hidden, who, at)
+    turns = turns_of(live, withheld, who, zone, at)
+    blocks = mockup(live, withheld, who, at)
     other = None
     if versus is not None:
-        was = mockup(versus[1], hidden, who, versus[0])
+        was = mockup(versus[1], withheld, who, versus[0])
         blocks, was = compared(blocks, was), compared(was, blocks)
         other = _view(versus[0], zone, was)
     before = max((turn for turn in turns if turn.at < at), key=lambda turn: turn.at, default=None)
@@ -79,28 +80,30 @@ def preview_page(
     position = sum(turn.at <= at for turn in turns)
     view = _view(at, zone, blocks)
     last = turns[position - 1] if position else None
-    return PreviewPage(view, other, turns, position, before, last, after, _gates(live, hidden, who, at))
+    return PreviewPage(view, other, turns, position, before, last, after, _gates(live, withheld, who, at))
 
 
 def _view(at: float, zone: tzinfo, blocks: tuple[Block, ...]) -> View:
-    there = datetime.fromtimestamp(at, zone).isoformat(timespec="seconds" if at % 60 else "minutes")
-    return View(at, iso(at), there, clock(at, zone), blocks)
+    there = date(at, zone).isoformat(timespec="seconds" if at % 60 else "minutes")
+    return View(at, iso(at), there, clock(at, zone, at), blocks)
 
 
-def turns_of(live: Live, hidden: Mapping[str, str], who: Asked, zone: tzinfo, near: float) -> tuple[Turn, ...]:
+def turns_of(live: Live, withheld: Mapping[str, str], who: Asked, zone: tzinfo, near: float) -> tuple[Turn, ...]:
     """In order; the MOST_TURNS nearest, if there are more."""
     what: dict[float, list[str]] = defaultdict(list)
-    for told in answer(live, hidden, who, near).explained:
+    for told in answer(live, withheld, who, near).explained:
         if not refusal(told):
             title = title_of(told.promo, who.visitor.language)
             what[told.promo.start].append(f"{title} starts")
             what[told.promo.end].append(f"{title} ends")
     nearest = sorted(sorted(what, key=lambda at: abs(at - near))[:MOST_TURNS])
-    return tuple(Turn(at, iso(at), clock(at, zone), "; ".join(what[at])) for at in nearest)
+    return tuple(Turn(at, iso(at), clock(at, zone, near), "; ".join(what[at])) for at in nearest)
 
 
 def moment_of(text: str, zone_name: str) -> float | Unclear:
     """Unix seconds of a time with its offset, or of a local time of that zone."""
+    if not re.match(r"(19[7-9]|2[0-8])\d", text):
+        return Unclear("is no time of these centuries", "write it as 2026-11-26T12:00")
     at = absolute(text)
     zone = zone_of(zone_name)
     if isinstance(at, Unclear) and zone is not None:
@@ -109,13 +112,13 @@ def moment_of(text: str, zone_name: str) -> float | Unclear:
 
 
 def iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return date(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _gates(live: Live, hidden: Mapping[str, str], who: Asked, at: float) -> tuple[Gates, ...]:
+def _gates(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> tuple[Gates, ...]:
     """Of what is not shown: first what comes closest."""
     files = {promo.id: promo for promo in live.promos}
-    told = [each for each in answer(live, hidden, who, at).explained if not each.shown]
+    told = [each for each in answer(live, withheld, who, at).explained if not each.shown]
     told.sort(key=lambda each: sum(not outcome.passed for outcome in each.outcomes))
     language = who.visitor.language
     return tuple(Gates(files[each.promo.id], title_of(each.promo, language), _why(each), each) for each in told)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..promos.standing import Live, Status
 from .audience import Asked
-from .words import clock, counted, duration, moment
+from .words import clock, counted, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Scene:
     """All that a page is made of."""
 
     live: Live
-    hidden: Mapping[str, str]
+    withheld: Mapping[str, str]
     statuses: tuple[Status, ...]
     who: Asked
     now: float
@@ -67,7 +67,6 @@ def shell(name: str, scene: Scene) -> dict[str, Any]:
         "clock": clock,
         "counted": counted,
         "duration": duration,
-        "moment": moment,
     }
 
 

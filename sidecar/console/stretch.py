@@ -122,7 +122,7 @@ def clock_changes(over: Stretch) -> Iterator[ClockChange]:
         if shift:
             at = _first_minute(before, after, over.zone)
             way = "forward" if shift > 0 else "back"
-            yield ClockChange(at, f"clocks go {way} {abs(shift) / 3600:g} h, {clock(at, over.zone)}")
+            yield ClockChange(at, f"clocks go {way} {abs(shift) / 3600:g} h, {clock(at, over.zone, at)}")
         before = after
 
 

@@ -54,10 +54,10 @@ class TimelinePage:
 
 
 def timeline_page(
-    live: Live, hidden: Mapping[str, str], who: Asked, over: Stretch, now: float, *, alone: bool = False
+    live: Live, withheld: Mapping[str, str], who: Asked, over: Stretch, now: float, *, alone: bool = False
 ) -> TimelinePage:
     """`alone`: without what is for other audiences."""
-    lanes = plan(live, hidden, who, (over.start, over.end))
+    lanes = plan(live, withheld, who, (over.start, over.end))
     if alone:
         lanes = tuple(
             Lane(lane.name, lane.slot, tuple(r for r in lane.runs if not r.refused), lane.gaps) for lane in lanes
@@ -76,13 +76,20 @@ def _line(run: Run, who: Asked, over: Stretch) -> Line:
         state, said = "other", run.refused
     elif run.lost:
         state = "loses"
-        parts = "; ".join(f"{clock(start, over.zone)} to {clock(end, over.zone)}" for start, end in run.lost)
+        parts = "; ".join(
+            f"{clock(start, over.zone, over.start)} to {clock(end, over.zone, over.start)}" for start, end in run.lost
+        )
         said = f"no room for {duration(run.lost_s)}: {parts}"
-    bounds = clock(promo.start, over.zone), clock(promo.end, over.zone)
+    bounds = clock(promo.start, over.zone, over.start), clock(promo.end, over.zone, over.start)
     return Line(promo, title_of(promo, who.visitor.language), *bounds, state, said)
 
 
 def _holes(lanes: Sequence[Lane], over: Stretch) -> Iterator[Hole]:
     for lane in lanes:
         for start, end in lane.gaps:
-            yield Hole(lane.name, clock(start, over.zone), clock(end, over.zone), duration(end - start))
+            yield Hole(
+                lane.name,
+                clock(start, over.zone, over.start),
+                clock(end, over.zone, over.start),
+                duration(end - start),
+            )

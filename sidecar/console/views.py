@@ -37,7 +37,7 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
         async def handler(request: web.Request) -> web.Response:
             query = {key: tuple(request.query.getall(key)) for key in request.query}
             live = promotions.live
-            scene = Scene(live, promotions.hidden, promotions.statuses, asked(query, live), time.time())
+            scene = Scene(live, promotions.withheld, promotions.statuses, asked(query, live), time.time())
             # Hundreds of promos take a tenth of a second: off the event loop.
             text = await asyncio.to_thread(rendered, scene, query)
             return web.Response(text=text, content_type="text/html", charset="utf-8")
@@ -67,13 +67,13 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
 
 
 def _now(scene: Scene, _: Query) -> Facts:
-    return {"page": now_page(scene.live, scene.hidden, scene.who, scene.now)}
+    return {"page": now_page(scene.live, scene.withheld, scene.who, scene.now)}
 
 
 def _timeline(scene: Scene, query: Query) -> Facts:
     over = stretch(query, scene.live, scene.now)
     alone = first(query, "others") == "no"
-    page = timeline_page(scene.live, scene.hidden, scene.who, over, scene.now, alone=alone)
+    page = timeline_page(scene.live, scene.withheld, scene.who, over, scene.now, alone=alone)
     return {"page": page, "over": over, "alone": alone, "ranges": RANGES, "zones": zones_of(scene.live)}
 
 
@@ -93,7 +93,7 @@ def _preview(scene: Scene, query: Query) -> Facts:
                 moments[name] = moment
     versus = (moments["versus"], scene.live) if "versus" in moments else None
     at = moments.get("at", scene.now)
-    page = preview_page(scene.live, scene.hidden, scene.who, at, versus, zone)
+    page = preview_page(scene.live, scene.withheld, scene.who, at, versus, zone)
     phone = (first(query, "frame") or scene.who.visitor.device) == "phone"
     return {
         "page": page,

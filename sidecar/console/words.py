@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from ..promos.moment import zone_of
 
+_FAR_S = 300 * 86_400
+_FIRST, _LAST = -62_135_000_000, 253_402_000_000
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -20,17 +22,24 @@ class Moment:
     place: str
 
 
-def moment(at: float, zone: str) -> Moment:
-    when = datetime.fromtimestamp(at, UTC)
+def moment(at: float, zone: str, near: float) -> Moment:
+    """As read at the time `near`."""
+    when = date(at, UTC)
     place = zone.rpartition("/")[2].replace("_", " ")
-    there = clock(at, zone_of(zone) or UTC)
-    return Moment(at, when.isoformat(timespec="seconds"), f"{clock(at, UTC)} UTC", there, place)
+    there = clock(at, zone_of(zone) or UTC, near)
+    return Moment(at, when.isoformat(timespec="seconds"), f"{clock(at, UTC, near)} UTC", there, place)
 
 
-def clock(at: float, zone: tzinfo) -> str:
-    """Such as "Thu 26 Nov 12:00"."""
-    when = datetime.fromtimestamp(at, zone)
-    return f"{when:%a} {when.day} {when:%b %H:%M}"
+def clock(at: float, zone: tzinfo, near: float) -> str:
+    """Such as "Thu 26 Nov 12:00", with the year where it is not near."""
+    when = date(at, zone)
+    year = f" {when.year}" if abs(at - near) > _FAR_S else ""
+    return f"{when:%a} {when.day} {when:%b}{year} {when:%H:%M}"
+
+
+def date(at: float, zone: tzinfo) -> datetime:
+    """The calendar ends in every zone at another instant."""
+    return datetime.fromtimestamp(min(max(at, _FIRST), _LAST), zone)
 
 
 def duration(seconds: float) -> str:

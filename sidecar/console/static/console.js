@@ -34,10 +34,15 @@ function duration(seconds) {
   return `${left} s`;
 }
 
-const near = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const face = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const near = new Intl.DateTimeFormat("en-GB", face), far = new Intl.DateTimeFormat("en-GB", { ...face, year: "numeric" });
+function local(at) {
+  const shape = Math.abs(at - Date.now()) > 300 * 86_400_000 ? far : near;
+  return shape.format(at).replaceAll(",", "") + " your time";
+}
 function localise(within) {
   for (const time of within.querySelectorAll("time[data-local]")) {
-    time.textContent = near.format(new Date(time.dateTime)).replace(",", "") + " your time";
+    time.textContent = local(new Date(time.dateTime));
   }
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   for (const link of within.querySelectorAll("a[data-zone]")) {

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("America/New_York")
 EVERYWHERE = ["US-NJ", "US-PA", "US-NY"]
+HELP = "21+. Gambling problem? 1-800-GAMBLER, NY: 1-877-8-HOPENY, GB: 18+, 0808 8020 133"
+TERMS = {"short": {"en": f"{HELP}. Terms apply.", "es": f"{HELP}. Se aplican términos."}, "link": "/terms"}
 SCENES = {
     "stadium": ("#0b2a6b", "#1fa2c4", '<path d="M0 300Q320 190 640 300V360H0z" fill="#1d8a4c"/>'),
     "court": ("#6b1d0b", "#f08a3c", '<circle cx="480" cy="170" r="74" fill="#e2711d"/>'),
@@ -30,8 +32,9 @@ _SVG = (
 def write(folder: Path, vocabulary: Path, now: float) -> None:
     """Into `folder`, with the words of `vocabulary`, around `now`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("slots.json", "audiences.json"):
+    for name in ("slots.json", "audiences.json", "kill.json"):
         shutil.copy(vocabulary / name, folder / name)
+    shutil.copytree(vocabulary / "compliance", folder / "compliance", dirs_exist_ok=True)
     for name, colours in SCENES.items():
         (folder / f"{name}.svg").write_text(_SVG.format(*colours))
     (folder / "dawn.png").write_bytes(png(320, 180))
@@ -60,7 +63,7 @@ def campaigns(start: datetime) -> dict[str, list[dict[str, Any]]]:
             "slot": slot,
             "content": {"en": english, "es": {"title": f"{title} (es)"}},
             **({"image": {"src": image, "alt": {"en": f"Picture of {title}", "es": title}}} if image else {}),
-            **({"link": "/sports"} if image else {}),
+            **({"link": "/sports", "terms": TERMS} if image else {}),
             "start": _local(start, hours[0]),
             "end": _local(start, hours[1]),
             "timezone": str(ZONE),
@@ -70,8 +73,7 @@ def campaigns(start: datetime) -> dict[str, list[dict[str, Any]]]:
 
     def boost(name: str, title: str, selection: str, price: float, hours: tuple[float, float], priority: int) -> Any:
         odds = {"provider": "odds", "event": name, "market": "match winner", "selection": selection, "price": price}
-        terms = {"short": {"en": "Max stake $25. 21+.", "es": "Máx. $25. 21+."}, "link": "/terms/boosts"}
-        more = {"priority": priority, "odds": odds, "terms": terms, "action": "Add to slip"}
+        more = {"priority": priority, "odds": odds, "terms": TERMS, "action": "Add to slip"}
         return promo(name, "boosted-odds", "boosts", title, hours, **more)
 
     sunday = {"text": "Three games, one bet slip. All the action from noon to midnight.", "action": "See the games"}
