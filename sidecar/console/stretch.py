@@ -83,7 +83,7 @@ def usual_zone(live: Live) -> str:
 def zones_of(live: Live) -> list[str]:
     """That most promos are written in first; UTC is always among them."""
     many = Counter(promo.timezone for promo in live.promos)
-    return sorted(many | Counter({"UTC": 0}), key=lambda zone: (-many[zone], zone))
+    return sorted({*many, "UTC"}, key=lambda zone: (-many[zone], zone))
 
 
 def midnight(day: date, zone: tzinfo) -> float:

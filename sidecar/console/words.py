@@ -7,7 +7,7 @@ from itertools import pairwise
 from ..promos.moment import zone_of
 
 _FAR_S = 300 * 86_400
-_FIRST, _LAST = -62_135_000_000, 253_402_000_000
+_FIRST, _LAST = -62_135_000_000, 253_402_214_400
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
