@@ -92,6 +92,9 @@ async function refresh(address = location.href, say = "Updated") {
     const next = page.getElementById("main");
     if (!next) throw new Error("no page");
     swap(next, page.title);
+    const links = page.querySelectorAll(".tabs a");
+    document.querySelectorAll(".tabs a").forEach((link, n) => { link.href = links[n].getAttribute("href"); });
+    document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
     status.textContent = say;
   } catch (error) {
     if (error.name !== "AbortError") offline(true);
@@ -188,8 +191,10 @@ if ("EventSource" in window) {
   });
   live.hidden = false;
 }
-// A list that is open would close.
-const busy = () => document.activeElement.matches("select");
+// A list that is open would close; nothing tells that it is.
+let touched = 0;
+for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => { touched = Date.now(); });
+const busy = () => document.activeElement.matches("select") && Date.now() - touched < 20000;
 // What the odds hide, and mistakes in files, change no revision.
 setInterval(() => { if (!document.hidden && main().dataset.follow && !busy()) refresh(location.href, ""); }, 10000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden && main().dataset.follow) refresh(location.href, ""); });

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from sidecar.console.geometry import WIDTH, Box, chart
 from sidecar.console.plan import Run, Span, plan
-from sidecar.promos.document import Audience, Promo
+from sidecar.promos.document import Audience, Kind, Promo
 from sidecar.promos.resolve import resolve
 from tests.sidecar.console.scenes import NOW, PROMO, WHO, live
 
 DAY = 86_400.0
 STRETCH = (NOW, NOW + 7 * DAY)
-KINDS = {"hero": "banner", "boosts": "boosted-odds", "notices": "notice"}
+KINDS: dict[str, Kind] = {"hero": "banner", "boosts": "boosted-odds", "notices": "notice"}
 
 
 @st.composite
@@ -56,15 +56,16 @@ def test_what_is_drawn_lies_within_its_lane(many: tuple[Promo, ...]):
     drawn = chart(plan(live(*many), {}, WHO, STRETCH), STRETCH, {promo.id: "A title" for promo in many})
     for row, after in zip(drawn.rows, [*(row.y for row in drawn.rows[1:]), drawn.height], strict=True):
         assert row.y + row.height == after
-        for box in (*row.gaps, *row.bars, *(lost for bar in row.bars for lost in bar.lost)):
+        bars = [Box(bar.x, bar.width) for bar in row.bars]
+        for box in (*row.gaps, *bars, *(lost for bar in row.bars for lost in bar.lost)):
             assert 0 <= box.x <= WIDTH
             assert 0 <= box.width <= WIDTH - box.x + 0.011
         for bar in row.bars:
             assert bar.width > 0
             assert row.y < bar.y < row.y + row.height
         for level in {bar.y for bar in row.bars}:
-            bars = sorted((bar for bar in row.bars if bar.y == level), key=lambda bar: bar.x)
-            assert all(one.x + one.width <= other.x for one, other in pairwise(bars))
+            beside = sorted((bar for bar in row.bars if bar.y == level), key=lambda bar: bar.x)
+            assert all(one.x + one.width <= other.x for one, other in pairwise(beside))
 
 
 def test_the_loser_is_marked_for_as_long_as_it_loses():

@@ -1,15 +1,15 @@
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from sidecar.console.preview import MOST_TURNS, moment_of, preview_page
 from sidecar.promos.document import Audience, Text
-from sidecar.promos.moment import Unclear, zone_of
+from sidecar.promos.moment import Unclear
 from sidecar.promos.standing import Live
 from tests.sidecar.console.scenes import NOW, PROMO, WHO, live
 
-ZONE = zone_of("America/New_York")
-assert ZONE is not None
+ZONE = ZoneInfo("America/New_York")
 LATER = replace(PROMO, id="later", start=NOW + 7_200, end=NOW + 9_000, content={"en": Text("Later")})
 FOREIGN = replace(PROMO, id="pa", audience=Audience(frozenset(["US-PA"])), start=NOW - 9)
 
