@@ -15,7 +15,7 @@ from .mockup import Block, compared, mockup
 from .now import title_of
 from .words import clock, date
 
-MOST_TURNS = 400
+MOST_TURNS, MOST_GATES = 200, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,14 @@ def iso(at: float) -> str:
 
 
 def _gates(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> tuple[Gates, ...]:
-    """Of what is not shown: first what comes closest."""
+    """Of what is not shown, first what comes closest; MOST_GATES at most."""
     files = {promo.id: promo for promo in live.promos}
     told = [each for each in answer(live, withheld, who, at).explained if not each.shown]
     told.sort(key=lambda each: sum(not outcome.passed for outcome in each.outcomes))
     language = who.visitor.language
-    return tuple(Gates(files[each.promo.id], title_of(each.promo, language), _why(each), each) for each in told)
+    return tuple(
+        Gates(files[each.promo.id], title_of(each.promo, language), _why(each), each) for each in told[:MOST_GATES]
+    )
 
 
 def _why(told: Explained) -> str:

@@ -14,7 +14,7 @@ from ..promos.moment import Unclear, zone_of
 from .audience import Query, asked, first
 from .files import STATIC, environment, statics
 from .now import now_page
-from .preview import iso, moment_of, preview_page
+from .preview import MOST_GATES, iso, moment_of, preview_page
 from .shell import HOME, PAGES, Scene, shell
 from .stretch import RANGES, stretch, usual_zone, zones_of
 from .timeline import timeline_page
@@ -101,6 +101,7 @@ def _preview(scene: Scene, query: Query) -> Facts:
         "zones": zones_of(scene.live),
         "now_iso": iso(scene.now),
         "iso": iso,
+        "most_gates": MOST_GATES,
         "faults": faults,
         "asked_at": page.view.iso if "at" in moments else None,
         "frame": "phone" if phone else "desktop",
