@@ -39,7 +39,8 @@ def test_ties_are_told_as_they_are_broken():
 def test_an_empty_slot_says_what_comes():
     later = replace(PROMO, id="later", start=NOW + 7_200, end=NOW + 9_000)
     elsewhere = replace(PROMO, id="pa", audience=Audience(frozenset(["US-PA"])))
-    page = now_page(live(later, elsewhere), {}, WHO, NOW)
+    sooner = replace(elsewhere, id="sooner", start=NOW + 60)
+    page = now_page(live(later, elsewhere, sooner), {}, WHO, NOW)
     [hero, boosts, _] = page.places
     assert (page.shown, page.empty, page.next_in_s) == (0, 3, 7_200)
     assert hero.coming is not None

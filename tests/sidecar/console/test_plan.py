@@ -68,6 +68,18 @@ def test_what_is_drawn_lies_within_its_lane(many: tuple[Promo, ...]):
             assert all(one.x + one.width <= other.x for one, other in pairwise(beside))
 
 
+def test_the_shortest_bar_can_still_be_seen_at_either_end():
+    ends = [(NOW - 9, NOW + 1), (STRETCH[1] - 1, STRETCH[1] + 9)]
+    many = [replace(PROMO, id=f"p{n}", start=start, end=end) for n, (start, end) in enumerate(ends)]
+    [hero, *_] = chart(plan(live(*many), {}, WHO, STRETCH), STRETCH, {"p0": "", "p1": ""}).rows
+    assert [
+        (bar.x, bar.width, bar.open_left, bar.open_right) for bar in sorted(hero.bars, key=lambda bar: bar.x)
+    ] == [
+        (0, 4, True, False),
+        (WIDTH - 4, 4, False, True),
+    ]
+
+
 def test_the_loser_is_marked_for_as_long_as_it_loses():
     hour = 3_600.0
     weak = replace(PROMO, id="weak", priority=1, start=NOW, end=NOW + 9 * hour)
