@@ -34,8 +34,9 @@ function duration(seconds) {
   return `${left} s`;
 }
 
-const face = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const near = new Intl.DateTimeFormat("en-GB", face), far = new Intl.DateTimeFormat("en-GB", { ...face, year: "numeric" });
+const day = { weekday: "short", day: "numeric", month: "short" };
+const near = new Intl.DateTimeFormat("en-GB", { ...day, hour: "2-digit", minute: "2-digit" });
+const far = new Intl.DateTimeFormat("en-GB", { ...day, year: "numeric", hour: "2-digit", minute: "2-digit" });
 function local(at) {
   const shape = Math.abs(at - Date.now()) > 300 * 86_400_000 ? far : near;
   return shape.format(at).replaceAll(",", "") + " your time";
@@ -96,6 +97,7 @@ async function refresh(address = location.href, say = "Updated") {
     document.querySelectorAll(".tabs a").forEach((link, n) => { link.href = links[n].getAttribute("href"); });
     document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
     status.textContent = say;
+    offline(false);
   } catch (error) {
     if (error.name !== "AbortError") offline(true);
   }
@@ -104,7 +106,7 @@ async function refresh(address = location.href, say = "Updated") {
 function swap(next, title) {
   const old = main(), focused = document.activeElement;
   const id = old.contains(focused) ? focused.id : "";
-  const typed = id && focused.matches("input[type=text], input[type=search], input[type=date], input[type=datetime-local]")
+  const typed = id && focused.matches("input[type=text], input[type=date]")
     ? { value: focused.value, start: focused.selectionStart, end: focused.selectionEnd } : null;
   const open = new Map([...old.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
   const scrolled = new Map([...old.querySelectorAll("[data-scroll]")].map((each) => [each.id, each.scrollLeft]));
@@ -115,7 +117,9 @@ function swap(next, title) {
   made = Date.now();
   for (const each of old.querySelectorAll("details[id]")) if (open.has(each.id)) each.open = open.get(each.id);
   prepare();
-  for (const each of old.querySelectorAll("[data-scroll]")) if (scrolled.has(each.id)) each.scrollLeft = scrolled.get(each.id);
+  for (const each of old.querySelectorAll("[data-scroll]")) {
+    if (scrolled.has(each.id)) each.scrollLeft = scrolled.get(each.id);
+  }
   const again = id && document.getElementById(id);
   if (!again) return;
   if (typed) {
@@ -196,7 +200,8 @@ let touched = 0;
 for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => { touched = Date.now(); });
 const busy = () => document.activeElement.matches("select") && Date.now() - touched < 20000;
 // What the odds hide, and mistakes in files, change no revision.
-setInterval(() => { if (!document.hidden && main().dataset.follow && !busy()) refresh(location.href, ""); }, 10000);
-document.addEventListener("visibilitychange", () => { if (!document.hidden && main().dataset.follow) refresh(location.href, ""); });
+const follow = () => { if (!document.hidden && main().dataset.follow && !busy()) refresh(location.href, ""); };
+setInterval(follow, 10000);
+document.addEventListener("visibilitychange", follow);
 
 prepare();
