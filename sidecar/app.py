@@ -207,10 +207,12 @@ def admin_app(sidecar: Sidecar) -> web.Application:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
     settings = sidecar.config.settings
-    app = web.Application(client_max_size=MAX_EDIT_BYTES, middlewares=[guard(settings.sidecar.admin)])
+    app = web.Application(
+        client_max_size=MAX_EDIT_BYTES, middlewares=[guard(settings.sidecar.admin, settings.promos.hosts)]
+    )
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
     app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
-    app.add_routes(image_routes(sidecar.promotions, sidecar.config.path(settings.promos.folder)))
+    app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))
     app.add_routes(console_routes(sidecar.promotions))
     app.on_shutdown.append(sidecar.promotions.stop)
     return app

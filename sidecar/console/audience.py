@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from ..promos.document import Promo
-from ..promos.resolve import Explained, Resolution, Visitor, explain, resolve
+from ..promos.explain import Explained, explain
+from ..promos.resolve import Resolution, Visitor, Withheld, resolve
 from ..promos.standing import Live
 
 type Query = Mapping[str, Sequence[str]]
@@ -58,17 +59,17 @@ def _commonest(named: Iterable[Iterable[str]], known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`explained`: of what is not withheld, by rank. Their promos may have another roll-out than the file says."""
+    """`explained`: of all, by rank. Their promos may have another roll-out than the file says."""
 
     resolution: Resolution
     explained: tuple[Explained, ...]
 
 
-def answer(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> Answer:
+def answer(live: Live, withheld: Withheld, who: Asked, at: float) -> Answer:
     """What the audience is shown at a time, and why not the rest."""
-    promos = _considered(live, withheld, who)
-    found = resolve(promos, live.vocabulary, who.visitor, at)
-    return Answer(found, explain(promos, live.vocabulary, who.visitor, at))
+    case = live.vocabulary, who.visitor, at, withheld
+    promos = _considered(live, who)
+    return Answer(resolve(promos, *case), explain(promos, *case))
 
 
 def refusal(told: Explained) -> str:
@@ -77,8 +78,7 @@ def refusal(told: Explained) -> str:
     return "; ".join(shut)
 
 
-def _considered(live: Live, withheld: Mapping[str, str], who: Asked) -> list[Promo]:
-    promos = [promo for promo in live.promos if promo.id not in withheld]
+def _considered(live: Live, who: Asked) -> Sequence[Promo]:
     if who.visitor.id or not who.inside:
-        return promos
-    return [replace(promo, rollout=100.0) if 0 < promo.rollout < 100 else promo for promo in promos]
+        return live.promos
+    return [replace(promo, rollout=100.0) if 0 < promo.rollout < 100 else promo for promo in live.promos]

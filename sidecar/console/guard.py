@@ -1,6 +1,6 @@
 """Who may have pages and writes answered, and what browsers may do with the answers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -18,23 +18,21 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
-def guard(admin: str) -> Callable[..., Awaitable[web.StreamResponse]]:
+def guard(admin: str, hosts: Collection[str]) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Middleware. A page of another site can give its own name this address (DNS rebinding) and then read and write
     here as if it were ours; the Host header still tells its name. Metrics and answers to homepages are for everybody
-    who can connect."""
+    who can connect; writes outside of the console are looked at by `Access`. `hosts`: other names of ours."""
 
     @web.middleware
     async def guarded(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        page = request.path == "/" or request.path.startswith("/console")
-        if not page and request.method in _SAFE:
+        if request.path != "/" and not request.path.startswith("/console"):
             return await handler(request)
         try:
-            if not is_own(request.host, admin):
+            if not is_own(request.host, admin, hosts):
                 raise _refused(admin)
             response = await handler(request)
         except web.HTTPException as error:
@@ -46,14 +44,14 @@ def guard(admin: str) -> Callable[..., Awaitable[web.StreamResponse]]:
     return guarded
 
 
-def is_own(host: str, admin: str) -> bool:
-    """Whether a Host header names loopback, at any port for the sake of tunnels, or the configured address."""
+def is_own(host: str, admin: str, hosts: Collection[str]) -> bool:
+    """Whether a Host header names loopback, at any port for the sake of tunnels, or what is configured."""
     try:
         parts = urlsplit(f"//{host}")
         name, port = (parts.hostname or ""), parts.port
     except ValueError:
         return False
-    if host.lower() == admin.lower() or (name, port) == split_address(admin):
+    if host.lower() == admin.lower() or name in hosts or (name, port) == split_address(admin):
         return True
     try:
         return ip_address(name).is_loopback
@@ -62,7 +60,7 @@ def is_own(host: str, admin: str) -> bool:
 
 
 def _refused(admin: str) -> web.HTTPException:
-    text = f"This address answers to localhost and {admin} alone; open http://{admin}/console/now there.\n"
+    text = f"The console answers to localhost and {admin} alone; add other names to `hosts` in `[promos]`.\n"
     return web.HTTPMisdirectedRequest(text=text)
 
 

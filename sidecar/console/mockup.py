@@ -1,14 +1,14 @@
 """The homepage as one audience sees it at one time, drawn after the kinds that its slots take. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..promos.document import Slot, Text
-from ..promos.resolve import Shown
+from ..promos.resolve import Shown, Withheld
 from ..promos.standing import Live
 from .audience import Asked, answer
-from .picture import Picture, picture, spoken
+from .picture import Picture, picture
 
 type Shape = Literal["notices", "boosts", "hero", "carousel"]
 
@@ -36,7 +36,7 @@ class Block:
     tiles: tuple[Tile, ...]
 
 
-def mockup(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> tuple[Block, ...]:
+def mockup(live: Live, withheld: Withheld, who: Asked, at: float) -> tuple[Block, ...]:
     """In the order of the slots, but notices first: they are a line above everything."""
     found, slots = answer(live, withheld, who, at).resolution, live.vocabulary.slots
     blocks = [
@@ -45,7 +45,7 @@ def mockup(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> tu
             slots[name].title,
             shape_of(slots[name]),
             slots[name].capacity,
-            tuple(_tile(each, who.visitor.language) for each in shown),
+            tuple(map(_tile, shown)),
         )
         for name, shown in found.slots.items()
     ]
@@ -69,8 +69,6 @@ def compared(page: Iterable[Block], other: Iterable[Block]) -> tuple[Block, ...]
     )
 
 
-def _tile(shown: Shown, language: str) -> Tile:
-    promo = shown.promo
-    odds = f"{promo.odds.price:.2f}" if promo.odds else ""
-    terms = spoken(promo.terms.short, language) or "" if promo.terms else ""
-    return Tile(promo.id, shown.text, picture(promo, language), odds, terms)
+def _tile(shown: Shown) -> Tile:
+    odds = f"{shown.promo.odds.price:.2f}" if shown.promo.odds else ""
+    return Tile(shown.promo.id, shown.text, picture(shown), odds, shown.terms)

@@ -1,13 +1,15 @@
 """What the page Now says: each slot with what it shows, why, for how long, and what else there is. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..promos.document import Promo, Slot, Text
-from ..promos.resolve import Explained, Shown
+from ..promos.explain import Explained
+from ..promos.language import said, spoken
+from ..promos.resolve import Shown, Withheld
 from ..promos.standing import Live
 from .audience import Answer, Asked, answer, refusal
-from .picture import Picture, picture, spoken
+from .picture import Picture, picture
 from .words import Moment, moment
 
 
@@ -85,7 +87,7 @@ class NowPage:
         return sum(len(place.withheld) for place in self.places)
 
 
-def now_page(live: Live, withheld: Mapping[str, str], who: Asked, now: float) -> NowPage:
+def now_page(live: Live, withheld: Withheld, who: Asked, now: float) -> NowPage:
     told = answer(live, withheld, who, now)
     places = tuple(_place(name, slot, live, withheld, who, told, now) for name, slot in live.vocabulary.slots.items())
     after = told.resolution.next_change_at
@@ -95,20 +97,18 @@ def now_page(live: Live, withheld: Mapping[str, str], who: Asked, now: float) ->
 
 def title_of(promo: Promo, language: str) -> str:
     """In that language, or in the first that it has."""
-    text = spoken(promo.content, language) or next(iter(promo.content.values()), Text(promo.id))
-    return text.title
+    first = next(iter(promo.content.values()), Text(promo.id))
+    return said(promo.content, spoken(language, promo.content), first).title
 
 
 def _chances(promo: Promo, language: str) -> Iterator[Chance]:
     total = sum(variant.weight for variant in promo.variants)
     for each in promo.variants:
-        text = spoken(each.content, language)
-        yield Chance(each.id, text.title if text else title_of(promo, language), each.weight / total * 100)
+        text = said(each.content, spoken(language, each.content), Text(title_of(promo, language)))
+        yield Chance(each.id, text.title, each.weight / total * 100)
 
 
-def _place(
-    name: str, slot: Slot, live: Live, withheld: Mapping[str, str], who: Asked, told: Answer, now: float
-) -> Place:
+def _place(name: str, slot: Slot, live: Live, withheld: Withheld, who: Asked, told: Answer, now: float) -> Place:
     language = who.visitor.language
     files = {promo.id: promo for promo in live.promos}
     here = [each for each in told.explained if each.promo.slot == name]
@@ -125,14 +125,14 @@ def _place(
         tuple(Other(files[each.promo.id], title_of(each.promo, language), _capacity(each)) for each in behind),
         tuple(Other(promo, title_of(promo, language), withheld[promo.id]) for promo in held),
         _coming(here, language, now),
-        sum(bool(refusal(each)) and _runs(each.promo, now) for each in here),
+        sum(bool(refusal(each)) and each.promo.id not in withheld and _runs(each.promo, now) for each in here),
     )
 
 
 def _card(promo: Promo, shown: Shown, why: str, who: Asked, now: float) -> Card:
     start, end = moment(promo.start, promo.timezone, now), moment(promo.end, promo.timezone, now)
     elapsed = (now - promo.start) / (promo.end - promo.start)
-    image = picture(promo, who.visitor.language)
+    image = picture(shown)
     chances = tuple(_chances(promo, who.visitor.language))
     return Card(promo, shown.text, chances, image, why, start, end, promo.end - now, elapsed)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..promos.document import Promo, Slot
-from ..promos.resolve import rank
+from ..promos.resolve import Withheld, rank
 from ..promos.standing import Live
 from .audience import Asked, answer, refusal
 
@@ -39,11 +39,9 @@ class Lane:
     gaps: tuple[Span, ...]
 
 
-def plan(live: Live, withheld: Mapping[str, str], who: Asked, stretch: Span) -> tuple[Lane, ...]:
+def plan(live: Live, withheld: Withheld, who: Asked, stretch: Span) -> tuple[Lane, ...]:
     files = {promo.id: promo for promo in live.promos}
-    refused = {told.promo.id: refusal(told) for told in answer(live, withheld, who, stretch[0]).explained} | {
-        name: f"not shown now: {why}" for name, why in withheld.items()
-    }
+    refused = {told.promo.id: refusal(told) for told in answer(live, withheld, who, stretch[0]).explained}
     within = sorted((p for p in files.values() if p.start < stretch[1] and p.end > stretch[0]), key=rank)
     return tuple(
         _lane(name, slot, [p for p in within if p.slot == name], refused, stretch)

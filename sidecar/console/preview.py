@@ -2,13 +2,13 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from ..promos.document import Promo
+from ..promos.explain import Explained
 from ..promos.moment import Unclear, absolute, instant, zone_of
-from ..promos.resolve import Explained
+from ..promos.resolve import Withheld
 from ..promos.standing import Live
 from .audience import Asked, answer, refusal
 from .mockup import Block, compared, mockup
@@ -65,7 +65,7 @@ class PreviewPage:
 
 
 def preview_page(
-    live: Live, withheld: Mapping[str, str], who: Asked, at: float, versus: tuple[float, Live] | None, zone: tzinfo
+    live: Live, withheld: Withheld, who: Asked, at: float, versus: tuple[float, Live] | None, zone: tzinfo
 ) -> PreviewPage:
     """`versus`: another time, and what is live in it: the same, or a draft."""
     turns = turns_of(live, withheld, who, zone, at)
@@ -88,7 +88,7 @@ def _view(at: float, zone: tzinfo, blocks: tuple[Block, ...]) -> View:
     return View(at, iso(at), there, clock(at, zone, at), blocks)
 
 
-def turns_of(live: Live, withheld: Mapping[str, str], who: Asked, zone: tzinfo, near: float) -> tuple[Turn, ...]:
+def turns_of(live: Live, withheld: Withheld, who: Asked, zone: tzinfo, near: float) -> tuple[Turn, ...]:
     """In order; the MOST_TURNS nearest, if there are more."""
     what: dict[float, list[str]] = defaultdict(list)
     for told in answer(live, withheld, who, near).explained:
@@ -115,7 +115,7 @@ def iso(at: float) -> str:
     return date(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _gates(live: Live, withheld: Mapping[str, str], who: Asked, at: float) -> tuple[Gates, ...]:
+def _gates(live: Live, withheld: Withheld, who: Asked, at: float) -> tuple[Gates, ...]:
     """Of what is not shown, first what comes closest; MOST_GATES at most."""
     files = {promo.id: promo for promo in live.promos}
     told = [each for each in answer(live, withheld, who, at).explained if not each.shown]

@@ -31,10 +31,12 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a page is made of."""
+    """All that a page is made of. `event` names what is shown, `prices` what is offered without the boost, by id."""
 
     live: Live
+    event: str
     withheld: Mapping[str, str]
+    prices: Mapping[str, float]
     statuses: tuple[Status, ...]
     who: Asked
     now: float

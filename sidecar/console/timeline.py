@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..promos.document import Promo
+from ..promos.resolve import Withheld
 from ..promos.standing import Live
 from .audience import Asked
 from .geometry import Chart, chart
@@ -54,7 +55,7 @@ class TimelinePage:
 
 
 def timeline_page(
-    live: Live, withheld: Mapping[str, str], who: Asked, over: Stretch, now: float, *, alone: bool = False
+    live: Live, withheld: Withheld, who: Asked, over: Stretch, now: float, *, alone: bool = False
 ) -> TimelinePage:
     """`alone`: without what is for other audiences."""
     lanes = plan(live, withheld, who, (over.start, over.end))

@@ -37,7 +37,8 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
         async def handler(request: web.Request) -> web.Response:
             query = {key: tuple(request.query.getall(key)) for key in request.query}
             live = promotions.live
-            scene = Scene(live, promotions.withheld, promotions.statuses, asked(query, live), time.time())
+            at, told = time.time(), promotions
+            scene = Scene(live, told.event, told.withheld, told.prices, told.statuses, asked(query, live), at)
             # Hundreds of promos take a tenth of a second: off the event loop.
             text = await asyncio.to_thread(rendered, scene, query)
             return web.Response(text=text, content_type="text/html", charset="utf-8")

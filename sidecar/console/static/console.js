@@ -81,7 +81,12 @@ setInterval(count, 1000);
 // --- following -----------------------------------------------------------------------------------------------------
 
 const main = () => document.getElementById("main");
-let asking = null;
+let asking = null, stream = null;
+
+// So that others see that this page, too, shows what was edited or killed.
+function acknowledge() {
+  if (stream !== null) fetch(`/v1/promos?stream=${stream}`, { method: "HEAD" }).catch(() => {});
+}
 
 async function refresh(address = location.href, say = "Updated") {
   asking?.abort();
@@ -98,6 +103,7 @@ async function refresh(address = location.href, say = "Updated") {
     document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
     status.textContent = say;
     offline(false);
+    acknowledge();
   } catch (error) {
     if (error.name !== "AbortError") offline(true);
   }
@@ -186,12 +192,13 @@ function offline(is) {
 }
 
 if ("EventSource" in window) {
-  const events = new EventSource("/v1/promos/events");
+  const events = new EventSource("/v1/promos/events?instance=console");
   events.addEventListener("open", () => offline(false));
   events.addEventListener("error", () => offline(true));
   events.addEventListener("revision", (event) => {
     offline(false);
-    if (JSON.parse(event.data).revision !== main().dataset.revision) refresh();
+    stream = JSON.parse(event.data).stream;
+    if (event.lastEventId === main().dataset.event) acknowledge(); else refresh();
   });
   live.hidden = false;
 }
@@ -199,7 +206,7 @@ if ("EventSource" in window) {
 let touched = 0;
 for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => { touched = Date.now(); });
 const busy = () => document.activeElement.matches("select") && Date.now() - touched < 20000;
-// What the odds hide, and mistakes in files, change no revision.
+// Mistakes in files change nothing that is shown.
 const follow = () => { if (!document.hidden && main().dataset.follow && !busy()) refresh(location.href, ""); };
 setInterval(follow, 10000);
 document.addEventListener("visibilitychange", follow);

@@ -69,12 +69,7 @@ async def served(
     shown: Live, folder: Path, statuses: tuple[Status, ...] = (), hidden: Mapping[str, str] | None = None
 ) -> AsyncIterator[TestClient[Any, Any]]:
     promotions = Promotions(Metrics().promos, live=shown, statuses=statuses, hidden=hidden or {})
-    app = web.Application(middlewares=[guard(ADMIN)])
+    app = web.Application(middlewares=[guard(ADMIN, ["ops.example"])])
     app.add_routes([*promotions.routes(), *image_routes(promotions, folder), *console_routes(promotions)])
-
-    async def write(_: web.Request) -> web.Response:
-        return web.Response(text="written")
-
-    app.add_routes([web.post("/v1/write", write)])
     async with TestClient(TestServer(app)) as client:
         yield client

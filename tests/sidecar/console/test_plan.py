@@ -99,7 +99,7 @@ def test_what_is_withheld_leaves_its_place():
     [hero, *_] = plan(live(PROMO, other), {"spring": "is killed: typo"}, WHO, (NOW, NOW + 60))
     assert [(run.promo.id, run.refused, run.lost) for run in hero.runs] == [
         ("other", "", ()),
-        ("spring", "not shown now: is killed: typo", ()),
+        ("spring", "is killed: typo", ()),
     ]
 
 
