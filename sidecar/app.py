@@ -27,11 +27,14 @@ from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
+from .console.guard import guard
+from .console.views import console_routes
 from .promos.access import Access
 from .promos.api import Promotions
 from .promos.bound import Bound
 from .promos.desk import Desk
 from .promos.history import History
+from .promos.images import image_routes
 from .promos.past import HISTORY
 from .promos.remembered import recalled, remember
 from .promos.standing import Change, Standing
@@ -203,9 +206,14 @@ def admin_app(sidecar: Sidecar) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
-    app = web.Application(client_max_size=MAX_EDIT_BYTES)
+    settings = sidecar.config.settings
+    app = web.Application(
+        client_max_size=MAX_EDIT_BYTES, middlewares=[guard(settings.sidecar.admin, settings.promos.hosts)]
+    )
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
     app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
+    app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))
+    app.add_routes(console_routes(sidecar.promotions))
     app.on_shutdown.append(sidecar.promotions.stop)
     return app
 

@@ -1,0 +1,1 @@
+"""Pages for those who decide what the homepage shows."""

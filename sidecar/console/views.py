@@ -1,0 +1,109 @@
+"""Handlers of the pages: they read the question, and let pure functions answer it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from holdover.answer import etag_matches
+
+from ..promos.api import Promotions
+from ..promos.moment import Unclear, zone_of
+from .audience import Query, asked, first
+from .files import STATIC, environment, statics
+from .now import now_page
+from .preview import MOST_GATES, iso, moment_of, preview_page
+from .shell import HOME, PAGES, Scene, shell
+from .stretch import RANGES, stretch, usual_zone, zones_of
+from .timeline import timeline_page
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+type Facts = Mapping[str, Any]
+
+
+def console_routes(promotions: Promotions) -> list[web.RouteDef]:
+    """All pages, and what they are made of."""
+    files = statics()
+    templates = environment(files)
+
+    def page(name: str, facts: Callable[[Scene, Query], Facts]) -> web.RouteDef:
+        template = templates.get_template(f"{name}.html")
+
+        def rendered(scene: Scene, query: Query) -> str:
+            return template.render(**shell(name, scene), **facts(scene, query))
+
+        async def handler(request: web.Request) -> web.Response:
+            query = {key: tuple(request.query.getall(key)) for key in request.query}
+            live = promotions.live
+            at, told = time.time(), promotions
+            scene = Scene(live, told.event, told.withheld, told.prices, told.statuses, asked(query, live), at)
+            # Hundreds of promos take a tenth of a second: off the event loop.
+            text = await asyncio.to_thread(rendered, scene, query)
+            return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+        return web.get(f"/console/{name}", handler)
+
+    async def static(request: web.Request) -> web.Response:
+        file = files.get(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        tag = f'"{file.tag}"'
+        kept = _FOR_EVER if request.query.get("v") == file.tag else "no-cache"
+        headers = {"ETag": tag, "Cache-Control": kept}
+        if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=file.body, headers={**headers, "Content-Type": file.kind})
+
+    async def home(_: web.Request) -> web.Response:
+        raise web.HTTPFound(HOME)
+
+    facts = {"now": _now, "timeline": _timeline, "preview": _preview}
+    return [
+        *(web.get(path, home) for path in ("/", "/console", "/console/")),
+        *(page(each.name, facts[each.name]) for each in PAGES),
+        web.get(f"{STATIC}{{name}}", static),
+    ]
+
+
+def _now(scene: Scene, _: Query) -> Facts:
+    return {"page": now_page(scene.live, scene.withheld, scene.who, scene.now)}
+
+
+def _timeline(scene: Scene, query: Query) -> Facts:
+    over = stretch(query, scene.live, scene.now)
+    alone = first(query, "others") == "no"
+    page = timeline_page(scene.live, scene.withheld, scene.who, over, scene.now, alone=alone)
+    return {"page": page, "over": over, "alone": alone, "ranges": RANGES, "zones": zones_of(scene.live)}
+
+
+def _preview(scene: Scene, query: Query) -> Facts:
+    zone_name = first(query, "zone") or usual_zone(scene.live)
+    zone = zone_of(zone_name)
+    faults = [] if zone else [f'"{zone_name}" is no time zone; write a name such as America/New_York.']
+    zone_name, zone = (zone_name, zone) if zone else ("UTC", zone_of("UTC"))
+    assert zone is not None
+    moments: dict[str, float] = {}
+    for name in ("at", "versus"):
+        if asked_for := first(query, name):
+            moment = moment_of(asked_for, zone_name)
+            if isinstance(moment, Unclear):
+                faults.append(f"{asked_for} {moment.message}; {moment.remedy}.")
+            else:
+                moments[name] = moment
+    versus = (moments["versus"], scene.live) if "versus" in moments else None
+    at = moments.get("at", scene.now)
+    page = preview_page(scene.live, scene.withheld, scene.who, at, versus, zone)
+    phone = (first(query, "frame") or scene.who.visitor.device) == "phone"
+    return {
+        "page": page,
+        "zone": zone_name,
+        "zones": zones_of(scene.live),
+        "now_iso": iso(scene.now),
+        "iso": iso,
+        "most_gates": MOST_GATES,
+        "faults": faults,
+        "asked_at": page.view.iso if "at" in moments else None,
+        "frame": "phone" if phone else "desktop",
+    }
