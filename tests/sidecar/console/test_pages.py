@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 
 from scripts.rig import ROOT
 from sidecar.console.guard import POLICY, is_own
-from sidecar.promos.document import Audience, Image, Text, Vocabulary
+from sidecar.promos.document import Audience, Boost, Image, Text, Vocabulary
 from sidecar.promos.problem import Problem
 from sidecar.promos.scan import Place
 from sidecar.promos.standing import Live, Status
@@ -170,6 +170,17 @@ async def test_what_is_held_back_is_told(tmp_path: Path):
     async with served(live(now), tmp_path, hidden={"spring": "market suspended 14:03"}) as client:
         for target in ("/console/now", "/console/timeline", "/console/preview"):
             assert "market suspended 14:03" in await page(client, target)
+
+
+async def test_the_price_without_the_boost_is_told(tmp_path: Path):
+    odds = Boost("odds", "e1", "winner", "Owls", 3.5)
+    boosted = replace(PROMO, kind="boosted-odds", slot="boosts", odds=odds, start=0, end=9e9)
+    async with served(live(boosted), tmp_path) as client:
+        assert "live odds say nothing against it" in await page(client, "/console/now")
+    async with served(live(boosted), tmp_path, prices={"spring": 2.126}) as client:
+        text = await page(client, "/console/now")
+    assert "3.50" in text
+    assert "2.13 offered without it" in text
 
 
 async def test_static_files_are_kept_by_what_they_hold(busy_client: TestClient[Any, Any]):
