@@ -72,8 +72,11 @@ async def served(
     statuses: tuple[Status, ...] = (),
     hidden: Mapping[str, str] = MappingProxyType({}),
     prices: Mapping[str, float] = MappingProxyType({}),
+    waiting: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[TestClient[Any, Any]]:
-    promotions = Promotions(Metrics().promos, live=shown, statuses=statuses, hidden=hidden, prices=prices)
+    promotions = Promotions(
+        Metrics().promos, live=shown, statuses=statuses, hidden=hidden, prices=prices, waiting=lambda: waiting
+    )
     app = web.Application(middlewares=[guard(ADMIN, ["ops.example"])])
     app.add_routes([*promotions.routes(), *image_routes(promotions, folder), *console_routes(promotions)])
     async with TestClient(TestServer(app)) as client:

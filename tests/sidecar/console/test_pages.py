@@ -151,18 +151,20 @@ async def test_what_is_wrong_in_files_is_told_with_place_and_remedy(tmp_path: Pa
     statuses = (
         Status("sun.json", "kept", NOW, (problem,) * 60),
         Status("gone.json", "held", NOW, (Problem("gone.json", Place(1, 1), "", "ends what is shown now"),)),
+        Status("mine.json", "held", NOW),
         Status("new.json", "refused"),
         Status("good.json", "good", NOW),
     )
-    async with served(live(PROMO), tmp_path, statuses) as client:
+    async with served(live(PROMO), tmp_path, statuses, waiting={"mine.json": "abc"}) as client:
         text = await page(client, "/console/now")
         other = await page(client, "/console/preview")
     assert "sun.json:7:15" in text
     assert "did you mean &#34;hero&#34;?" in text
     assert "holdover promos confirm gone.json" in text
+    assert "holdover promos approve mine.json" in text
     assert "new.json" in text
     assert "good.json" not in text
-    assert "3 files need you" in other
+    assert "4 files need you" in other
 
 
 async def test_what_is_held_back_is_told(tmp_path: Path):
