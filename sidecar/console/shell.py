@@ -32,12 +32,12 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a page is made of. `event` names what is shown, `prices` what is offered without the boost, by id;
-    `waiting` are the files that wait for approval."""
+    """All that a page is made of. `event` names what is shown; `hidden`, by id, is what odds hide now,
+    `prices` what is offered without the boost; `waiting` are the files that wait for approval."""
 
     live: Live
     event: str
-    withheld: Mapping[str, str]
+    hidden: Mapping[str, str]
     prices: Mapping[str, float]
     statuses: tuple[Status, ...]
     waiting: frozenset[str]

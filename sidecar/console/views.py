@@ -61,7 +61,7 @@ def _scene(promotions: Promotions, query: Query) -> Scene:
     return Scene(
         live=promotions.live,
         event=promotions.event,
-        withheld=promotions.withheld,
+        hidden=promotions.hidden,
         prices=promotions.prices,
         statuses=promotions.statuses,
         waiting=frozenset(promotions.waiting()),
@@ -82,13 +82,13 @@ def _static(request: web.Request, files: Mapping[str, Static]) -> web.Response:
 
 
 def _now(scene: Scene, _: Query) -> Facts:
-    return {"page": now_page(scene.live, scene.withheld, scene.who, scene.now)}
+    return {"page": now_page(scene.live, {**scene.hidden, **scene.live.withheld}, scene.who, scene.now)}
 
 
 def _timeline(scene: Scene, query: Query) -> Facts:
     over = stretch(query, scene.live, scene.now)
     alone = first(query, "others") == "no"
-    page = timeline_page(scene.live, scene.withheld, scene.who, over, scene.now, alone=alone)
+    page = timeline_page(scene.live, scene.hidden, scene.who, over, scene.now, alone=alone)
     return {"page": page, "over": over, "alone": alone, "ranges": RANGES, "zones": zones_of(scene.live)}
 
 
@@ -108,7 +108,9 @@ def _preview(scene: Scene, query: Query) -> Facts:
                 moments[name] = moment
     versus = (moments["versus"], scene.live) if "versus" in moments else None
     at = moments.get("at", scene.now)
-    page = preview_page(scene.live, scene.withheld, scene.who, at, versus, zone)
+    # What odds hide now says nothing of other times.
+    hidden = {} if moments else scene.hidden
+    page = preview_page(scene.live, {**hidden, **scene.live.withheld}, scene.who, at, versus, zone)
     phone = (first(query, "frame") or scene.who.visitor.device) == "phone"
     return {
         "page": page,

@@ -172,6 +172,13 @@ async def test_what_is_held_back_is_told(tmp_path: Path):
     async with served(live(now), tmp_path, hidden={"spring": "market suspended 14:03"}) as client:
         for target in ("/console/now", "/console/timeline", "/console/preview"):
             assert "market suspended 14:03" in await page(client, target)
+        then = await page(client, "/console/preview?at=2027-01-01T00:00Z")
+    assert "market suspended" not in then
+    assert "What live odds will hide then is not known" in then
+    killed = replace(live(now), withheld={"spring": "is killed: wrong terms"})
+    async with served(killed, tmp_path) as client:
+        for target in (*PAGES, "/console/preview?at=2027-01-01T00:00Z"):
+            assert "is killed: wrong terms" in await page(client, target)
 
 
 async def test_the_price_without_the_boost_is_told(tmp_path: Path):
