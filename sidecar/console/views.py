@@ -12,7 +12,7 @@ from holdover.answer import etag_matches
 from ..promos.api import Promotions
 from ..promos.moment import Unclear, zone_of
 from .audience import Query, asked, first
-from .files import STATIC, environment, statics
+from .files import STATIC, Static, environment, statics
 from .now import now_page
 from .preview import MOST_GATES, iso, moment_of, preview_page
 from .shell import HOME, PAGES, Scene, shell
@@ -36,25 +36,14 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
 
         async def handler(request: web.Request) -> web.Response:
             query = {key: tuple(request.query.getall(key)) for key in request.query}
-            live = promotions.live
-            at, told = time.time(), promotions
-            scene = Scene(live, told.event, told.withheld, told.prices, told.statuses, asked(query, live), at)
             # Hundreds of promos take a tenth of a second: off the event loop.
-            text = await asyncio.to_thread(rendered, scene, query)
+            text = await asyncio.to_thread(rendered, _scene(promotions, query), query)
             return web.Response(text=text, content_type="text/html", charset="utf-8")
 
         return web.get(f"/console/{name}", handler)
 
     async def static(request: web.Request) -> web.Response:
-        file = files.get(request.match_info["name"])
-        if file is None:
-            raise web.HTTPNotFound
-        tag = f'"{file.tag}"'
-        kept = _FOR_EVER if request.query.get("v") == file.tag else "no-cache"
-        headers = {"ETag": tag, "Cache-Control": kept}
-        if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=file.body, headers={**headers, "Content-Type": file.kind})
+        return _static(request, files)
 
     async def home(_: web.Request) -> web.Response:
         raise web.HTTPFound(HOME)
@@ -67,14 +56,39 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
     ]
 
 
+def _scene(promotions: Promotions, query: Query) -> Scene:
+    """On the event loop: all of one moment."""
+    return Scene(
+        live=promotions.live,
+        event=promotions.event,
+        hidden=promotions.hidden,
+        prices=promotions.prices,
+        statuses=promotions.statuses,
+        waiting=frozenset(promotions.waiting()),
+        who=asked(query, promotions.live),
+        now=time.time(),
+    )
+
+
+def _static(request: web.Request, files: Mapping[str, Static]) -> web.Response:
+    file = files.get(request.match_info["name"])
+    if file is None:
+        raise web.HTTPNotFound
+    tag = f'"{file.tag}"'
+    headers = {"ETag": tag, "Cache-Control": _FOR_EVER if request.query.get("v") == file.tag else "no-cache"}
+    if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=file.body, headers={**headers, "Content-Type": file.kind})
+
+
 def _now(scene: Scene, _: Query) -> Facts:
-    return {"page": now_page(scene.live, scene.withheld, scene.who, scene.now)}
+    return {"page": now_page(scene.live, {**scene.hidden, **scene.live.withheld}, scene.who, scene.now)}
 
 
 def _timeline(scene: Scene, query: Query) -> Facts:
     over = stretch(query, scene.live, scene.now)
     alone = first(query, "others") == "no"
-    page = timeline_page(scene.live, scene.withheld, scene.who, over, scene.now, alone=alone)
+    page = timeline_page(scene.live, scene.hidden, scene.who, over, scene.now, alone=alone)
     return {"page": page, "over": over, "alone": alone, "ranges": RANGES, "zones": zones_of(scene.live)}
 
 
@@ -94,7 +108,9 @@ def _preview(scene: Scene, query: Query) -> Facts:
                 moments[name] = moment
     versus = (moments["versus"], scene.live) if "versus" in moments else None
     at = moments.get("at", scene.now)
-    page = preview_page(scene.live, scene.withheld, scene.who, at, versus, zone)
+    # What odds hide now says nothing of other times.
+    hidden = {} if moments else scene.hidden
+    page = preview_page(scene.live, {**hidden, **scene.live.withheld}, scene.who, at, versus, zone)
     phone = (first(query, "frame") or scene.who.visitor.device) == "phone"
     return {
         "page": page,
