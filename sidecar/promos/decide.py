@@ -84,11 +84,11 @@ class Outcome:
             clashes: dict[str, Problem] = {}
             for name in sorted(set(self.campaigns) - {*kept}):
                 for number, promo in enumerate(self.promos(name)):
-                    if (other := owner.setdefault(promo.id, name)) != name:
+                    if (other := owner.setdefault(promo.id, name)) != name and name not in clashes:
                         pointer = f"/promos/{number}/id"
                         message = f"{json.dumps(promo.id)} is the id of a promo in {other} too"
                         place = scan(self.files[name]).values[pointer]
-                        clashes.setdefault(name, Problem(name, place, pointer, message, "give it another"))
+                        clashes[name] = Problem(name, place, pointer, message, "give it another")
             if not clashes:
                 return
             self.problems += clashes.values()

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from .scan import Place
 
+SHOWN = 120
+"""Characters of a line in an excerpt; the place is in the middle of a longer one."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -28,10 +31,13 @@ class Problem:
 
 def excerpt(problem: Problem, text: str) -> str:
     """The line with a caret below the place; empty when there is no such line."""
-    lines = text.splitlines()
-    if problem.place.line > len(lines):
+    # Lines are those that places count: other ends of lines may stand within strings.
+    lines = text.split("\n", problem.place.line)
+    if problem.place.line > len(lines) or not text:
         return ""
-    line, number = lines[problem.place.line - 1], str(problem.place.line)
+    line, number, at = lines[problem.place.line - 1].rstrip("\r"), str(problem.place.line), problem.place.column - 1
+    begin = max(0, at - SHOWN // 2) if len(line) > SHOWN else 0
+    shown = f"{'…' if begin else ''}{line[begin : begin + SHOWN]}{'…' if begin + SHOWN < len(line) else ''}"
     # Tabs stay tabs, so that the caret stands below its place however wide they are shown.
-    before = "".join("\t" if c == "\t" else " " for c in line[: problem.place.column - 1])
-    return f"  {number} | {line}\n  {' ' * len(number)} | {before}^"
+    before = "".join("\t" if c == "\t" else " " for c in shown[: at - begin + bool(begin)])
+    return f"  {number} | {shown}\n  {' ' * len(number)} | {before}^"

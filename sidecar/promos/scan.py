@@ -13,6 +13,9 @@ from typing import Any
 
 MOST_BYTES = 1_048_576
 DEEPEST = 64
+MOST_VALUES = 30_000
+"""Some 800 promos. Every value may be wrong, and each has its pointer: more would take minutes, and all memory."""
+LONGEST_NAME = 100
 _BOM = "\ufeff"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -89,6 +92,7 @@ class _Scanner:
     values: dict[str, Place] = field(default_factory=dict)
     names: dict[str, Place] = field(default_factory=dict)
     repeated: list[Repeated] = field(default_factory=list)
+    _count: int = 0
     _lines: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +110,9 @@ class _Scanner:
 
     def _value(self, pointer: str, depth: int) -> object:
         self.values[pointer] = self._place(self.at)
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise self._wrong(f"here are more than {MOST_VALUES:,} values; one campaign a file is enough")
         if depth > DEEPEST:
             raise self._wrong(f"is nested more than {DEEPEST} deep")
         match self.text[self.at : self.at + 1]:
@@ -126,6 +133,9 @@ class _Scanner:
             if self.text[self.at : self.at + 1] != '"':
                 raise self._wrong("a name in double quotes is expected here")
             name = self._string()
+            if len(name) > LONGEST_NAME:
+                self.at = begun
+                raise self._wrong(f"a name of more than {LONGEST_NAME} characters")
             inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
             self._skip()
             if self.text[self.at : self.at + 1] != ":":
@@ -134,7 +144,7 @@ class _Scanner:
             self._skip()
             if name in found:
                 self.repeated.append(Repeated(inner, self.names[inner], self._place(begun)))
-                kept = dict(self.values), dict(self.names)
+                kept, self.values, self.names = (self.values, self.names), {}, {}
                 self._value(inner, depth + 1)
                 self.values, self.names = kept
             else:

@@ -1,8 +1,9 @@
 """From the files of a folder to promos, or to all that is wrong with them: one function for whoever asks. Pure."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Any
 
 from .compliance import pack_of
@@ -14,6 +15,9 @@ from .problem import Problem
 from .scan import NotJson, Place, Scanned, scan
 from .schema import violations
 from .typed import promo_of, vocabulary_of
+
+MOST_PROBLEMS = 200
+"""Of a file. Of a file that is no campaign at all there may be one for every other byte."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,17 +102,24 @@ def judge(name: str, data: bytes, rules: Rulebook, pictures: Pictures | None) ->
     found, wrong, text = _shape(name, data)
     if found is None:
         return Judged((), tuple(wrong), text)
-    shapes, problems = [problem.pointer for problem in wrong], list(wrong)
-    ids = []
-    for at, promo in _promos(found):
-        if isinstance(promo.get("id"), str):
-            ids.append((promo["id"], f"{at}/id", found.values[f"{at}/id"]))
-        if rules.vocabulary is not None:
-            for pointer, message, remedy in findings(promo, at, rules.vocabulary, pictures, shapes):
-                problems.append(Problem(name, found.values[pointer], pointer, message, remedy))
+    ids = [
+        (promo["id"], f"{at}/id", found.values[f"{at}/id"])
+        for at, promo in _promos(found)
+        if isinstance(promo.get("id"), str)
+    ]
+    problems = _bounded(chain(wrong, _findings(name, found, rules.vocabulary, pictures, wrong)))
     good = not problems and rules.vocabulary is not None
     promos = tuple(map(promo_of, found.value["promos"])) if good else ()
     return Judged(promos, tuple(problems), text, tuple(ids))
+
+
+def _findings(
+    name: str, found: Scanned, known: Vocabulary | None, pictures: Pictures | None, wrong: Sequence[Problem]
+) -> Iterator[Problem]:
+    shapes = [problem.pointer for problem in wrong]
+    for at, promo in _promos(found) if known is not None else ():
+        for pointer, message, remedy in findings(promo, at, known, pictures, shapes):
+            yield Problem(name, found.values[pointer], pointer, message, remedy)
 
 
 def _shape(name: str, data: bytes) -> tuple[Scanned | None, Sequence[Problem], str]:
@@ -117,7 +128,15 @@ def _shape(name: str, data: bytes) -> tuple[Scanned | None, Sequence[Problem], s
         found = scan(data)
     except NotJson as error:
         return None, [Problem(name, error.place, "", str(error))], error.text
-    return found, [*_repeated(name, found), *violations(schema_of(name), name, found)], found.text
+    return found, _bounded(chain(_repeated(name, found), violations(schema_of(name), name, found))), found.text
+
+
+def _bounded(problems: Iterable[Problem]) -> list[Problem]:
+    """The first, and that there are more."""
+    told = list(islice(problems, MOST_PROBLEMS + 1))
+    if len(told) > MOST_PROBLEMS:
+        told[-1] = replace(told[-1], message="and more is wrong from here on", remedy="mend what is told first")
+    return told
 
 
 def _repeated(name: str, found: Scanned) -> Iterator[Problem]:
@@ -147,7 +166,7 @@ def doubtful(data: bytes, slots: Mapping[str, object] | None, ids: Mapping[str, 
     found, wrong, _ = _shape(KILL, data)
     if found is None or wrong:
         return [*wrong]
-    return [
+    return _bounded(
         Problem(KILL, found.names[pointer], pointer, message, remedy)
         for pointer, message, remedy in doubts(found.value, slots, ids)
-    ]
+    )

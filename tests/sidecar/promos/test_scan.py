@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.promos.scan import DEEPEST, MOST_BYTES, NotJson, Place, scan
+from sidecar.promos.scan import DEEPEST, LONGEST_NAME, MOST_BYTES, MOST_VALUES, NotJson, Place, scan
 
 unit = settings(max_examples=400, deadline=None)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 documents = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(10**17), 10**17), st.floats(allow_nan=False), texts)
     | st.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    lambda inner: st.lists(inner) | st.dictionaries(texts.filter(lambda name: len(name) <= LONGEST_NAME), inner),
     max_leaves=30,
 ).filter(lambda value: "Infinity" not in json.dumps(value))
 
@@ -83,6 +83,13 @@ def test_names_that_stand_twice_have_both_places_and_the_first_stands():
     ("text", "message", "line", "column"),
     [
         ("", "is empty", 1, 1),
+        (f'{{"{"k" * (LONGEST_NAME + 1)}": 1}}', "a name of more than 100 characters", 1, 2),
+        (
+            f"[{'0,' * MOST_VALUES}0]",
+            "here are more than 30,000 values; one campaign a file is enough",
+            1,
+            2 * MOST_VALUES,
+        ),
         (" \n ", "is empty", 2, 2),
         ('{"a": NaN}', '"NaN" is no value; text stands in double quotes', 1, 7),
         ('{"a": -Infinity}', "is no number", 1, 7),

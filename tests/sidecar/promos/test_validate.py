@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from scripts.rig import ROOT
 from sidecar.promos.document import Picture, Slot
-from sidecar.promos.problem import excerpt
-from sidecar.promos.validate import Checked, check
+from sidecar.promos.problem import SHOWN, Problem, excerpt
+from sidecar.promos.scan import Place
+from sidecar.promos.schema import AT_ONCE
+from sidecar.promos.validate import MOST_PROBLEMS, Checked, check
 
 PROMOS, SCHEMAS = ROOT / "config" / "promos", ROOT / "config" / "schema"
 SHIPPED = {str(path.relative_to(PROMOS)): path.read_bytes() for path in PROMOS.rglob("*.json")}
@@ -150,6 +152,35 @@ def test_each_mistake_is_told_with_its_place_and_what_to_do(name: str):
     [problem] = found.problems
     line = found.texts["spring.json"].splitlines()[problem.place.line - 1]
     assert excerpt(problem, found.texts["spring.json"]).splitlines()[0].endswith(line)
+
+
+def test_of_a_file_that_is_no_campaign_not_every_byte_is_told():
+    found = check({**RULES, "spring.json": b'{"promos": [' + b"{}," * 5000 + b"{}]}"}, {})
+    assert len(found.problems) == MOST_PROBLEMS + 1
+    assert found.problems[-1].remedy == "mend what is told first"
+    found = check({**RULES, "kill.json": json.dumps({"promos": {f"p-{n}": "" for n in range(900)}}).encode()}, {})
+    assert len(found.problems) == MOST_PROBLEMS + 1
+
+
+def test_promos_are_judged_alike_wherever_in_the_file_they_stand():
+    promos = [{**BANNER, "id": f"spring-{number}"} for number in range(2 * AT_ONCE + 1)]
+    promos[AT_ONCE]["kind"] = promos[-1]["kind"] = "baner"
+    text = json.dumps({"promo": 1, "promos": promos}, indent=1).encode()
+    found = check({**RULES, "spring.json": text}, SPRING)
+    pointers = [f"/promos/{number}/kind" for number in (AT_ONCE, 2 * AT_ONCE)]
+    assert [problem.pointer for problem in found.problems] == ["/promo", *pointers]
+    lines = text.decode().split("\n")
+    assert all('"kind": "baner"' in lines[problem.place.line - 1] for problem in found.problems[1:])
+
+
+@pytest.mark.parametrize("before", ["", "x" * 50, "x" * 5000])
+@pytest.mark.parametrize("after", ["", "y" * 5000])
+def test_of_a_long_line_an_excerpt_shows_what_is_about_the_place(before: str, after: str):
+    text = f'{{"a": "\u2028",\r\n "{before}": !"{after}"\r\n}}'
+    place = Place(2, len(before) + 6)
+    shown, caret = excerpt(Problem("a.json", place, "", ""), text).split("\n")
+    assert len(shown) < SHOWN + 10
+    assert shown[len(caret) - 1] == "!"
 
 
 def test_all_mistakes_are_told_at_once_whatever_their_kind():
