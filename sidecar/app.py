@@ -33,6 +33,7 @@ from .promos.access import Access
 from .promos.api import Promotions
 from .promos.bound import Bound
 from .promos.desk import Desk
+from .promos.door import door
 from .promos.history import History
 from .promos.images import image_routes
 from .promos.past import HISTORY
@@ -186,7 +187,7 @@ def control_app(sidecar: Sidecar) -> web.Application:
         except (WireError, ValueError, KeyError, TypeError) as error:
             raise web.HTTPBadRequest(text=f"not a question of this version: {error}") from error
 
-    app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=[refuse_foreign])
+    app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=[door(sidecar.access), refuse_foreign])
     app.add_routes(
         [
             web.post("/fetch", fetch),
@@ -211,9 +212,8 @@ def admin_app(sidecar: Sidecar) -> web.Application:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
     settings = sidecar.config.settings
-    app = web.Application(
-        client_max_size=MAX_EDIT_BYTES, middlewares=[guard(settings.sidecar.admin, settings.promos.hosts)]
-    )
+    own = guard(settings.sidecar.admin, settings.promos.hosts)
+    app = web.Application(client_max_size=MAX_EDIT_BYTES, middlewares=[door(sidecar.access), own])
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
     app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
     app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))

@@ -38,7 +38,10 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
+    """`hashed`: of the token that began it, which ends it when it is replaced or removed."""
+
     name: str
+    hashed: str
     until: float
 
 
@@ -54,21 +57,21 @@ class Access:
 
     def who(self, request: web.Request) -> str | Denied:
         """The name of who writes."""
-        peer = request.transport.get_extra_info("socket") if request.transport is not None else None
-        if peer is not None and peer.family == socket.AF_UNIX:
+        if (peer := _unix(request)) is not None:
             return _at_socket(peer)
-        if foreign := self.foreign(request):
-            return foreign
-        return self._named(request)
+        return self.foreign(request) or self._named(request)
 
     def foreign(self, request: web.Request) -> Denied | None:
         """What a page of another site, or a name that resolves to this machine, made a browser send."""
-        host, _ = split_address(self.admin)
+        if _unix(request) is not None:
+            return None
+        # Without the field the library asks the resolver for this machine's name, and waits.
+        named, (host, _) = request.headers.get("Host", ""), split_address(self.admin)
         names = {*self.settings.hosts, *((*_LOOPBACK_NAMES, _bracketed(host)) if _is_loopback(host) else ())}
-        if names and _without_port(request.host) not in names:
-            return Denied(421, f"{request.host!r} is no name of this sidecar; add it to `hosts` in `[promos]`")
+        if names and _without_port(named) not in names:
+            return Denied(421, f"{named!r} is no name of this sidecar; add it to `hosts` in `[promos]`")
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
-        if origin is not None and not self._is_own(origin.partition("://")[2], request.host):
+        if origin is not None and not self._is_own(origin.partition("://")[2], named):
             return Denied(403, "the request comes from a page of another site")
         return None if site in ("none", "same-origin") else Denied(403, "the request comes from another site")
 
@@ -82,13 +85,16 @@ class Access:
         if header := self.settings.user_header:
             told = request.headers.getall(header, [])
             if len(told) == 1 and told[0] and _in(request.remote, self.settings.trusted_proxies):
-                return told[0][:200]
+                return "".join(c if c.isprintable() else "?" for c in told[0][:200])
         session = self._sessions.get(request.cookies.get(COOKIE, ""))
-        if session is not None and session.until > time.time():
+        if session is not None and session.until > time.time() and self._begun(session):
             return session.name
         if self.open:
             return "local"
         return Denied(401, "a token is asked for; `holdover promos token NAME` makes one")
+
+    def _begun(self, session: _Session) -> bool:
+        return self._tokens().get(session.name) == session.hashed
 
     @property
     def open(self) -> bool:
@@ -105,7 +111,7 @@ class Access:
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         value = secrets.token_urlsafe(32)
-        self._sessions[value] = _Session(name, now + SESSION_S)
+        self._sessions[value] = _Session(name, self._tokens()[name], now + SESSION_S)
         return value
 
     def logout(self, value: str) -> None:
@@ -120,6 +126,12 @@ class Access:
 
     def _tokens(self) -> Mapping[str, str]:
         return tokens(self.state)
+
+
+def _unix(request: web.Request) -> Any | None:
+    """The Unix socket that the request came over."""
+    peer = request.transport.get_extra_info("socket") if request.transport is not None else None
+    return peer if peer is not None and peer.family == socket.AF_UNIX else None
 
 
 def _at_socket(peer: Any) -> str:

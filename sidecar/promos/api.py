@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,15 +15,17 @@ from aiohttp import web
 from holdover.answer import etag_matches
 from holdover.metrics import PromoMetrics
 
+from .described import described
 from .document import Vocabulary
 from .explain import Explained, explain
 from .moment import Unclear, absolute
 from .resolve import Resolution, Shown, Visitor, resolve
 from .standing import Change, Live, Status
-from .streams import Changes, changed, serve, wait_of
+from .streams import MOST_POLLS, Changes, changed, serve, wait_of
 
 LONGEST_S = 30
 _WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at", "stream"))
+_STREAM = re.compile("[0-9]{1,15}")
 _VISITS = {"new": False, "returning": True, "": None}
 
 
@@ -43,6 +46,7 @@ class Promotions:
     """Why promos are not shown for what their odds are now, by id."""
     prices: Mapping[str, float] = field(default_factory=dict)
     """What is offered without the boost, by the promo's id."""
+    _polls: int = 0
 
     def __post_init__(self) -> None:
         self.changes.observe = self.metrics.propagation.observe
@@ -82,9 +86,11 @@ class Promotions:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/v1/promos", self._promos),
-            web.get("/v1/promos/events", self._events),
+            # Of a stream there is no HEAD: it would be one more that listens, for ever.
+            web.get("/v1/promos/events", self._events, allow_head=False),
             web.get("/v1/promos/explain", self._explain),
             web.get("/v1/promos/status", self._status),
+            *described(),
         ]
 
     def control(self) -> list[web.RouteDef]:
@@ -105,10 +111,17 @@ class Promotions:
 
     async def _promos(self, request: web.Request) -> web.Response:
         visitor, at = _asked(request)
-        stream = request.query.get("stream", "")
-        if stream.isascii() and stream.isdigit() and len(stream) < 16:
+        if stream := request.query.get("stream"):
             self.changes.fetched(int(stream), self.event)
-        wait_s = wait_of(request.headers.get("Prefer")) if at is None else 0.0
+        wait_s = wait_of(request.headers.get("Prefer")) if at is None and self._polls < MOST_POLLS else 0.0
+        self._polls += 1
+        try:
+            return await self._changed(request, visitor, at, wait_s)
+        finally:
+            self._polls -= 1
+
+    async def _changed(self, request: web.Request, visitor: Visitor, at: float | None, wait_s: float) -> web.Response:
+        """The answer that the client does not have, within `wait_s`."""
         deadline = time.monotonic() + wait_s
         while True:
             event = self.changes.next
@@ -177,6 +190,10 @@ def _asked(request: web.Request) -> tuple[Visitor, float | None]:
     query = request.query
     if unknown := sorted(set(query) - _WHO):
         raise _bad(f"{unknown[0]!r} is not known; there are {', '.join(sorted(_WHO))}")
+    if twice := next((name for name in sorted(query) if name != "segment" and len(query.getall(name)) > 1), ""):
+        raise _bad(f"{twice} stands twice; segment alone may")
+    if not _STREAM.fullmatch(query.get("stream", "0")):
+        raise _bad("stream is the number that the stream told")
     if query.get("visits", "") not in _VISITS:
         raise _bad("visits is new or returning")
     one = {name: query.get(name, "") for name in ("jurisdiction", "language", "device")}

@@ -96,11 +96,12 @@ class Desk:
         async with self._writing:
             current = (await self._files()).get(name)
             there = digest(current)
+            if isinstance(current, Unread):
+                return Refused(409, f"{name} {current.sentence}")
             if tag is None:
                 return Refused(428, "tell which version was edited, in If-Match, or If-None-Match: * for a new file")
             if tag != there:
-                held = current if isinstance(current, bytes) else None
-                return Refused(412, f"{name} was changed by somebody else meanwhile", current=held)
+                return Refused(412, f"{name} was changed by somebody else meanwhile", current=current)
             if problems := await self._new_problems({name: data}):
                 return Refused(422, f"{name} is not good", problems)
             await self._write({name: data}, who, why)
@@ -127,6 +128,8 @@ class Desk:
             "slot": Kills(slots={name: why or "no reason told"}),
             "promo": Kills(promos={name: why or "no reason told"}),
         }[what]
+        if self.standing.kills | added == self.standing.kills:
+            return Written(KILL, digest(self.standing.kills.encoded()))
         return await self._killed(lambda kills: kills | added, f"killed {what} {name}".strip(), who, why)
 
     async def release(self, target: Target, who: str, why: str) -> Written | Refused:

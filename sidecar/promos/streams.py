@@ -15,6 +15,7 @@ from aiohttp import web
 HEARTBEAT_S = 15.0
 """Proxies between give up silent connections after a minute."""
 MOST_STREAMS = 5_000
+MOST_POLLS = 5_000
 LONGEST_WAIT_S = 60.0
 _WAIT = re.compile(r"\bwait\s*=\s*\"?([0-9]{1,6})", re.ASCII | re.IGNORECASE)
 
@@ -146,10 +147,16 @@ async def serve(request: web.Request, changes: Changes, now: Callable[[], tuple[
     """Server-sent events, until the client goes or the sidecar stops: event and revision at once, and each later
     one. `now` tells both."""
     if len(changes.streams) >= MOST_STREAMS:
-        raise web.HTTPServiceUnavailable(text='{"message": "too many streams"}', headers={"Retry-After": "10"})
+        raise web.HTTPServiceUnavailable(
+            text='{"message": "too many streams; ask again in 10 seconds"}',
+            content_type="application/json",
+            headers={"Retry-After": "10"},
+        )
     fields = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     response = web.StreamResponse(headers=fields)
-    stream = changes.open(request.query.get("instance", "")[:100])
+    # It is shown in terminals.
+    instance = "".join(filter(str.isprintable, request.query.get("instance", "")))
+    stream = changes.open(instance[:100])
     try:
         await response.prepare(request)
         with suppress(ConnectionResetError):

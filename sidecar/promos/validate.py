@@ -117,7 +117,9 @@ def _findings(
     name: str, found: Scanned, known: Vocabulary | None, pictures: Pictures | None, wrong: Sequence[Problem]
 ) -> Iterator[Problem]:
     shapes = [problem.pointer for problem in wrong]
-    for at, promo in _promos(found) if known is not None else ():
+    if known is None:
+        return
+    for at, promo in _promos(found):
         for pointer, message, remedy in findings(promo, at, known, pictures, shapes):
             yield Problem(name, found.values[pointer], pointer, message, remedy)
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -22,9 +22,6 @@ from .validate import Checked
 
 MOST_DRAFTS = 100
 
-logger = logging.getLogger("holdover.promos")
-
-type _Answering = Callable[[web.Request], Awaitable[web.Response]]
 type _Handler = Callable[[web.Request, str], Awaitable[web.Response]]
 
 
@@ -35,25 +32,27 @@ class Writing:
     desk: Desk
     access: Access
     statuses: Callable[[], tuple[Status, ...]]
+    _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Drafts take turns, so that many of them leave a processor for what is asked besides."""
 
     def routes(self) -> list[web.RouteDef]:
         file = "/v1/promos/files/{name:.+}"
         return [
-            web.get("/v1/promos/files", _told(self._files)),
-            web.get(file, _told(self._file)),
+            web.get("/v1/promos/files", self._known(self._files)),
+            web.get(file, self._known(self._file)),
             web.put(file, self._known(self._put)),
             web.delete(file, self._known(self._delete)),
-            web.post("/v1/promos/validate", _told(self._validate)),
+            web.post("/v1/promos/validate", self._known(self._validate)),
             web.post("/v1/promos/kill", self._known(self._kill)),
             web.post("/v1/promos/release", self._known(self._release)),
             web.post("/v1/promos/confirm", self._known(self._confirm)),
             web.post("/v1/promos/approve", self._known(self._approve)),
             web.post("/v1/promos/rollback", self._known(self._roll_back)),
-            web.get("/v1/promos/history", _told(self._history)),
-            web.get("/v1/promos/history/{record}", _told(self._record)),
+            web.get("/v1/promos/history", self._known(self._history)),
+            web.get("/v1/promos/history/{record}", self._known(self._record)),
         ]
 
-    def _known(self, handler: _Handler) -> _Answering:
+    def _known(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def known(request: web.Request) -> web.Response:
             who = self.access.who(request)
             if isinstance(who, Denied):
@@ -61,9 +60,9 @@ class Writing:
                 return _said(who.status, {"message": who.sentence}, **fields)
             return await handler(request, who)
 
-        return _told(known)
+        return known
 
-    async def _files(self, _: web.Request) -> web.Response:
+    async def _files(self, _: web.Request, __: str) -> web.Response:
         states = {each.file: each.state for each in self.statuses()}
         files = [
             {
@@ -76,7 +75,7 @@ class Writing:
         ]
         return _said(200, {"files": files})
 
-    async def _file(self, request: web.Request) -> web.Response:
+    async def _file(self, request: web.Request, _: str) -> web.Response:
         found = await self.desk.read(request.match_info["name"])
         if isinstance(found, Refused):
             return refusal(found)
@@ -86,7 +85,7 @@ class Writing:
     async def _put(self, request: web.Request, who: str) -> web.Response:
         if request.content_type != "application/json":
             return _said(415, {"message": "a file of promos is application/json"})
-        return await self._publish(request, who, await _body(request))
+        return await self._publish(request, who, await request.read())
 
     async def _delete(self, request: web.Request, who: str) -> web.Response:
         return await self._publish(request, who, None)
@@ -101,18 +100,25 @@ class Writing:
         tag = {"ETag": f'"{written.tag}"'} if written.tag else {}
         return _said(200, {"file": name, "tag": written.tag, "state": "removed", "problems": [], **told}, **tag)
 
-    async def _validate(self, request: web.Request) -> web.Response:
+    async def _validate(self, request: web.Request, _: str) -> web.Response:
         told = await _document(request)
         drafts = told.get("files")
         if not isinstance(drafts, dict) or len(drafts) > MOST_DRAFTS:
             raise _bad(
                 'files is an object of at most 100 names, each with text, a document, or null: {"a.json": "…"}'
             )
-        found = await self.desk.judged({name: _draft(draft) for name, draft in drafts.items()})
-        return _said(200, validated(found, drafts.keys()))
+        async with self._judging:
+            try:
+                files = await asyncio.to_thread(lambda: {name: _draft(draft) for name, draft in drafts.items()})
+            except RecursionError as error:
+                raise _bad("a document in files is nested too deep") from error
+            found = await self.desk.judged(files)
+            return _said(200, await asyncio.to_thread(validated, found, drafts.keys()))
 
     async def _kill(self, request: web.Request, who: str) -> web.Response:
         target, why = _target(await _document(request))
+        if target[0] != "everything" and not _NAME.fullmatch(target[1]):
+            raise _bad(f"{target[0]} is a name: small letters, digits and hyphens, 64 at most")
         return self._done(await self.desk.kill(target, who, why))
 
     async def _release(self, request: web.Request, who: str) -> web.Response:
@@ -120,10 +126,8 @@ class Writing:
         return self._done(await self.desk.release(target, who, why))
 
     async def _confirm(self, request: web.Request, who: str) -> web.Response:
-        names = (await _document(request)).get("files")
-        if not isinstance(names, list):
-            raise _bad('files is a list of names: {"files": ["a.json"]}')
-        return _said(200, {"confirmed": sorted(await self.desk.confirm(frozenset(map(str, names)), who))})
+        names = _names(await _document(request), None)
+        return _said(200, {"confirmed": sorted(await self.desk.confirm(names, who))})
 
     async def _approve(self, request: web.Request, who: str) -> web.Response:
         file, content, why = _texts(await _document(request), "file", "content", why="")
@@ -131,23 +135,21 @@ class Writing:
 
     async def _roll_back(self, request: web.Request, who: str) -> web.Response:
         document = await _document(request)
-        files = document.get("files", [])
-        if not isinstance(files, list):
-            raise _bad("files is a list of names; without it all are meant")
+        files = _names(document, [])
         to, why = _texts(document, "to", why="")
         try:
-            return self._done(await self.desk.roll_back(to, frozenset(map(str, files)), who, why))
+            return self._done(await self.desk.roll_back(to, files, who, why))
         except HistoryError as error:
             return _said(409, {"message": str(error)})
 
-    async def _history(self, request: web.Request) -> web.Response:
+    async def _history(self, request: web.Request, _: str) -> web.Response:
         limit = request.query.get("limit", "50")
         if not limit.isascii() or not limit.isdigit() or len(limit) > 6:
             raise _bad("limit is a number")
         records = await asyncio.to_thread(self.desk.history.records)
         return _said(200, {"records": [asdict(record) for record in records[::-1][: int(limit)]]})
 
-    async def _record(self, request: web.Request) -> web.Response:
+    async def _record(self, request: web.Request, _: str) -> web.Response:
         return await asyncio.to_thread(recorded, self.desk.history, request.match_info["record"])
 
     def _done(self, done: Written | Refused) -> web.Response:
@@ -155,20 +157,8 @@ class Writing:
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
-
-
-def _told(handler: _Answering) -> _Answering:
-    """What the disk does not let be done is told."""
-
-    async def told(request: web.Request) -> web.Response:
-        try:
-            return await handler(request)
-        except OSError as error:
-            logger.warning("%s %s: %s", request.method, request.path, error)
-            where = f"{error.filename}: " if error.filename else ""
-            return _said(503, {"message": f"{where}{error.strerror or error}; see to the disk, and try again"})
-
-    return told
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+"""Of promos. What is longer could make kill.json too large to be understood, which would kill everything."""
 
 
 def recorded(history: History, text: str) -> web.Response:
@@ -206,7 +196,7 @@ def validated(found: Checked, names: Any) -> dict[str, Any]:
 def _draft(told: Any) -> bytes | None:
     if told is None:
         return None
-    return told.encode("utf-8", "surrogatepass") if isinstance(told, str) else pretty(told)
+    return told.encode() if isinstance(told, str) else pretty(told)
 
 
 def _edited(request: web.Request) -> str | None:
@@ -218,13 +208,22 @@ def _edited(request: web.Request) -> str | None:
 
 
 def _target(told: Mapping[str, Any]) -> tuple[Target, str]:
-    why = str(told.get("why", ""))[:500]
-    if told.get("everything") is True:
-        return ("everything", ""), why
-    for what in ("slot", "promo"):
-        if isinstance(name := told.get(what), str) and name:
-            return (what, name), why
-    raise _bad('tell what: {"everything": true}, {"slot": "hero"} or {"promo": "id"}, and "why"')
+    [why] = _texts(told, why="")
+    match {name: told[name] for name in ("everything", "slot", "promo") if name in told}:
+        case {"everything": True, **others} if not others:
+            return ("everything", ""), why
+        case {"slot": str(name), **others} if name and not others:
+            return ("slot", name), why
+        case {"promo": str(name), **others} if name and not others:
+            return ("promo", name), why
+    raise _bad('tell one of {"everything": true}, {"slot": "hero"} and {"promo": "id"}, and "why"')
+
+
+def _names(told: Mapping[str, Any], otherwise: list[str] | None) -> frozenset[str]:
+    names = told.get("files", otherwise)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _bad('files is a list of names: {"files": ["a.json"]}')
+    return frozenset(names)
 
 
 def _texts(told: Mapping[str, Any], *names: str, **optional: str) -> list[str]:
@@ -235,21 +234,17 @@ def _texts(told: Mapping[str, Any], *names: str, **optional: str) -> list[str]:
 
 
 async def _document(request: web.Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="the body is application/json")
     try:
-        told = json.loads(await _body(request))
+        told = json.loads(await request.read())
+        # Half a character in an escape is none that can be written.
+        json.dumps(told, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _bad(f"the body is no JSON: {error}") from error
-    if request.content_type != "application/json" or not isinstance(told, dict):
-        raise _bad("the body is an object, as application/json")
+    if not isinstance(told, dict):
+        raise _bad("the body is an object")
     return told
-
-
-async def _body(request: web.Request) -> bytes:
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        error.text, error.content_type = json.dumps({"message": "the body is too large"}), "application/json"
-        raise
 
 
 def _bad(message: str) -> web.HTTPBadRequest:
