@@ -33,7 +33,7 @@ from .promos.access import Access
 from .promos.api import Promotions
 from .promos.bound import Bound
 from .promos.desk import Desk
-from .promos.door import door
+from .promos.door import brief, door
 from .promos.history import History
 from .promos.images import image_routes
 from .promos.past import HISTORY
@@ -255,8 +255,11 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
 @asynccontextmanager
 async def _listening(sidecar: Sidecar, config: Config) -> AsyncIterator[None]:
     _claim(config.socket)
+    log = logging.getLogger("holdover.sidecar.http")
+    log.addFilter(brief)
     runners = [
-        web.AppRunner(app(sidecar), access_log=None, shutdown_timeout=SHUTDOWN_S) for app in (control_app, admin_app)
+        web.AppRunner(app(sidecar), access_log=None, logger=log, shutdown_timeout=SHUTDOWN_S)
+        for app in (control_app, admin_app)
     ]
     host, port = split_address(config.settings.sidecar.admin)
     for runner in runners:

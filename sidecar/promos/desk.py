@@ -268,7 +268,7 @@ class Desk:
                 # What is dangerous has to go, recorded or not.
                 if drafts.keys() != {KILL}:
                     raise
-                logger.exception("%s, by %s, could not be recorded", why, who)
+                logger.exception("%r, by %r, could not be recorded", why, who)
             for name, data in drafts.items():
                 path = self.folder / name
                 if data is None:

@@ -2,17 +2,19 @@
 goes wrong is told as JSON."""
 
 import logging
-import re
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from .access import Access
 
 PREFIX = "/v1/promos"
+IMAGES = f"{PREFIX}/images/"
 PUBLIC = frozenset((PREFIX, f"{PREFIX}/events", f"{PREFIX}/openapi.json"))
 """What homepages and those who write them ask for, under whatever name they know the sidecar."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_FIELDS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 logger = logging.getLogger("holdover.promos")
 
@@ -22,10 +24,8 @@ def door(access: Access) -> Middleware:
     async def passed(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path != PREFIX and not request.path.startswith(f"{PREFIX}/"):
             return await handler(request)
-        # The parser keeps bytes that are no UTF-8 so; nothing later expects them.
-        if _SURROGATE.search(request.raw_path):
-            return told(400, "the address holds bytes that are no UTF-8; percent-encode it")
-        if request.path not in PUBLIC and (foreign := access.foreign(request)):
+        public = request.path in PUBLIC or request.path.startswith(IMAGES)
+        if not public and (foreign := access.foreign(request)):
             return told(foreign.status, foreign.sentence)
         try:
             return await handler(request)
@@ -33,8 +33,8 @@ def door(access: Access) -> Middleware:
             if error.content_type == "application/json":
                 raise
             return _as_json(request, error)
-        except ClientPayloadError as error:
-            return told(400, f"the body is not what its headers say: {error}")
+        except web.RequestPayloadError:
+            return told(400, "the body is not encoded as its headers say")
         except ConnectionError:
             raise
         except OSError as error:
@@ -45,8 +45,17 @@ def door(access: Access) -> Middleware:
     return passed
 
 
+def brief(record: logging.LogRecord) -> bool:
+    """For the log of the server: what clients send that is no HTTP, or break off, is a line and no traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError):
+        record.msg, record.args, record.exc_info = "%s: %s", (record.getMessage(), type(error).__name__), None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
 def told(status: int, message: str, **fields: str) -> web.Response:
-    return web.json_response({"message": message}, status=status, headers={"Cache-Control": "no-store", **fields})
+    return web.json_response({"message": message}, status=status, headers={**_FIELDS, **fields})
 
 
 def _as_json(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -54,8 +63,8 @@ def _as_json(request: web.Request, error: web.HTTPException) -> web.Response:
     kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
     if isinstance(error, web.HTTPMethodNotAllowed):
         return told(405, f"{request.path} is for {', '.join(sorted(error.allowed_methods))}", **kept)
-    if isinstance(error, web.HTTPNotFound):
+    if request.match_info.http_exception is not None and isinstance(error, web.HTTPNotFound):
         return told(404, f"there is nothing at {request.path}; {PREFIX}/openapi.json tells what there is")
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return told(413, "the body is too large")
-    return told(error.status, error.text or error.reason, **kept)
+    return told(error.status, (error.text or error.reason).strip(), **kept)

@@ -16,6 +16,7 @@ from .diff import differences, facts
 from .history import History, Unfound
 from .objects import HistoryError
 from .problem import excerpt
+from .scan import NotJson, scan
 from .standing import Status
 from .sweep import Unread
 from .validate import Checked
@@ -108,10 +109,7 @@ class Writing:
                 'files is an object of at most 100 names, each with text, a document, or null: {"a.json": "…"}'
             )
         async with self._judging:
-            try:
-                files = await asyncio.to_thread(lambda: {name: _draft(draft) for name, draft in drafts.items()})
-            except RecursionError as error:
-                raise _bad("a document in files is nested too deep") from error
+            files = await asyncio.to_thread(lambda: {name: _draft(draft) for name, draft in drafts.items()})
             found = await self.desk.judged(files)
             return _said(200, await asyncio.to_thread(validated, found, drafts.keys()))
 
@@ -196,7 +194,15 @@ def validated(found: Checked, names: Any) -> dict[str, Any]:
 def _draft(told: Any) -> bytes | None:
     if told is None:
         return None
-    return told.encode() if isinstance(told, str) else pretty(told)
+    if isinstance(told, str):
+        return told.encode()
+    compact = json.dumps(told, ensure_ascii=False).encode()
+    try:
+        scan(compact)
+    except NotJson:
+        # Indentation of what is nested deep has no end.
+        return compact
+    return pretty(told)
 
 
 def _edited(request: web.Request) -> str | None:
