@@ -227,7 +227,7 @@ def test_what_cannot_be_kept_is_live_all_the_same_and_the_metrics_tell(tmp_path:
         ({"Origin": "https://elsewhere.example"}, 403),
         ({"Sec_Fetch_Site": "cross-site"}, 403),
         ({"Host": "rebound.example:9102"}, 421),
-        ({"Content_Type": "text/plain"}, 400),
+        ({"Content_Type": "text/plain"}, 415),
     ],
 )
 def test_pages_of_other_sites_make_no_browser_write(house: House, headers: dict[str, str], status: int):
@@ -243,7 +243,8 @@ def test_once_there_are_tokens_who_has_none_writes_nothing(tmp_path: Path):
         assert asked(house, "POST", "/kill", {"slot": "hero"}, Authorization="Bearer wrong")[0] == 401
         bearer = f"Bearer {token.splitlines()[0]}"
         assert asked(house, "POST", "/release", {"slot": "hero", "why": "done"}, Authorization=bearer)[0] == 200
-        assert asked(house, "GET", "/history?limit=1")[2]["records"][0]["who"] == "ops-1"
+        assert asked(house, "GET", "/history?limit=1")[0] == 401
+        assert asked(house, "GET", "/history?limit=1", Authorization=bearer)[2]["records"][0]["who"] == "ops-1"
         assert token.splitlines()[0] not in (tmp_path / "var" / "promos" / "tokens.json").read_text()
         assert command(house, "token", "ops-1", "--remove")[0] == 0
         assert asked(house, "POST", "/kill", {"slot": "hero"}, Authorization=bearer)[0] == 401
