@@ -38,7 +38,10 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
+    """`token`: the hash of that of its owner."""
+
     name: str
+    token: str
     until: float
 
 
@@ -84,7 +87,7 @@ class Access:
             if len(told) == 1 and told[0] and _in(request.remote, self.settings.trusted_proxies):
                 return told[0][:200]
         session = self._sessions.get(request.cookies.get(COOKIE, ""))
-        if session is not None and session.until > time.time():
+        if session is not None and session.until > time.time() and self._tokens().get(session.name) == session.token:
             return session.name
         if self.open:
             return "local"
@@ -98,14 +101,15 @@ class Access:
 
     def login(self, token: str) -> str | None:
         """The value of the cookie; None when the token is not known."""
-        if (name := owner(self._tokens(), token)) is None:
+        known = self._tokens()
+        if (name := owner(known, token)) is None:
             return None
         now = time.time()
         self._sessions = {key: each for key, each in self._sessions.items() if each.until > now}
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         value = secrets.token_urlsafe(32)
-        self._sessions[value] = _Session(name, now + SESSION_S)
+        self._sessions[value] = _Session(name, known[name], now + SESSION_S)
         return value
 
     def logout(self, value: str) -> None:

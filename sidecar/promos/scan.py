@@ -59,6 +59,11 @@ class NotJson(Exception):
         self.text = text
 
 
+def escaped(part: str | int) -> str:
+    """As it stands in a pointer."""
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
 def scan(data: bytes) -> Scanned:
     """Raises NotJson."""
     text = _text(data)
@@ -126,7 +131,7 @@ class _Scanner:
             if self.text[self.at : self.at + 1] != '"':
                 raise self._wrong("a name in double quotes is expected here")
             name = self._string()
-            inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            inner = f"{pointer}/{escaped(name)}"
             self._skip()
             if self.text[self.at : self.at + 1] != ":":
                 raise self._wrong(f"a colon is expected after {json.dumps(name)}")

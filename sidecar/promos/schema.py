@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from .problem import Problem
-from .scan import Place, Scanned
+from .scan import Place, Scanned, escaped
 
 
 @cache
@@ -23,12 +23,12 @@ def violations(name: str, file: str, scanned: Scanned) -> Iterator[Problem]:
     """All there are; `name` is that of the schema: "promo", "slots" or "audiences"."""
     validator, schema = _validator(name)
     for error in validator.iter_errors(scanned.value):
-        pointer = "".join(f"/{_escaped(part)}" for part in error.instance_path)
+        pointer = "".join(f"/{escaped(part)}" for part in error.instance_path)
         kind = error.kind
         if kind.name == "additionalProperties":
             known = _known(schema, error.schema_path)
             for unexpected in kind.unexpected:
-                inner = f"{pointer}/{_escaped(unexpected)}"
+                inner = f"{pointer}/{escaped(unexpected)}"
                 yield Problem(file, scanned.names[inner], inner, "is not known here", _close(unexpected, known))
         elif kind.name == "enum":
             shown = ", ".join(json.dumps(each) for each in kind.options)
@@ -79,7 +79,3 @@ def _at(value: Any, path: list[str | int]) -> Any:
 def _place(scanned: Scanned, pointer: str) -> Place:
     """Of the member's name where there is one: for what lacks something that is where it begins."""
     return scanned.names.get(pointer, scanned.values[pointer])
-
-
-def _escaped(part: str | int) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
