@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from .document import Pack, Phrases, Vocabulary
@@ -52,7 +53,7 @@ def _broken(promo: dict[str, Any], at: str, pack: Pack) -> Iterator[Finding]:
     if kind in pack.offers:
         yield from _terms(promo, at, pack)
     for rule in pack.required:
-        for language in sorted(promo["content"]) if _applies(rule, kind) else ():
+        for language in _languages(promo) if _applies(rule, kind) else ():
             yield from _lacking(promo, at, language, rule)
     for rule in pack.refused:
         for pointer, language, text in _texts(promo, at) if _applies(rule, kind) else ():
@@ -88,6 +89,11 @@ def _texts(promo: dict[str, Any], at: str) -> Iterator[tuple[str, str, str]]:
         yield from ((f"{pointer}/{language}", language, text) for language, text in sentences.items())
 
 
+def _languages(promo: dict[str, Any]) -> list[str]:
+    """Also those in which only a variant has a text."""
+    return sorted({language for part in (promo, *promo.get("variants", [])) for language in part.get("content", {})})
+
+
 def _lacking(promo: dict[str, Any], at: str, language: str, rule: Phrases) -> Iterator[Finding]:
     if not (phrases := _in(language, rule.texts)):
         return
@@ -121,6 +127,7 @@ def _says(text: str, phrase: str) -> bool:
     return f" {asked} " in said or f" {asked.replace(' ', '')} " in said
 
 
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
     """Words in small letters, without accents: capitals are often written without."""
     return " ".join(re.findall(r"[^\W_]+", _folded(text.casefold()).casefold()))
@@ -128,5 +135,7 @@ def _plain(text: str) -> str:
 
 def _folded(text: str) -> str:
     """Characters that are not seen separate nothing."""
+    if text.isascii():
+        return text
     letters = unicodedata.normalize("NFKD", text)
     return "".join(c for c in letters if unicodedata.category(c) not in ("Cf", "Mn"))

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from .document import Picture, Promo
 from .folder import AUDIENCES, SLOTS, WORDS, is_campaign, is_rule
@@ -48,14 +48,14 @@ def _judged(name: str, data: bytes, rules: Rulebook, pictures: frozenset[tuple[s
     return judge(name, data, rules, None if pictures is None else dict(pictures))
 
 
-@dataclass(slots=True)
+@dataclass
 class Outcome:
-    """`files`: what is to be live."""
+    """`files`: what is to be live; the rules among them stay as they are."""
 
     files: dict[str, bytes]
     problems: list[Problem] = field(default_factory=list)
 
-    @property
+    @cached_property
     def rules(self) -> Rulebook:
         return _rules_of(*((name, data) for name, data in sorted(self.files.items()) if is_rule(name)))
 
