@@ -72,7 +72,7 @@ class Sidecar:
 
         state = config.path(config.settings.promos.state)
         history = History(state / HISTORY)
-        approved = (lambda *content: content in history.approved()) if config.settings.promos.approval else None
+        approved = history.is_approved if config.settings.promos.approval else None
         self.desk = Desk(config.path(config.settings.promos.folder), Standing(recalled(state), approved), history)
         self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
         self.access = Access(config.settings.promos, config.settings.sidecar.admin, state)

@@ -104,7 +104,8 @@ class Access:
 
     def login(self, token: str) -> str | None:
         """The value of the cookie; None when the token is not known."""
-        if (name := owner(self._tokens(), token)) is None:
+        known = self._tokens()
+        if (name := owner(known, token)) is None:
             return None
         now = time.time()
         self._sessions = {key: each for key, each in self._sessions.items() if each.until > now}

@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from .document import Pack, Phrases, Vocabulary
@@ -16,7 +17,7 @@ type Finding = tuple[str, str, str]
 def pack_of(told: Mapping[str, Any]) -> Pack:
     helpline = told["helpline"]
     return Pack(
-        told["minimum_age"],
+        int(told["minimum_age"]),
         helpline["text"],
         helpline["link"],
         frozenset(told["offers"]),
@@ -48,19 +49,14 @@ def findings(promo: dict[str, Any], at: str, known: Vocabulary) -> Iterator[Find
 
 
 def _broken(promo: dict[str, Any], at: str, pack: Pack) -> Iterator[Finding]:
-    kind, languages = promo["kind"], sorted(promo["content"])
+    kind = promo["kind"]
     if kind in pack.offers:
         yield from _terms(promo, at, pack)
-    texts = list(_texts(promo, at))
     for rule in pack.required:
-        for language in languages:
-            phrases = _in(language, rule.texts)
-            told = [text for _, spoken, text in texts if spoken == language]
-            if phrases and _applies(rule, kind) and not any(_says(text, p) for text in told for p in phrases):
-                asked = " or ".join(map(json.dumps, phrases))
-                yield f"{at}/content/{language}", f"nothing says {asked}", rule.why
+        for language in _languages(promo) if _applies(rule, kind) else ():
+            yield from _lacking(promo, at, language, rule)
     for rule in pack.refused:
-        for pointer, language, text in texts if _applies(rule, kind) else ():
+        for pointer, language, text in _texts(promo, at) if _applies(rule, kind) else ():
             for phrase in _in(language, rule.texts):
                 if _says(text, phrase):
                     yield pointer, f"says {json.dumps(phrase, ensure_ascii=False)}", rule.why
@@ -73,7 +69,7 @@ def _terms(promo: dict[str, Any], at: str, pack: Pack) -> Iterator[Finding]:
         return
     for language in sorted(promo["content"].keys() & promo["terms"]["short"].keys()):
         pointer, short = f"{at}/terms/short/{language}", promo["terms"]["short"][language]
-        if not re.search(rf"(?<!\d){pack.minimum_age}\s?\+", short):
+        if not re.search(rf"(?<!\d){pack.minimum_age}\s?\+", _folded(short)):
             yield pointer, f"does not tell the age, {pack.minimum_age}+", "write it as it stands here"
         if not _says(short, pack.helpline):
             yield pointer, f"does not tell the helpline, {pack.helpline}", "write it as it stands here"
@@ -93,6 +89,29 @@ def _texts(promo: dict[str, Any], at: str) -> Iterator[tuple[str, str, str]]:
         yield from ((f"{pointer}/{language}", language, text) for language, text in sentences.items())
 
 
+def _languages(promo: dict[str, Any]) -> list[str]:
+    """Also those in which only a variant has a text."""
+    return sorted({language for part in (promo, *promo.get("variants", [])) for language in part.get("content", {})})
+
+
+def _lacking(promo: dict[str, Any], at: str, language: str, rule: Phrases) -> Iterator[Finding]:
+    if not (phrases := _in(language, rule.texts)):
+        return
+    asked = " or ".join(json.dumps(phrase, ensure_ascii=False) for phrase in phrases)
+    for pointer, told in _versions(promo, at, language):
+        if not any(_says(text, phrase) for text in told for phrase in phrases):
+            yield pointer, f"nothing says {asked}", rule.why
+
+
+def _versions(promo: dict[str, Any], at: str, language: str) -> Iterator[tuple[str, list[str]]]:
+    """Pointer, and all that is seen together: the text of a variant stands instead of the promo's own."""
+    terms = promo.get("terms", {}).get("short", {}).get(language, "")
+    parts = [(at, promo), *((f"{at}/variants/{n}", each) for n, each in enumerate(promo.get("variants", [])))]
+    for pointer, part in parts:
+        if language in part.get("content", {}):
+            yield f"{pointer}/content/{language}", [*part["content"][language].values(), terms]
+
+
 def _in(language: str, texts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """What is told of English holds for that of Britain too."""
     return (*texts.get(language, ()), *(texts.get(language.partition("-")[0], ()) if "-" in language else ()))
@@ -103,11 +122,20 @@ def _applies(rule: Phrases, kind: str) -> bool:
 
 
 def _says(text: str, phrase: str) -> bool:
-    return f" {_plain(phrase)} " in f" {_plain(text)} "
+    """Also written as one word."""
+    said, asked = f" {_plain(text)} ", _plain(phrase)
+    return f" {asked} " in said or f" {asked.replace(' ', '')} " in said
 
 
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
-    """Words in small letters. Characters that are not seen separate nothing."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    seen = "".join(c for c in folded if unicodedata.category(c) != "Cf")
-    return " ".join(re.findall(r"[^\W_]+", seen))
+    """Words in small letters, without accents: capitals are often written without."""
+    return " ".join(re.findall(r"[^\W_]+", _folded(text.casefold()).casefold()))
+
+
+def _folded(text: str) -> str:
+    """Characters that are not seen separate nothing."""
+    if text.isascii():
+        return text
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in letters if unicodedata.category(c) not in ("Cf", "Mn"))

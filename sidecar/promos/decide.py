@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from .document import Picture, Promo
 from .folder import AUDIENCES, SLOTS, WORDS, is_campaign, is_rule
 from .problem import Problem
+from .resolve import steps
 from .scan import Place, scan
 from .sweep import Found, Unread
 from .validate import Judged, Rulebook, judge, rulebook
@@ -47,14 +48,14 @@ def _judged(name: str, data: bytes, rules: Rulebook, pictures: frozenset[tuple[s
     return judge(name, data, rules, None if pictures is None else dict(pictures))
 
 
-@dataclass(slots=True)
+@dataclass
 class Outcome:
-    """`files`: what is to be live."""
+    """`files`: what is to be live; the rules among them stay as they are."""
 
     files: dict[str, bytes]
     problems: list[Problem] = field(default_factory=list)
 
-    @property
+    @cached_property
     def rules(self) -> Rulebook:
         return _rules_of(*((name, data) for name, data in sorted(self.files.items()) if is_rule(name)))
 
@@ -69,6 +70,13 @@ class Outcome:
         """What the rules say against files that are live."""
         told = (_judged(name, self.files[name], self.rules, None).problems for name in self.campaigns)
         return [problem for problems in told for problem in problems]
+
+    def imageless(self, name: str, pictures: Mapping[str, Picture]) -> tuple[Problem, ...]:
+        """What has become wrong with the images of a file since it was accepted."""
+        named = {promo.image.src for promo in self.promos(name) if promo.image}
+        here = frozenset((source, pictures[source]) for source in named if source in pictures)
+        local = any(not source.startswith("https://") for source in named)
+        return _judged(name, self.files[name], self.rules, here).problems if local else ()
 
     def judge(self, name: str, data: bytes, good: bytes | None, pictures: _Pictures) -> None:
         problems = _judged(name, data, self.rules, pictures).problems
@@ -156,22 +164,44 @@ def _campaigns(
     return outcome
 
 
-def _removals(before: Outcome, after: Outcome, now: float, excused: frozenset[str]) -> dict[str, list[str]]:
-    """Ids of promos that are live at `now` and would not be, by file, where that is more than may go unasked."""
+def _removals(
+    before: Outcome, after: Outcome, now: float, excused: frozenset[str], lately: frozenset[str]
+) -> tuple[dict[str, list[str]], frozenset[str]]:
+    """Ids of promos that are live at `now` and would not be: by file, where that is more than may go unasked, and
+    those that may."""
     known = before.rules.vocabulary
     if known is None:
-        return {}
-    live = [(n, p) for n in before.campaigns for p in before.promos(n) if p.start <= now < p.end]
-    stays = {p.id: p.slot for n in after.campaigns for p in after.promos(n) if p.start <= now < p.end}
+        return {}, frozenset()
+    live = [(n, p) for n in before.campaigns for p in before.promos(n) if _is_on(p, now)]
+    stays = {p.id: p for n in after.campaigns for p in after.promos(n) if _is_on(p, now)}
     single = {p.id for _, p in live if known.slots[p.slot].capacity == 1}
-    gone = [
-        (n, p.id)
-        for n, p in live
-        if n not in excused and (p.id not in stays or (p.id in single and stays[p.id] != p.slot))
-    ]
-    many = len(gone) > MOST_REMOVED * len(live)
+    gone = [(n, p.id) for n, p in live if n not in excused and not _stays(p, stays.get(p.id), p.id in single)]
+    # One by one, ten minutes would be enough to remove all of them unasked.
+    earlier = len(lately - {p.id for _, p in live})
+    many = len(gone) + earlier > MOST_REMOVED * (len(live) + earlier)
     guarded = {name for name, promo in gone if many or promo in single}
-    return {name: [promo for n, promo in gone if n == name] for name in guarded}
+    unasked = frozenset(promo for name, promo in gone if name not in guarded)
+    return {name: [promo for n, promo in gone if n == name] for name in guarded}, unasked
+
+
+def _is_on(promo: Promo, now: float) -> bool:
+    return promo.start <= now < promo.end and steps(promo) > 0
+
+
+def _stays(before: Promo, after: Promo | None, single: bool) -> bool:
+    """Whether some of those for whom it is still have it, and in its slot where that has no other."""
+    if after is None or (single and after.slot != before.slot):
+        return False
+    old, new = before.audience, after.audience
+    words = (
+        (old.jurisdictions, new.jurisdictions),
+        (old.languages, new.languages),
+        (old.devices, new.devices),
+        (old.segments, new.segments),
+        (frozenset(filter(None, [old.visitors])), frozenset(filter(None, [new.visitors]))),
+        (frozenset(before.content), frozenset(after.content)),
+    )
+    return not any(these and those and these.isdisjoint(those) for these, those in words)
 
 
 def decided(
@@ -181,8 +211,10 @@ def decided(
     confirmed: Mapping[str, Found],
     now: float,
     approved: Approved | None = None,
-) -> tuple[Outcome, Held]:
-    """`good` is what is live now, `confirmed` what was held and may happen. `approved` None: nothing has to be."""
+    lately: frozenset[str] = frozenset(),
+) -> tuple[Outcome, Held, frozenset[str]]:
+    """`good` is what is live now, `confirmed` what was held and may happen. `approved` None: nothing has to be.
+    `lately`: ids of promos that were removed unasked not long ago; returned are those that are now."""
     proposed, told = _proposed(good, settled), list[Problem]()
     excused = frozenset(name for name, found in confirmed.items() if settled.get(name) == found)
     unconfirmed, unapproved = set[str](), set[str]()
@@ -197,10 +229,10 @@ def decided(
                 remedy = f"`holdover promos approve {name}`, by somebody else than who wrote it"
                 told.append(Problem(name, START, "", message, remedy))
             continue
-        removals = _removals(Outcome(dict(good)), outcome, now, excused)
+        removals, unasked = _removals(Outcome(dict(good)), outcome, now, excused, lately)
         if not (ending := removals.keys() - held):
             outcome.problems += [*proposed.problems, *told]
-            return outcome, Held(frozenset(unconfirmed), frozenset(unapproved))
+            return outcome, Held(frozenset(unconfirmed), frozenset(unapproved)), unasked
         unconfirmed |= ending
         for name in sorted(ending):
             message = f"ends what is shown now: {', '.join(removals[name])}"

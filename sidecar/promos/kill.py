@@ -9,7 +9,7 @@ from typing import Any, Self
 from .document import Promo
 from .folder import SLOTS
 from .meaning import unknown
-from .scan import NotJson, scan
+from .scan import NotJson, escaped, scan
 from .sweep import Found, Unread
 
 
@@ -83,11 +83,11 @@ def doubts(
     """Pointer, message and remedy of what names nothing. `slots` None: not known."""
     for name in told.get("slots", {}):
         if slots is not None and name not in slots:
-            yield f"/slots/{name}", *unknown(name, slots, SLOTS)
+            yield f"/slots/{escaped(name)}", *unknown(name, slots, SLOTS)
     for name in told.get("promos", {}):
         if name not in ids:
             message, remedy = unknown(name, ids, "these files")
-            yield f"/promos/{name}", message, remedy if "did you mean" in remedy else "nothing has this id"
+            yield f"/promos/{escaped(name)}", message, remedy if "did you mean" in remedy else "nothing has this id"
 
 
 class Killing:

@@ -62,6 +62,11 @@ class NotJson(Exception):
         self.text = text
 
 
+def escaped(part: str | int) -> str:
+    """As it stands in a pointer."""
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
 def scan(data: bytes) -> Scanned:
     """Raises NotJson."""
     text = _text(data)
@@ -136,7 +141,7 @@ class _Scanner:
             if len(name) > LONGEST_NAME:
                 self.at = begun
                 raise self._wrong(f"a name of more than {LONGEST_NAME} characters")
-            inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            inner = f"{pointer}/{escaped(name)}"
             self._skip()
             if self.text[self.at : self.at + 1] != ":":
                 raise self._wrong(f"a colon is expected after {json.dumps(name)}")

@@ -1,7 +1,7 @@
 """A document against its JSON Schema, with the place and a remedy for each error."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from .problem import Problem
-from .scan import Place, Scanned
+from .scan import Place, Scanned, escaped
 
 MOST_SAID = 300
 """Characters of what the library says."""
@@ -28,24 +28,23 @@ def violations(name: str, file: str, scanned: Scanned) -> Iterator[Problem]:
     """All there are; `name` is that of the schema: "promo", "slots" or "audiences"."""
     validator, schema = _validator(name)
     for path, error in _errors(validator, scanned.value):
-        pointer = "".join(f"/{_escaped(part)}" for part in path)
+        pointer = "".join(f"/{escaped(part)}" for part in path)
         kind = error.kind
         if kind.name == "additionalProperties":
             known = _known(schema, error.schema_path)
             for unexpected in kind.unexpected:
-                inner = f"{pointer}/{_escaped(unexpected)}"
-                yield Problem(file, scanned.names[inner], inner, "is not known here", _close(unexpected, known))
+                inner = f"{pointer}/{escaped(unexpected)}"
+                yield Problem(file, _place(scanned, inner), inner, "is not known here", _close(unexpected, known))
         elif kind.name == "enum":
             shown = ", ".join(json.dumps(each) for each in kind.options)
-            given = str(_at(scanned.value, path))
-            remedy = _close(given, [str(each) for each in kind.options])
-            yield Problem(file, scanned.values[pointer], pointer, f"has to be one of {shown}", remedy)
+            remedy = _close(str(error.instance), [str(each) for each in kind.options])
+            yield Problem(file, _nearest(scanned.values, pointer), pointer, f"has to be one of {shown}", remedy)
         elif kind.name == "required":
             yield Problem(
                 file, _place(scanned, pointer), pointer, f"{kind.property} is missing", f"add {kind.property}"
             )
         elif kind.name == "pattern":
-            yield Problem(file, scanned.values[pointer], pointer, *_form(error.schema_path, kind.pattern))
+            yield Problem(file, _nearest(scanned.values, pointer), pointer, *_form(error.schema_path, kind.pattern))
         else:
             # The whole value is in the message.
             said = error.message if len(error.message) <= MOST_SAID else f"{error.message[:MOST_SAID]}…"
@@ -100,8 +99,11 @@ def _at(value: Any, path: list[str | int]) -> Any:
 
 def _place(scanned: Scanned, pointer: str) -> Place:
     """Of the member's name where there is one: for what lacks something that is where it begins."""
-    return scanned.names.get(pointer, scanned.values[pointer])
+    return scanned.names[pointer] if pointer in scanned.names else _nearest(scanned.values, pointer)
 
 
-def _escaped(part: str | int) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
+def _nearest(places: Mapping[str, Place], pointer: str) -> Place:
+    """Of that or of what it is in: the library leaves empty names out of its paths."""
+    while pointer not in places:
+        pointer = pointer.rpartition("/")[0]
+    return places[pointer]

@@ -14,6 +14,9 @@ from .remembered import REMEMBERED, Recalled
 from .sweep import Found, Seen
 from .validate import doubtful
 
+TOGETHER_S = 600.0
+"""What is removed within this time counts together."""
+
 type State = Literal["good", "kept", "held", "refused"]
 
 
@@ -67,6 +70,8 @@ class Standing:
         self._since: dict[str, float] = {}
         self._held = Held()
         self._confirmed: dict[str, Found] = {}
+        self._excused = frozenset[str]()
+        self._ended: dict[str, float] = {}
         self._killing = Killing(recalled.files.get(KILL))
         self._told: tuple[Live, tuple[Status, ...]] | None = None
         # Another version may judge otherwise than the one that remembered.
@@ -92,17 +97,28 @@ class Standing:
                 self._settle(before, seen)
         if not self._good and (before is None or bool(before.fault) != bool(seen.fault)):
             return None
-        outcome, self._held = decided(
-            self._good, self._settled, self._read.pictures, self._confirmed, now, self._approved
+        self._ended = {promo: at for promo, at in self._ended.items() if now - at < TOGETHER_S}
+        outcome, self._held, ended = decided(
+            self._good,
+            self._settled,
+            self._read.pictures,
+            self._confirmed,
+            now,
+            self._approved,
+            frozenset(self._ended),
         )
+        self._ended |= dict.fromkeys(ended, now)
         changed = {name for name, data in outcome.files.items() if self._good.get(name) != data}
         self._since = {n: at for n, at in self._since.items() if n in outcome.files} | dict.fromkeys(changed, now)
         self._good = outcome.files
         self._confirmed = {
             name: found
             for name, found in self._confirmed.items()
-            if self._good.get(name) != found and found in (self._settled.get(name), seen.files.get(name))
+            if self._good.get(name) != found
+            and (name in self._excused or found in (self._settled.get(name), seen.files.get(name)))
         }
+        self._excused = frozenset()
+        outcome.problems += self._imageless(outcome)
         fault = seen.fault if before is not None and before.fault else ""
         files = dict(outcome.files)
         if self._killing.kills:
@@ -135,8 +151,10 @@ class Standing:
         return self._settled.get(name)
 
     def excuse(self, files: Mapping[str, Found]) -> None:
-        """Removals by these contents are meant, whenever they are read."""
+        """Removals by these contents, which are in the folder now, are meant."""
         self._confirmed.update(files)
+        # A reading that began before they were written may be told only now.
+        self._excused |= files.keys()
 
     def _settle(self, before: Seen, seen: Seen) -> None:
         """What two readings in a row say. A file between truncation and write is read once; so is none at all,
@@ -147,6 +165,12 @@ class Standing:
                 self._settled[name] = found
             elif found is None and name not in self._good:
                 self._settled.pop(name, None)
+
+    def _imageless(self, outcome: Outcome) -> list[Problem]:
+        """Of files that are live as they are: of others no reading tells which images there are."""
+        pictures = dict(self._read.pictures)
+        same = [name for name in outcome.campaigns if self._read.files.get(name) == outcome.files[name]]
+        return [problem for name in same for problem in outcome.imageless(name, pictures)]
 
     def _kill(self, live: Live, absent: str) -> list[Problem]:
         """What is to be told of the file of kills."""

@@ -49,9 +49,13 @@ def sweep(folder: Path) -> Seen:
             names += [f"{COMPLIANCE}/{name}" for name in _names(folder / COMPLIANCE)]
     except OSError as error:
         return Seen(fault=f"the folder cannot be read: {error.strerror}; what was live stays")
-    files = {name: _read(folder / name) for name in sorted(names)}
+    legible = {os.fsencode(name).decode(errors="replace"): name for name in sorted(names)}
+    files = {
+        shown: _read(folder / name) if shown == name else Unread("has a name that is no UTF-8; rename it")
+        for shown, name in legible.items()
+    }
     points = _mount_points()
-    mounts = frozenset(name for name in names if _is_mount(folder / name, device, points))
+    mounts = frozenset(shown for shown, name in legible.items() if _is_mount(folder / name, device, points))
     return Seen(files, pictures(folder, files.values()), mounts)
 
 

@@ -18,7 +18,7 @@ def tokens(state: Path) -> Mapping[str, str]:
         told = json.loads((state / TOKENS).read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {"": ""}
     return told if isinstance(told, dict) else {"": ""}
 
@@ -47,4 +47,8 @@ def _write(state: Path, told: Mapping[str, str]) -> None:
 def owner(known: Mapping[str, str], token: str) -> str | None:
     """The hash is compared, so no time tells how much of a token is right."""
     hashed = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-    return next((name for name, told in known.items() if name and hmac.compare_digest(str(told), hashed)), None)
+    return next((name for name, told in known.items() if name and _is(told, hashed)), None)
+
+
+def _is(told: object, hashed: str) -> bool:
+    return hmac.compare_digest(str(told).encode("utf-8", "surrogatepass"), hashed.encode())

@@ -14,10 +14,11 @@ def vocabulary_of(slots: dict[str, Any], words: dict[str, Any], packs: dict[str,
 
 
 def _slot(name: str, told: dict[str, Any]) -> Slot:
+    # 2.0 is an integer in JSON Schema.
     least = told.get("image", {})
     return Slot(
         told.get("title", name),
-        told["capacity"],
+        int(told["capacity"]),
         frozenset(told["kinds"]),
         (least.get("min_width", 1), least.get("min_height", 1)),
     )
@@ -36,7 +37,7 @@ def promo_of(told: dict[str, Any]) -> Promo:
         id=told["id"],
         kind=told["kind"],
         slot=told["slot"],
-        priority=told.get("priority", 500),
+        priority=int(told.get("priority", 500)),
         content=_texts(told["content"]),
         start=start,
         end=end,

@@ -63,7 +63,7 @@ def check(files: Mapping[str, bytes], pictures: Pictures | None) -> Checked:
     ids: dict[str, str] = {}
     for name in sorted(filter(is_campaign, files)):
         judged = judge(name, files[name], rules, pictures)
-        twice = list(_twice(name, judged, ids))
+        twice = list(_twice(name, {each[0]: each for each in reversed(judged.ids)}.values(), ids))
         texts[name] = judged.text
         problems += [*judged.problems, *twice]
         if not twice and not judged.problems and rules.vocabulary is not None:
@@ -107,7 +107,8 @@ def judge(name: str, data: bytes, rules: Rulebook, pictures: Pictures | None) ->
         for at, promo in _promos(found)
         if isinstance(promo.get("id"), str)
     ]
-    problems = _bounded(chain(wrong, _findings(name, found, rules.vocabulary, pictures, wrong)))
+    told = chain(wrong, _findings(name, found, rules.vocabulary, pictures, wrong), _twice(name, ids, {}))
+    problems = _bounded(told)
     good = not problems and rules.vocabulary is not None
     promos = tuple(map(promo_of, found.value["promos"])) if good else ()
     return Judged(promos, tuple(problems), text, tuple(ids))
@@ -155,8 +156,9 @@ def _promos(found: Scanned) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"/promos/{number}", promo
 
 
-def _twice(name: str, judged: Judged, ids: dict[str, str]) -> Iterator[Problem]:
-    for promo, pointer, place in judged.ids:
+def _twice(name: str, stand: Iterable[tuple[str, str, Place]], ids: dict[str, str]) -> Iterator[Problem]:
+    """`ids`: where each stands that was met before."""
+    for promo, pointer, place in stand:
         here = f"{name}:{place.line}:{place.column}"
         if (other := ids.setdefault(promo, here)) != here:
             message = f"{json.dumps(promo)} is the id of the promo in {other} too"
