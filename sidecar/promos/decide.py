@@ -49,14 +49,14 @@ def _judged(name: str, data: bytes, rules: Rulebook, pictures: frozenset[tuple[s
 
 @dataclass(slots=True)
 class Outcome:
-    """`files`: what is to be live."""
+    """`files`: what is to be live; those that are `rules` stay as they are."""
 
     files: dict[str, bytes]
     problems: list[Problem] = field(default_factory=list)
+    rules: Rulebook = field(init=False)
 
-    @property
-    def rules(self) -> Rulebook:
-        return _rules_of(*((name, data) for name, data in sorted(self.files.items()) if is_rule(name)))
+    def __post_init__(self) -> None:
+        self.rules = _rules_of(*sorted((name, data) for name, data in self.files.items() if is_rule(name)))
 
     @property
     def campaigns(self) -> list[str]:
@@ -99,18 +99,18 @@ class Outcome:
 
 def _proposed(good: Mapping[str, bytes], settled: Mapping[str, Found]) -> Outcome:
     """Before anything is judged."""
-    proposed = Outcome({})
+    files, problems = dict[str, bytes](), list[Problem]()
     for name in sorted(good.keys() | settled.keys()):
         found = settled.get(name) if name in settled else good[name]
         if isinstance(found, Unread):
-            proposed.problems.append(Problem(name, START, "", found.sentence))
+            problems.append(Problem(name, START, "", found.sentence))
         elif found is None and name in WORDS and name in good:
-            proposed.problems.append(Problem(name, START, "", "is missing", "what it told before still holds"))
+            problems.append(Problem(name, START, "", "is missing", "what it told before still holds"))
         if isinstance(found, bytes):
-            proposed.files[name] = found
+            files[name] = found
         elif name in good and (isinstance(found, Unread) or name in WORDS):
-            proposed.files[name] = good[name]
-    return proposed
+            files[name] = good[name]
+    return Outcome(files, problems)
 
 
 def _ruled(proposed: Mapping[str, bytes], good: Mapping[str, bytes]) -> Outcome:

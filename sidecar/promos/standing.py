@@ -61,6 +61,7 @@ class Standing:
         self.unsettled = True
         """Whether another reading is wanted soon, to tell whether what was read last stays."""
         self._before: Seen | None = None
+        self._resting = False
         self._read = Seen()
         self._noticed_at = 0.0
         self._settled: dict[str, Found] = {}
@@ -84,6 +85,9 @@ class Standing:
         self.unsettled = seen != before
         if self.unsettled:
             self._noticed_at = now
+        elif self._resting and not self._confirmed:
+            return None
+        self._resting = False
         absent = ""
         if not seen.fault:
             self._read = seen
@@ -95,6 +99,8 @@ class Standing:
         outcome, self._held = decided(
             self._good, self._settled, self._read.pictures, self._confirmed, now, self._approved
         )
+        # Whatever is decided of the same again is the same: only what is held waits for a time, or for somebody.
+        self._resting = not self.unsettled and outcome.files == self._good and self._held == Held()
         changed = {name for name, data in outcome.files.items() if self._good.get(name) != data}
         self._since = {n: at for n, at in self._since.items() if n in outcome.files} | dict.fromkeys(changed, now)
         self._good = outcome.files

@@ -477,8 +477,8 @@ def test_a_file_that_is_mounted_by_itself_is_told_of(desk: Desk, monkeypatch: py
     monkeypatch.undo()
     assert "/" in (reading._mount_points() or ())
     device = desk.folder.stat().st_dev
-    assert [reading._is_mount(path, at, None) for at in (device, device + 1)] == [False, True]
-    assert not reading._is_mount(desk.folder / "none", device, None)
+    assert [reading._is_mount(path, at) for at in (device, device + 1)] == [False, True]
+    assert not reading._is_mount(desk.folder / "none", device)
 
 
 def test_a_restart_with_a_broken_folder_serves_the_last_good(desk: Desk, tmp_path: Path):
