@@ -43,8 +43,11 @@ class Promotions:
     """Why promos are not shown for what their odds are now, by id."""
     prices: Mapping[str, float] = field(default_factory=dict)
     """What is offered without the boost, by the promo's id."""
+    event: str = ""
+    """Names what is shown now, as the revision names what is accepted."""
 
     def __post_init__(self) -> None:
+        self.event = self._event()
         self.changes.observe = self.metrics.propagation.observe
         self.metrics.streams.set_function(lambda: len(self.changes.streams))
 
@@ -52,11 +55,10 @@ class Promotions:
         """What the odds say of all boosted promos. Prices alone are no news for streams: they move all the time."""
         edited, self.hidden, self.prices = hidden != self.hidden, hidden, prices
         if edited:
+            self.event = self._event()
             self.changes.tell(self.event, time.time())
 
-    @property
-    def event(self) -> str:
-        """Names what is shown now, as the revision names what is accepted."""
+    def _event(self) -> str:
         hidden = json.dumps(sorted(self.hidden.items())).encode()
         return f"{self.live.revision}-{hashlib.blake2b(hidden, digest_size=4).hexdigest()}"
 
@@ -73,6 +75,7 @@ class Promotions:
         for state in STATES:
             self.metrics.files.labels(state).set(sum(each.state == state for each in change.statuses))
         if edited:
+            self.event = self._event()
             self.metrics.edits.inc()
             self.changes.tell(self.event, change.noticed_at)
 
