@@ -46,7 +46,7 @@ class Listener(asyncio.Protocol):
             self._data = self._data[found.end() :]
             self._listeners.note(found[1].decode(), at)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         sys.exit("a stream was closed")
 
 

@@ -17,7 +17,7 @@ from holdover.metrics import PromoMetrics
 from .document import Vocabulary
 from .explain import Explained, explain
 from .moment import Unclear, absolute
-from .resolve import Resolution, Shown, Visitor, resolve
+from .resolve import Resolution, Resolver, Shown, Visitor
 from .standing import Change, Live, Status
 from .streams import Changes, changed, serve, wait_of
 
@@ -43,11 +43,12 @@ class Promotions:
     """Why promos are not shown for what their odds are now, by id."""
     prices: Mapping[str, float] = field(default_factory=dict)
     """What is offered without the boost, by the promo's id."""
-    event: str = ""
+    event: str = field(init=False)
     """Names what is shown now, as the revision names what is accepted."""
+    resolver: Resolver = field(init=False)
 
     def __post_init__(self) -> None:
-        self.event = self._event()
+        self._changed()
         self.changes.observe = self.metrics.propagation.observe
         self.metrics.streams.set_function(lambda: len(self.changes.streams))
 
@@ -55,12 +56,13 @@ class Promotions:
         """What the odds say of all boosted promos. Prices alone are no news for streams: they move all the time."""
         edited, self.hidden, self.prices = hidden != self.hidden, hidden, prices
         if edited:
-            self.event = self._event()
+            self._changed()
             self.changes.tell(self.event, time.time())
 
-    def _event(self) -> str:
+    def _changed(self) -> None:
         hidden = json.dumps(sorted(self.hidden.items())).encode()
-        return f"{self.live.revision}-{hashlib.blake2b(hidden, digest_size=4).hexdigest()}"
+        self.event = f"{self.live.revision}-{hashlib.blake2b(hidden, digest_size=4).hexdigest()}"
+        self.resolver = Resolver(self.live.promos, self.live.vocabulary, self.withheld)
 
     @property
     def withheld(self) -> Mapping[str, str]:
@@ -70,12 +72,12 @@ class Promotions:
     def publish(self, change: Change) -> None:
         edited = change.live.revision != self.live.revision
         self.live, self.statuses = change.live, change.statuses
+        self._changed()
         self.metrics.live.set(len(change.live.promos))
         self.metrics.killed.set(len(change.live.withheld))
         for state in STATES:
             self.metrics.files.labels(state).set(sum(each.state == state for each in change.statuses))
         if edited:
-            self.event = self._event()
             self.metrics.edits.inc()
             self.changes.tell(self.event, change.noticed_at)
 
@@ -129,7 +131,7 @@ class Promotions:
     ) -> tuple[web.Response, float | None]:
         """With the time of the next change. `kept`: clients may keep it for a while."""
         live = self.live
-        found = resolve(live.promos, live.vocabulary, visitor, now, self.withheld)
+        found = self.resolver(visitor, now)
         facts = {
             "revision": live.revision,
             "next_change_at": _iso(found.next_change_at),
