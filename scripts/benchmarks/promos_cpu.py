@@ -96,10 +96,8 @@ def _timed[T](work: Callable[[], T]) -> tuple[T, float]:
 
 def _resolver(live: Live, visitors: int) -> list[float]:
     """Microseconds for each of the visitors."""
-    kinds = product(
-        ("US-NJ", "US-PA", "US-NY"), ("phone", "desktop"), ((), ("sports",), ("vip", "casino")), (True, False)
-    )
-    people = [Visitor(j, "en", d, frozenset(s), returning=r) for j, d, s, r in kinds]
+    segments = ((), ("sports",), ("vip", "casino"))
+    kinds = list(product(("US-NJ", "US-PA", "US-NY"), ("phone", "desktop"), segments, (True, False)))
     resolver, times, now = Resolver(live.promos, live.vocabulary, live.withheld), list[float](), time.time()
     for number in range(visitors):
         jurisdiction, device, asked, returning = kinds[number % len(kinds)]

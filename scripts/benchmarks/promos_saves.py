@@ -65,7 +65,6 @@ class Measured:
 
 
 def measure(record: Record, setting: Setting, size: Saves) -> None:
-    # The files of a connection, on either side.
     machine.allow_files(size.streams + 200)
     with folder() as root:
         house = write_house(root, "http://127.0.0.1:9", f"[promos]\nnotify = {str(setting.notify).lower()}")
@@ -93,6 +92,8 @@ def _listeners(house: House, count: int) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         stop(process)
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def _save(house: House, setting: Setting, listeners: subprocess.Popen[str], number: int) -> tuple[float, float]:

@@ -91,8 +91,8 @@ def resolve(
 
 
 class Resolver:
-    """`resolve` for many visitors. Only time and roll-out tell visitors of one kind apart: of each kind, all the other
-    gates are asked once. That is four fifths of the work for 500 promos."""
+    """`resolve` for many visitors. Only time and roll-out tell visitors of one kind apart: the other gates are asked
+    once for each kind. That is four fifths of the work for 500 promos."""
 
     def __init__(self, promos: Iterable[Promo], vocabulary: Vocabulary, withheld: Withheld = NOTHING) -> None:
         self._promos, self._vocabulary, self._withheld = tuple(promos), vocabulary, withheld

@@ -291,9 +291,9 @@ def test_an_event_is_told_of_when_the_last_stream_has_it_however_it_comes(capsys
     answer = b"HTTP/1.1 200 OK\r\n\r\n2a\r\nevent: revision\nid: a\ndata: {}\n\n\r\n3\r\n:\n\n\r\n"
     for at in range(len(answer)):
         one.data_received(answer[at : at + 1])
-    other.data_received(answer[:70])
+    other.data_received(answer[:40])
     assert capsys.readouterr().out == ""
-    other.data_received(answer[70:] + b"\nevent: revision\nid: b\ndata: {}\n\n")
+    other.data_received(answer[40:] + b"\nevent: revision\nid: b\ndata: {}\n\n")
     event, first, last = capsys.readouterr().out.split()
     assert event == "a"
     assert float(first) < float(last)
