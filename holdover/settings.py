@@ -136,6 +136,10 @@ class PromoSettings(Table):
     """`[promos]` in holdover.toml: what operations edit for the homepage."""
 
     folder: str = Field(default="promos", description="Folder of the campaigns and of what they may name.")
+    notify: bool = Field(
+        default=True,
+        description="Whether to use watchfiles, where it is installed, to see an edit sooner than the next reading.",
+    )
     state: str = Field(
         default="../var/promos",
         description="Folder of what was accepted last, of all that was before, and of the tokens of who may edit.",

@@ -108,7 +108,8 @@ class Sidecar:
             desk.keep(change)
             degraded.set(0)
 
-        await watch(desk.folder, desk.standing, self._publish, keep, nudge=desk.written)
+        notified = self.config.settings.promos.notify
+        await watch(desk.folder, desk.standing, self._publish, keep, nudge=desk.written, notified=notified)
 
     def _publish(self, change: Change) -> None:
         """In this order: nobody is shown a promo before its odds are looked at. What is killed costs no credits."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from . import cold, hook, kill, memory, odds, poll, visible
+from . import cold, hook, kill, memory, odds, poll, promos, visible
 from .outcome import Must, Outcome
 
 
@@ -20,6 +20,7 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
     "kill": ("sidecar killed, cache damaged, proxy killed, under load", kill.run),
     "visible": ("time from a put until every process serves it", visible.run),
     "memory": ("a flood of distinct query strings against small limits", memory.run),
+    "promos": ("time from the save of a promo until the last of 500 streams is told, and CPU", promos.run),
     "odds": ("credits, quota, projections and CPU with the profile of The Odds API", odds.run),
 }
 

@@ -19,7 +19,7 @@ from .described import described
 from .document import Vocabulary
 from .explain import Explained, explain
 from .moment import Unclear, absolute
-from .resolve import Resolution, Shown, Visitor, resolve
+from .resolve import Resolution, Resolver, Shown, Visitor
 from .standing import Change, Live, Status
 from .streams import MOST_POLLS, Changes, changed, serve, wait_of
 
@@ -47,8 +47,12 @@ class Promotions:
     prices: Mapping[str, float] = field(default_factory=dict)
     """What is offered without the boost, by the promo's id."""
     _polls: int = 0
+    event: str = field(init=False)
+    """Names what is shown now, as the revision names what is accepted."""
+    resolver: Resolver = field(init=False)
 
     def __post_init__(self) -> None:
+        self._changed()
         self.changes.observe = self.metrics.propagation.observe
         self.metrics.streams.set_function(lambda: len(self.changes.streams))
 
@@ -56,13 +60,13 @@ class Promotions:
         """What the odds say of all boosted promos. Prices alone are no news for streams: they move all the time."""
         edited, self.hidden, self.prices = hidden != self.hidden, hidden, prices
         if edited:
+            self._changed()
             self.changes.tell(self.event, time.time())
 
-    @property
-    def event(self) -> str:
-        """Names what is shown now, as the revision names what is accepted."""
+    def _changed(self) -> None:
         hidden = json.dumps(sorted(self.hidden.items())).encode()
-        return f"{self.live.revision}-{hashlib.blake2b(hidden, digest_size=4).hexdigest()}"
+        self.event = f"{self.live.revision}-{hashlib.blake2b(hidden, digest_size=4).hexdigest()}"
+        self.resolver = Resolver(self.live.promos, self.live.vocabulary, self.withheld)
 
     @property
     def withheld(self) -> Mapping[str, str]:
@@ -72,6 +76,7 @@ class Promotions:
     def publish(self, change: Change) -> None:
         edited = change.live.revision != self.live.revision
         self.live, self.statuses = change.live, change.statuses
+        self._changed()
         self.metrics.live.set(len(change.live.promos))
         self.metrics.killed.set(len(change.live.withheld))
         for state in STATES:
@@ -116,11 +121,11 @@ class Promotions:
         wait_s = wait_of(request.headers.get("Prefer")) if at is None and self._polls < MOST_POLLS else 0.0
         self._polls += 1
         try:
-            return await self._changed(request, visitor, at, wait_s)
+            return await self._awaited(request, visitor, at, wait_s)
         finally:
             self._polls -= 1
 
-    async def _changed(self, request: web.Request, visitor: Visitor, at: float | None, wait_s: float) -> web.Response:
+    async def _awaited(self, request: web.Request, visitor: Visitor, at: float | None, wait_s: float) -> web.Response:
         """The answer that the client does not have, within `wait_s`."""
         deadline = time.monotonic() + wait_s
         while True:
@@ -139,7 +144,7 @@ class Promotions:
     ) -> tuple[web.Response, float | None]:
         """With the time of the next change. `kept`: clients may keep it for a while."""
         live = self.live
-        found = resolve(live.promos, live.vocabulary, visitor, now, self.withheld)
+        found = self.resolver(visitor, now)
         facts = {
             "revision": live.revision,
             "next_change_at": _iso(found.next_change_at),

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from .document import Picture, Promo
 from .folder import AUDIENCES, SLOTS, WORDS, is_campaign, is_rule
@@ -54,10 +54,10 @@ class Outcome:
 
     files: dict[str, bytes]
     problems: list[Problem] = field(default_factory=list)
+    rules: Rulebook = field(init=False)
 
-    @cached_property
-    def rules(self) -> Rulebook:
-        return _rules_of(*((name, data) for name, data in sorted(self.files.items()) if is_rule(name)))
+    def __post_init__(self) -> None:
+        self.rules = _rules_of(*sorted((name, data) for name, data in self.files.items() if is_rule(name)))
 
     @property
     def campaigns(self) -> list[str]:
@@ -107,18 +107,18 @@ class Outcome:
 
 def _proposed(good: Mapping[str, bytes], settled: Mapping[str, Found]) -> Outcome:
     """Before anything is judged."""
-    proposed = Outcome({})
+    files, problems = dict[str, bytes](), list[Problem]()
     for name in sorted(good.keys() | settled.keys()):
         found = settled.get(name) if name in settled else good[name]
         if isinstance(found, Unread):
-            proposed.problems.append(Problem(name, START, "", found.sentence))
+            problems.append(Problem(name, START, "", found.sentence))
         elif found is None and name in WORDS and name in good:
-            proposed.problems.append(Problem(name, START, "", "is missing", "what it told before still holds"))
+            problems.append(Problem(name, START, "", "is missing", "what it told before still holds"))
         if isinstance(found, bytes):
-            proposed.files[name] = found
+            files[name] = found
         elif name in good and (isinstance(found, Unread) or name in WORDS):
-            proposed.files[name] = good[name]
-    return proposed
+            files[name] = good[name]
+    return Outcome(files, problems)
 
 
 def _ruled(proposed: Mapping[str, bytes], good: Mapping[str, bytes]) -> Outcome:

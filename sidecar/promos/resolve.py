@@ -3,8 +3,9 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from itertools import accumulate, islice
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate, chain, islice
 from types import MappingProxyType
 from typing import Literal
 
@@ -18,6 +19,8 @@ type Withheld = Mapping[str, str]
 """What may not be shown for reasons outside of the promo, and the sentence why, by id."""
 
 NOTHING: Withheld = MappingProxyType({})
+MOST_KINDS = 1_000
+"""Of visitors, whose promos are kept ready."""
 STEPS = 100_000
 """Of a roll-out: 0.001 per cent each."""
 
@@ -84,19 +87,36 @@ def resolve(
     promos: Iterable[Promo], vocabulary: Vocabulary, visitor: Visitor, now: float, withheld: Withheld = NOTHING
 ) -> Resolution:
     """Ids of promos are distinct. What is withheld leaves its place to the next."""
-    case, languages = Case(vocabulary, visitor, now, withheld), spoken(visitor.language, vocabulary.languages)
-    candidates = _candidates(promos, case)
-    slots = {}
-    for name, queue in _queues(candidates, case).items():
-        best = islice((promo for promo in queue if within(promo, visitor)), vocabulary.slots[name].capacity)
-        slots[name] = tuple([Shown(promo, variant_of(promo, visitor), languages) for promo in best])
-    return Resolution(slots, _next_change(candidates, case))
+    return Resolver(promos, vocabulary, withheld)(visitor, now)
+
+
+class Resolver:
+    """`resolve` for many visitors. Only time and roll-out tell visitors of one kind apart: the other gates are asked
+    once for each kind. That is four fifths of the work for 500 promos."""
+
+    def __init__(self, promos: Iterable[Promo], vocabulary: Vocabulary, withheld: Withheld = NOTHING) -> None:
+        self._promos, self._vocabulary, self._withheld = tuple(promos), vocabulary, withheld
+        self._of_kind = lru_cache(MOST_KINDS)(self._asked)
+
+    def __call__(self, visitor: Visitor, now: float) -> Resolution:
+        case = Case(self._vocabulary, visitor, now, self._withheld)
+        languages = spoken(visitor.language, self._vocabulary.languages)
+        queues = self._of_kind(replace(visitor, id=""))
+        slots = {}
+        for name, queue in queues.items():
+            best = (promo for promo in GATES["time"](queue, case) if within(promo, visitor))
+            shown = islice(best, self._vocabulary.slots[name].capacity)
+            slots[name] = tuple([Shown(promo, variant_of(promo, visitor), languages) for promo in shown])
+        return Resolution(slots, _next_change(chain.from_iterable(queues.values()), case))
+
+    def _asked(self, kind: Visitor) -> dict[str, list[Promo]]:
+        return _queues(self._promos, Case(self._vocabulary, kind, withheld=self._withheld))
 
 
 def queues(promos: Iterable[Promo], case: Case) -> dict[str, list[Promo]]:
     """By slot, all that pass every gate, best first: slots show as many of them as they take."""
-    found = _queues(_candidates(promos, case), case)
-    return {name: GATES["roll-out"](queue, case) for name, queue in found.items()}
+    found = _queues(promos, case)
+    return {name: GATES["roll-out"](GATES["time"](queue, case), case) for name, queue in found.items()}
 
 
 def rank(promo: Promo) -> tuple[int, float, str]:
@@ -138,30 +158,25 @@ def _hash(promo: str, visitor: str, purpose: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=purpose).digest())
 
 
-def _candidates(promos: Iterable[Promo], case: Case) -> list[Promo]:
-    """What nothing but time and roll-out may keep back. A roll-out costs a hash: it is asked about only where a place
-    or the next change depends on it."""
-    now, slots = case.now, case.vocabulary.slots
-    left = [promo for promo in promos if promo.end > now]
+def _queues(promos: Iterable[Promo], case: Case) -> dict[str, list[Promo]]:
+    """By slot, best first, what nothing but time and roll-out may keep back. Filled before all gates are evaluated, a
+    slot would stay empty where its best promo is refused and the second best has gone."""
+    left = list(promos)
     for name, gate in GATES.items():
+        # A roll-out costs a hash: it is asked about only where a place or the next change depends on it.
         left = left if name in ("time", "roll-out") else gate(left, case)
-    return [promo for promo in left if promo.slot in slots]
-
-
-def _queues(candidates: list[Promo], case: Case) -> dict[str, list[Promo]]:
-    """Filled before all gates are evaluated, a slot would stay empty where its best promo is refused and the second
-    best has gone."""
     found: dict[str, list[Promo]] = {name: [] for name in case.vocabulary.slots}
-    for promo in sorted(GATES["time"](candidates, case), key=rank):
-        found[promo.slot].append(promo)
+    for promo in sorted(left, key=rank):
+        if promo.slot in found:
+            found[promo.slot].append(promo)
     return found
 
 
-def _next_change(candidates: list[Promo], case: Case) -> float | None:
+def _next_change(promos: Iterable[Promo], case: Case) -> float | None:
     now, soonest = case.now, math.inf
-    for promo in candidates:
+    for promo in promos:
         moment = promo.start if now < promo.start < promo.end else promo.end
-        if moment < soonest and within(promo, case.visitor):
+        if now < moment < soonest and within(promo, case.visitor):
             soonest = moment
     return soonest if soonest < math.inf else None
 

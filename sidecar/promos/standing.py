@@ -64,6 +64,7 @@ class Standing:
         self.unsettled = True
         """Whether another reading is wanted soon, to tell whether what was read last stays."""
         self._before: Seen | None = None
+        self._resting = False
         self._read = Seen()
         self._noticed_at = 0.0
         self._settled: dict[str, Found] = {}
@@ -89,6 +90,9 @@ class Standing:
         self.unsettled = seen != before
         if self.unsettled:
             self._noticed_at = now
+        elif self._resting and not self._confirmed:
+            return None
+        self._resting = False
         absent = ""
         if not seen.fault:
             self._read = seen
@@ -108,6 +112,8 @@ class Standing:
             frozenset(self._ended),
         )
         self._ended |= dict.fromkeys(ended, now)
+        # Whatever is decided of the same again is the same: only what is held waits for a time, or for somebody.
+        self._resting = not self.unsettled and outcome.files == self._good and self._held == Held()
         changed = {name for name, data in outcome.files.items() if self._good.get(name) != data}
         self._since = {n: at for n, at in self._since.items() if n in outcome.files} | dict.fromkeys(changed, now)
         self._good = outcome.files
@@ -184,8 +190,6 @@ class Standing:
 
     def _statuses(self, problems: list[Problem], fault: str, kill: list[Problem]) -> Iterable[Status]:
         told = [*problems, *self._lost, *kill]
-        remedy = "mount its folder: of a save that renames nothing is seen here"
-        told += [Problem(name, START, "", "is mounted by itself", remedy) for name in self._read.mounts]
         told += [Problem(".", START, "", fault)] if fault else []
         held = self._held.unconfirmed | self._held.unapproved
         here = {KILL} if KILL in self._read.files else set()

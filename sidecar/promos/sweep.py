@@ -16,6 +16,7 @@ from .document import Picture
 from .folder import COMPLIANCE
 from .scan import MOST_BYTES
 
+PIECE_BYTES = 65_536
 _SOURCE = re.compile(rb'"src"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
@@ -30,12 +31,11 @@ type Found = bytes | Unread | None
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One reading. `pictures`: those the files name that lie beside them. `mounts`: files that are mount points.
-    `fault`: why the folder could not be read; then the rest tells nothing."""
+    """One reading. `pictures`: those the files name that lie beside them. `fault`: why the folder could not be read;
+    then the rest tells nothing."""
 
     files: Mapping[str, bytes | Unread] = field(default_factory=dict)
     pictures: frozenset[tuple[str, Picture]] = frozenset()
-    mounts: frozenset[str] = frozenset()
     fault: str = ""
 
 
@@ -43,36 +43,56 @@ def sweep(folder: Path) -> Seen:
     """Names are relative to the folder. Editors' temporaries (a.json~, .a.json.swp, 4913, #a.json#,
     a.json___jb_tmp___) are no campaigns."""
     try:
-        names = _names(folder)
-        device = folder.stat().st_dev
+        found = _campaigns(folder)
         with suppress(FileNotFoundError, NotADirectoryError):
-            names += [f"{COMPLIANCE}/{name}" for name in _names(folder / COMPLIANCE)]
+            found |= {f"{COMPLIANCE}/{name}": real for name, real in _campaigns(folder / COMPLIANCE).items()}
+        device = folder.stat().st_dev
     except OSError as error:
         return Seen(fault=f"the folder cannot be read: {error.strerror}; what was live stays")
-    legible = {os.fsencode(name).decode(errors="replace"): name for name in sorted(names)}
-    files = {
-        shown: _read(folder / name) if shown == name else Unread("has a name that is no UTF-8; rename it")
-        for shown, name in legible.items()
-    }
     points = _mount_points()
-    mounts = frozenset(shown for shown, name in legible.items() if _is_mount(folder / name, device, points))
-    return Seen(files, pictures(folder, files.values()), mounts)
+    files: dict[str, bytes | Unread] = {}
+    for name, real in sorted(found.items()):
+        shown = os.fsencode(name).decode(errors="replace")
+        if shown != name:
+            files[shown] = Unread("has a name that is no UTF-8; rename it")
+        elif real in points if points is not None else _is_mount(folder / name, device):
+            files[name] = Unread("is mounted by itself: no save that renames is seen there; mount its folder")
+        else:
+            files[name] = _read(f"{folder}/{name}")
+    return Seen(files, pictures(folder, files.values()))
 
 
-def _names(folder: Path) -> list[str]:
-    found = (path.name for path in folder.iterdir() if path.name.endswith(".json"))
-    return [name for name in found if not name.startswith((".", "#", "___jb_"))]
+def _campaigns(folder: Path) -> dict[str, str]:
+    """Names, and where links lead. Nothing is asked about each file that is no link: there are hundreds, four times
+    a second."""
+    root = os.path.realpath(folder)
+    with os.scandir(folder) as entries:
+        return {
+            entry.name: os.path.realpath(entry.path) if entry.is_symlink() else f"{root}/{entry.name}"
+            for entry in entries
+            if entry.name.endswith(".json") and not entry.name.startswith((".", "#", "___jb_"))
+        }
 
 
-def _read(path: Path) -> bytes | Unread:
+def _read(path: str) -> bytes | Unread:
     try:
-        # Opening a pipe waits for a writer.
-        if not stat.S_ISREG(path.stat().st_mode):
-            return Unread("is no regular file")
-        with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+        # Without it, opening a pipe waits for a writer.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _content(file) if stat.S_ISREG(os.fstat(file).st_mode) else Unread("is no regular file")
+        finally:
+            os.close(file)
     except OSError as error:
         return Unread(f"cannot be read: {error.strerror}")
+
+
+def _content(file: int) -> bytes:
+    """In pieces: to ask for a mebibyte is to allocate one."""
+    parts, left = [], MOST_BYTES + 1
+    while left and (part := os.read(file, min(left, PIECE_BYTES))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def pictures(folder: Path, files: Iterable[bytes | Unread]) -> frozenset[tuple[str, Picture]]:
@@ -80,10 +100,10 @@ def pictures(folder: Path, files: Iterable[bytes | Unread]) -> frozenset[tuple[s
     root, found = Path(os.path.realpath(folder)), set()
     for source in {s for data in files if isinstance(data, bytes) for s in _SOURCE.findall(data)}:
         try:
-            name = json.loads(source)
+            if (name := json.loads(source)).startswith("https://"):
+                continue
             path = Path(os.path.realpath(root / name))
-            if path.is_relative_to(root) and path.is_file():
-                told = path.stat()
+            if path.is_relative_to(root) and stat.S_ISREG((told := path.stat()).st_mode):
                 found.add((name, _picture(path, told.st_mtime_ns, told.st_size, told.st_ino)))
         except (ValueError, OSError):
             continue  # no text, or no name of a file
@@ -110,11 +130,9 @@ def _mount_points() -> frozenset[str] | None:
     return frozenset(re.sub(r"\\([0-7]{3})", lambda o: chr(int(o[1], 8)), line.split(" ")[4]) for line in lines)
 
 
-def _is_mount(path: Path, device: int, points: frozenset[str] | None) -> bool:
-    """By the mount table: a file that is bound from the folder's own file system has the folder's device, and files
-    on an overlay may have another without being mounted."""
-    if points is not None:
-        return os.path.realpath(path) in points
+def _is_mount(path: Path, device: int) -> bool:
+    """Where there is no mount table. With one it is not asked: a file that is bound from the folder's own file system
+    has the folder's device, and files on an overlay may have another without being mounted."""
     try:
         return not path.is_symlink() and path.stat().st_dev != device
     except OSError:

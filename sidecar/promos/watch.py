@@ -19,6 +19,8 @@ from .sweep import sweep
 INTERVAL_S = 0.25
 AGAIN_S = 0.05
 """After a reading that differs from the one before: what two readings agree on is believed."""
+KEEP_AFTER_S = 0.05
+"""Streams are told first: what is packed for the disk would hold the interpreter between any two of them."""
 
 logger = logging.getLogger("holdover.promos")
 
@@ -91,6 +93,7 @@ async def _keep(folder: Path, unkept: asyncio.Queue[Change], keep: Callable[[Cha
     failing = _Failing(folder)
     while True:
         change = await unkept.get()
+        await asyncio.sleep(KEEP_AFTER_S)
         while True:
             try:
                 await asyncio.to_thread(keep, change)

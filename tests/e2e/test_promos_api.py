@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,25 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with running(house, "sidecar", ready="the sidecar is ready"):
         wait_for(lambda: promos(house, WHO)["revision"], 20)
         yield house
+
+
+def notified(house: House) -> bool:
+    """Whether the system tells the sidecar of changes of files."""
+    assert house.process is not None
+    folder = Path(f"/proc/{house.process.pid}/fd")
+    return any("inotify" in str(path.readlink()) for path in folder.iterdir() if path.is_symlink())
+
+
+@pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
+def test_notifications_are_used_unless_they_are_turned_off(house: House, tmp_path: Path):
+    wait_for(lambda: notified(house), 20)
+    other = write_house(tmp_path, "http://127.0.0.1:9", "[promos]\nnotify = false")
+    shutil.copytree(ROOT / "config" / "promos", other.config / "promos")
+    with running(other, "sidecar", ready="the sidecar is ready"):
+        wait_for(lambda: promos(other, WHO)["revision"], 20)
+        assert not notified(other)
+        save(other.config / "promos" / "flash.json", json.dumps(campaign("First")))
+        wait_for(lambda: "First" in shown(other), 10, 0.05)
 
 
 def get(house: House, target: str, **headers: str) -> tuple[int, dict[str, str], Any]:

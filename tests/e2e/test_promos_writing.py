@@ -209,7 +209,7 @@ def test_what_cannot_be_kept_is_live_all_the_same_and_the_metrics_tell(tmp_path:
     in_the_way.touch()
     with started(tmp_path) as house:
         wait_for(lambda: shown(house) == ["welcome-notice"], 10, 0.05)
-        assert house.metrics("admin")['holdover_degraded{dependency="promos"}'] == 1
+        wait_for(lambda: house.metrics("admin")['holdover_degraded{dependency="promos"}'] == 1, 10, 0.05)
         assert asked(house, "GET", "/history")[0] == 503
         status, _, told = asked(house, "PUT", "/files/new.json", campaign("new"), If_None_Match="*")
         assert (status, "see to the disk" in told["message"]) == (503, True)

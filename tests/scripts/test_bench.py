@@ -29,6 +29,10 @@ from scripts.benchmarks import (
     odds_shapes,
     odds_vendor,
     poll,
+    promos_cpu,
+    promos_listeners,
+    promos_saves,
+    promos_set,
     registry,
     table,
     visible,
@@ -38,6 +42,7 @@ from scripts.benchmarks.client import KeepAlive, NoAnswerError, Reply
 from scripts.benchmarks.fleet import Fleet, Sample, failures
 from scripts.benchmarks.outcome import Must, Outcome, Record, Result, document, ratio_of_pairs, steps_back
 from scripts.rig import free_ports
+from sidecar.promos.validate import check
 
 
 def broken(outcome):
@@ -259,6 +264,49 @@ def test_hook_judges(cost, expected):
     baseline = hook.Server("dict", 0, 0, [100, 100, 100])
     hook._judge(record, "2 KB", hook.Server("holdover", 0, 0, [90, cost, 300]), baseline)
     assert broken(record.outcome()) == expected
+
+
+# The scenario `promos`.
+
+
+@pytest.mark.parametrize(("slow", "expected"), [(1, []), (2, ["ms from save to last stream told, P99, s, at most"])])
+def test_saves_are_judged_by_their_99th_percentile(slow, expected):
+    setting = promos_saves.Setting(50, True, 200)
+    last = [200.0] * (100 - slow) + [201.0] * slow
+    record = Record("promos")
+    promos_saves._judge(record, setting, promos_saves.Measured([100.0] * 100, last, 1.0, 300.0))
+    assert [name.replace(setting.name, "s") for name in broken(record.outcome())] == expected
+
+
+@pytest.mark.parametrize(("median", "count"), [(100.0, 0), (100.1, 1)])
+def test_the_resolver_is_judged_by_its_median(median, count):
+    record = Record("promos")
+    promos_cpu._judge_resolver(record, "t", 500, [1.0, median, 900.0])
+    assert len(broken(record.outcome())) == count
+
+
+def test_an_event_is_told_of_when_the_last_stream_has_it_however_it_comes(capsys):
+    listeners = promos_listeners.Listeners(2)
+    one, other = (promos_listeners.Listener(listeners) for _ in range(2))
+    answer = b"HTTP/1.1 200 OK\r\n\r\n2a\r\nevent: revision\nid: a\ndata: {}\n\n\r\n3\r\n:\n\n\r\n"
+    for at in range(len(answer)):
+        one.data_received(answer[at : at + 1])
+    other.data_received(answer[:40])
+    assert capsys.readouterr().out == ""
+    other.data_received(answer[40:] + b"\nevent: revision\nid: b\ndata: {}\n\n")
+    event, first, last = capsys.readouterr().out.split()
+    assert event == "a"
+    assert float(first) < float(last)
+
+
+@pytest.mark.parametrize("count", [50, 500])
+def test_the_folder_of_promos_is_good_and_of_the_size_that_is_told(tmp_path, count):
+    promos_set.write_promos(tmp_path / "promos", count)
+    files = {str(path.relative_to(tmp_path / "promos")): path for path in (tmp_path / "promos").rglob("*.json")}
+    found = check({name: path.read_bytes() for name, path in files.items()}, None)
+    assert found.problems == ()
+    assert len([name for name in found.campaigns if name.startswith("campaign")]) == count
+    assert 650 * count < sum(path.stat().st_size for path in files.values() if "campaign" in path.name) < 800 * count
 
 
 # The scenario `odds`.
@@ -701,7 +749,9 @@ def test_wrong_usage(made, arguments, capsys):
 def test_list_names_every_scenario(capsys):
     assert main(["--list"]) == 0
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert named == list(registry.SCENARIOS) == ["poll", "cold", "hook", "kill", "visible", "memory", "odds"]
+    assert (
+        named == list(registry.SCENARIOS) == ["poll", "cold", "hook", "kill", "visible", "memory", "promos", "odds"]
+    )
 
 
 # The client, against a real socket.
@@ -786,6 +836,16 @@ async def test_the_yardstick_answers_the_same_bytes(tmp_path):
             assert (got.status, got.fields, got.body) == (answer.status, answer.fields, answer.body)
         assert (await client.get("/a?b=d")).status == 404
         client.close()
+
+
+def test_promos_on_real_processes():
+    record = Record("promos")
+    for notify in (False, True):
+        setting = promos_saves.Setting(3, notify, 10_000)
+        promos_saves.measure(record, setting, promos_saves.Saves(saves=2, streams=5, rest_s=0.1, requests=3))
+        assert value_of(record.outcome(), setting.name, "saves") == 2
+        assert value_of(record.outcome(), setting.name, "save to first stream told P50") > 50
+    assert broken(record.outcome()) == []
 
 
 def test_cold_on_real_processes():

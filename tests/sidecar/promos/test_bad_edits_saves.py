@@ -26,7 +26,7 @@ SEEDS = st.integers(0, 2**32)
 
 def changed(chance: random.Random, name: str) -> bytes:
     how = chance.choice([restructured, restructured, *BYTES, lambda _, data: data, lambda _, data: data + b"\n"])
-    return how(chance, GOOD[name])
+    return bytes(how(chance, GOOD[name]))
 
 
 def readings(chance: random.Random, save: str, data: bytes) -> Iterator[tuple[Found, int]]:

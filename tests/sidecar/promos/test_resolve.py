@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sidecar.promos.document import Audience, Image, Promo, Slot, Terms, Text, Variant, Vocabulary
 from sidecar.promos.explain import Explained, explain
-from sidecar.promos.resolve import STEPS, Resolution, Visitor, bucket, rank, resolve, variant_of
+from sidecar.promos.resolve import STEPS, Resolution, Resolver, Visitor, bucket, rank, resolve, variant_of
 
 NOW = 1_000.0
 VOCABULARY = Vocabulary(
@@ -348,6 +348,16 @@ def test_no_order_of_promos_matters(promos: list[Promo], visitor: Visitor, now: 
     other = chance.sample(promos, len(promos))
     assert resolve(promos, VOCABULARY, visitor, now) == resolve(other, VOCABULARY, visitor, now)
     assert explain(promos, VOCABULARY, visitor, now) == explain(other, VOCABULARY, visitor, now)
+
+
+@unit
+@given(sets, st.lists(st.tuples(visitors, moments), max_size=8), st.sampled_from([{}, {"a": "is killed"}]))
+def test_who_asked_before_makes_no_difference(
+    promos: list[Promo], asked: list[tuple[Visitor, float]], withheld: dict[str, str]
+):
+    resolver = Resolver(promos, VOCABULARY, withheld)
+    for visitor, now in asked:
+        assert resolver(visitor, now) == resolve(promos, VOCABULARY, visitor, now, withheld)
 
 
 @unit

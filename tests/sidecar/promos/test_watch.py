@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.rig import ROOT
+from sidecar.promos import standing
 from sidecar.promos import sweep as reading
+from sidecar.promos.decide import decided
 from sidecar.promos.remembered import REMEMBERED, Recalled, recalled, remember
+from sidecar.promos.scan import MOST_BYTES
 from sidecar.promos.standing import Change, Standing, Status
 from sidecar.promos.sweep import Seen, Unread, sweep
 from sidecar.promos.validate import check
-from sidecar.promos.watch import watch
+from sidecar.promos.watch import KEEP_AFTER_S, watch
 
 PROMOS = ROOT / "config" / "promos"
 PACK = {"minimum_age": 21, "helpline": {"text": "1-800-GAMBLER", "link": "https://example.org"}, "offers": []}
@@ -467,18 +471,19 @@ def test_the_revision_names_what_is_accepted(desk: Desk):
     assert desk.last is unchanged
 
 
-def test_a_file_that_is_mounted_by_itself_is_told_of(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_is_mounted_by_itself_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     path = desk.folder / "f0.json"
     monkeypatch.setattr(reading, "_mount_points", lambda: frozenset(["/", str(path)]))
     desk.sweep(2)
-    remedy = "mount its folder: of a save that renames nothing is seen here"
-    assert desk.problem("f0.json") == f"f0.json:1:1: is mounted by itself; {remedy}"
-    assert desk.status("f0.json").state == "good"
+    sentence = "is mounted by itself: no save that renames is seen there; mount its folder"
+    assert desk.problem("f0.json") == f"f0.json:1:1: {sentence}"
+    assert desk.status("f0.json").state == "kept"
+    assert desk.ids == ALL
     monkeypatch.undo()
     assert "/" in (reading._mount_points() or ())
     device = desk.folder.stat().st_dev
-    assert [reading._is_mount(path, at, None) for at in (device, device + 1)] == [False, True]
-    assert not reading._is_mount(desk.folder / "none", device, None)
+    assert [reading._is_mount(path, at) for at in (device, device + 1)] == [False, True]
+    assert not reading._is_mount(desk.folder / "none", device)
 
 
 def test_a_restart_with_a_broken_folder_serves_the_last_good(desk: Desk, tmp_path: Path):
@@ -541,6 +546,69 @@ def test_a_sweep_says_what_it_read(tmp_path: Path):
     assert sweep(tmp_path) == Seen(
         {"a.json": b"1", "b.json": Unread("cannot be read: Too many levels of symbolic links")}
     )
+
+
+def test_a_sweep_reads_all_of_a_file_and_no_more_than_tells_that_it_is_too_large(tmp_path: Path):
+    for size in (0, 1, reading.PIECE_BYTES, reading.PIECE_BYTES + 1, MOST_BYTES, MOST_BYTES + 1, MOST_BYTES + 2):
+        data = os.urandom(size)
+        (tmp_path / "a.json").write_bytes(data)
+        assert sweep(tmp_path).files["a.json"] == data[: MOST_BYTES + 1]
+
+
+def test_at_rest_nothing_is_judged_until_something_is_read_or_excused(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    judged: list[float] = []
+
+    def counted(*arguments: Any) -> Any:
+        judged.append(desk.now)
+        return decided(*arguments)
+
+    monkeypatch.setattr(standing, "decided", counted)
+    desk.sweep(5)
+    assert len(judged) <= 1
+    (desk.folder / "f0.json").write_bytes(NEW)
+    desk.sweep(5)
+    assert "fresh" in desk.ids
+    assert 2 <= len(judged) <= 4
+    judged.clear()
+    (desk.folder / "hero.json").unlink()
+    desk.sweep(5)
+    assert desk.status("hero.json").state == "held"
+    # What is held may end with its time: it is looked at again and again.
+    assert len(judged) == 5
+    desk.standing.excuse({"hero.json": None})
+    desk.sweep(5)
+    assert "top" not in desk.ids
+    desk.sweep(5)
+    assert len(judged) <= 8
+
+
+async def test_a_disk_that_is_busy_or_full_delays_nothing(desk: Desk, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.ERROR)
+    got, kept, free = asyncio.Queue[Change](), list[Change](), threading.Event()
+    failures = [OSError(28, "No space left on device")] * 2
+
+    def keep(change: Change) -> None:
+        assert free.wait(20)
+        if failures:
+            raise failures.pop()
+        kept.append(change)
+
+    task = asyncio.create_task(watch(desk.folder, Standing(), got.put_nowait, keep, notified=False))
+    try:
+        told_of = [await asyncio.wait_for(got.get(), 10)]
+        await asyncio.sleep(2 * KEEP_AFTER_S)
+        rename_over(desk.folder / "f0.json", NEW, lambda: None)
+        told_of.append(await asyncio.wait_for(got.get(), 10))
+        assert kept == []
+        free.set()
+        while len(kept) < 2:
+            await asyncio.sleep(0.01)
+        assert kept == told_of
+        assert caplog.text.count("could not be brought up to date; trying again") == 1
+    finally:
+        free.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("notified", [False, True])
