@@ -32,6 +32,7 @@ from .console.views import console_routes
 from .promos.access import Access
 from .promos.api import Promotions
 from .promos.bound import Bound
+from .promos.chronicle import Chronicle
 from .promos.desk import Desk
 from .promos.door import brief, door
 from .promos.history import History
@@ -72,8 +73,9 @@ class Sidecar:
 
         state = config.path(config.settings.promos.state)
         history = History(state / HISTORY)
-        approved = history.is_approved if config.settings.promos.approval else None
-        self.desk = Desk(config.path(config.settings.promos.folder), Standing(recalled(state), approved), history)
+        chronicle = Chronicle(config.path(config.settings.promos.folder), history)
+        approved = chronicle.is_approved if config.settings.promos.approval else None
+        self.desk = Desk(chronicle.folder, Standing(recalled(state), approved), chronicle)
         self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
         self.access = Access(config.settings.promos, config.settings.sidecar.admin, state)
         self.writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
@@ -105,7 +107,7 @@ class Sidecar:
         def keep(change: Change) -> None:
             degraded.set(1)
             remember(self.access.state, change.files)
-            desk.keep(change)
+            desk.chronicle.keep(change)
             degraded.set(0)
 
         notified = self.config.settings.promos.notify
@@ -124,7 +126,7 @@ class Sidecar:
         while True:
             waiting, now, hidden = self.promotions.changes.next, time.time(), self.promotions.hidden
             try:
-                await asyncio.to_thread(self.desk.note_hidden, told, hidden, now)
+                await asyncio.to_thread(self.desk.chronicle.note_hidden, told, hidden, now)
                 told = hidden
             except OSError as error:
                 logger.warning("what the odds hide could not be written to the history: %s", error)

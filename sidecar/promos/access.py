@@ -20,11 +20,15 @@ from aiohttp import web
 
 from holdover.settings import PromoSettings, split_address
 
-from .tokens import owner, tokens
+from .tokens import TOKENS, owner, tokens
 
 COOKIE = "holdover_session"
 SESSION_S = 12 * 3600.0
 MOST_SESSIONS = 1_000
+LOCAL = "local"
+"""Anybody on this machine."""
+UNIX = "unix:"
+"""Before the name of a user of this machine, whom no token or header may name."""
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -85,12 +89,12 @@ class Access:
         if header := self.settings.user_header:
             told = request.headers.getall(header, [])
             if len(told) == 1 and told[0] and _in(request.remote, self.settings.trusted_proxies):
-                return "".join(c if c.isprintable() else "?" for c in told[0][:200])
+                return "".join(c if c.isprintable() else "?" for c in told[0][:200]).replace(UNIX, "")
         session = self._sessions.get(request.cookies.get(COOKIE, ""))
         if session is not None and session.until > time.time() and self._begun(session):
             return session.name
         if self.open:
-            return "local"
+            return LOCAL
         return Denied(401, "a token is asked for; `holdover promos token NAME` makes one")
 
     def _begun(self, session: _Session) -> bool:
@@ -100,7 +104,9 @@ class Access:
     def open(self) -> bool:
         """Whoever can reach the address may write: it is this machine alone, and nothing else was configured."""
         host, _ = split_address(self.admin)
-        return _is_loopback(host) and not self.settings.user_header and not self._tokens()
+        # Who removes the last token does not mean to let everybody in.
+        closed = self.settings.user_header or (self.state / TOKENS).exists()
+        return _is_loopback(host) and not closed
 
     def login(self, token: str) -> str | None:
         """The value of the cookie; None when the token is not known."""
@@ -144,9 +150,9 @@ def _at_socket(peer: Any) -> str:
 
 def user(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid).pw_name
+        return f"{UNIX}{pwd.getpwuid(uid).pw_name}"
     except KeyError:
-        return f"uid {uid}"
+        return f"{UNIX}{uid}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,24 +12,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .access import user
+from .access import LOCAL
+from .chronicle import Chronicle
 from .decide import digest
 from .durable import replace, sync
 from .folder import KILL, WORDS, is_pack
-from .history import History, Unfound
-from .kill import Kills
-from .objects import HistoryError
+from .history import Unfound
+from .kill import Kills, understood
 from .problem import Problem
-from .record import Record, What
-from .standing import Change, Standing
+from .standing import Standing
 from .sweep import Unread, pictures, sweep
 from .validate import Checked, check
 
 _NAME = re.compile(r"(compliance/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.json")
+_KILLED = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 MODE = 0o644
 TAKEN_S = 3.0
+MOST_WHY = 500
 
 logger = logging.getLogger("holdover.promos")
+
+_NAMES = "letters, digits, dots, hyphens and underscores, ending in .json"
 
 type Target = tuple[Literal["everything", "slot", "promo"], str]
 
@@ -39,7 +42,7 @@ class Refused:
     """What is not done, with the status of HTTP that says so. `problems`: of the content. `current`: what is there
     instead of what was edited."""
 
-    status: Literal[403, 404, 409, 412, 422, 428]
+    status: Literal[403, 404, 409, 412, 422, 428, 503]
     sentence: str
     problems: tuple[Problem, ...] = ()
     current: bytes | None = None
@@ -47,10 +50,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`tag`: of what is there now, "" where nothing is."""
+    """`tag`: of what is there now, "" where nothing is. `note`: what is still to be done."""
 
     file: str
     tag: str = ""
+    note: str = ""
+
+
+class _Overtaken(Exception):
+    """Somebody else wrote the file that is named, after it was looked at."""
 
 
 @dataclass(slots=True)
@@ -59,7 +67,7 @@ class Desk:
 
     folder: Path
     standing: Standing
-    history: History
+    chronicle: Chronicle
     written: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is something to be read."""
     _told: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,15 +75,15 @@ class Desk:
 
     async def read(self, name: str) -> bytes | Refused:
         if not _NAME.fullmatch(name):
-            return Refused(404, f"{name!r} is no name of a file of promos; small letters and digits, ending in .json")
-        found = (await self._files()).get(name)
+            return Refused(404, f"{name!r} is no name of a file of promos; {_NAMES}")
+        found = (await self.files()).get(name)
         if found is None:
             return Refused(404, f"there is no {name}")
         return Refused(409, f"{name} {found.sentence}") if isinstance(found, Unread) else found
 
     async def files(self) -> Mapping[str, bytes | Unread]:
         """As they are in the folder, whatever of them is live."""
-        return await self._files()
+        return (await asyncio.to_thread(sweep, self.folder)).files
 
     async def judged(self, drafts: Mapping[str, bytes | None]) -> Checked:
         """The folder with these instead; None: without that file."""
@@ -90,21 +98,25 @@ class Desk:
     async def publish(self, name: str, data: bytes | None, tag: str | None, who: str, why: str) -> Written | Refused:
         """None removes it. `tag`: of the content that was edited, "" where there was none; None: nobody told."""
         if not _NAME.fullmatch(name) or name == KILL:
-            return Refused(403, f"{name!r} is not written here; small letters and digits, ending in .json")
+            return Refused(403, f"{name!r} is not written here; {_NAMES}")
         if data is None and name in WORDS:
             return Refused(403, f"without {name} nothing can be judged")
         async with self._writing:
-            current = (await self._files()).get(name)
-            there = digest(current)
+            current = (await self.files()).get(name)
             if isinstance(current, Unread):
                 return Refused(409, f"{name} {current.sentence}")
             if tag is None:
                 return Refused(428, "tell which version was edited, in If-Match, or If-None-Match: * for a new file")
-            if tag != there:
+            if tag != digest(current) and (tag != "*" or current is None):
                 return Refused(412, f"{name} was changed by somebody else meanwhile", current=current)
             if problems := await self._new_problems({name: data}):
                 return Refused(422, f"{name} is not good", problems)
-            await self._write({name: data}, who, why)
+            try:
+                await self._write({name: data}, {name: digest(current)}, who, why)
+            except _Overtaken:
+                now = (await self.files()).get(name)
+                text = now if isinstance(now, bytes) else None
+                return Refused(412, f"{name} was changed by somebody else meanwhile", current=text)
         await self._taken(lambda: self.standing.settled(name) == data)
         return Written(name, digest(data))
 
@@ -113,24 +125,31 @@ class Desk:
         told, self._told = self._told, asyncio.Event()
         told.set()
 
-    async def _taken(self, there: Callable[[], bool]) -> None:
-        """When the watcher has read what was written, or after a while."""
+    async def _taken(self, there: Callable[[], bool]) -> bool:
+        """Whether the watcher has read what was written, within a while."""
         with suppress(TimeoutError):
             async with asyncio.timeout(TAKEN_S):
                 while not there():
                     await self._told.wait()
+        return there()
 
     async def kill(self, target: Target, who: str, why: str) -> Written | Refused:
-        """Whatever else is wrong. It counts at the next reading."""
+        """Whatever else is wrong: it is in force also where it can be written nowhere."""
         what, name = target
+        if what != "everything" and not _KILLED.fullmatch(name):
+            return Refused(422, f"{name[:80]!r} is no name of a {what}; small letters, digits and hyphens")
+        reason = _plain(why) or "no reason told"
         added = {
-            "everything": Kills(everything=why or "no reason told"),
-            "slot": Kills(slots={name: why or "no reason told"}),
-            "promo": Kills(promos={name: why or "no reason told"}),
+            "everything": Kills(everything=reason),
+            "slot": Kills(slots={name: reason}),
+            "promo": Kills(promos={name: reason}),
         }[what]
-        if self.standing.kills | added == self.standing.kills:
-            return Written(KILL, digest(self.standing.kills.encoded()))
-        return await self._killed(lambda kills: kills | added, f"killed {what} {name}".strip(), who, why)
+        async with self._writing:
+            if self.standing.kills | added == self.standing.kills:
+                return Written(KILL, digest(self.standing.kills.encoded()))
+            self.standing.pin(added)
+            self.written.set()
+            return await self._killed(added, lambda kills: kills | added, f"killed {what} {name}".strip(), who, why)
 
     async def release(self, target: Target, who: str, why: str) -> Written | Refused:
         what, name = target
@@ -140,40 +159,65 @@ class Desk:
             promos = {k: v for k, v in kills.promos.items() if (what, name) != ("promo", k)}
             return Kills("" if what == "everything" else kills.everything, slots, promos)
 
-        return await self._killed(without, f"released {what} {name}".strip(), who, why)
-
-    async def _killed(self, change: Callable[[Kills], Kills], done: str, who: str, why: str) -> Written | Refused:
         async with self._writing:
-            # Of a file that is not understood what is in force is kept, and it kills everything.
-            before = self.standing.kills
-            after = change(before)
-            if after == before:
+            if without(self.standing.kills) == self.standing.kills:
                 return Refused(404, "that is not killed")
-            await self._write({KILL: after.encoded()}, who, f"{done}: {why}" if why else done)
-        await self._taken(lambda: self.standing.kills == after)
+            return await self._killed(Kills(), without, f"released {what} {name}".strip(), who, why)
+
+    async def kill_anew(self, kills: Kills, who: str, why: str) -> Written | Refused:
+        """These and nothing else, as where the file is not understood."""
+        async with self._writing:
+            self.standing.pin(kills)
+            return await self._killed(kills, lambda _: kills, "killed anew", who, why)
+
+    async def _killed(
+        self, pinned: Kills, change: Callable[[Kills], Kills], done: str, who: str, why: str
+    ) -> Written | Refused:
+        """Under the lock until it was read: the next change is one of what is in force then."""
+        found = (await self.files()).get(KILL)
+        # What somebody has just written into the file may not have been read yet.
+        written = understood(found) if isinstance(found, bytes) else None
+        after = change(self.standing.kills | (written or Kills()))
+        told = f"{done}: {_plain(why)}" if why else done
+        try:
+            await self._write({KILL: after.encoded()}, {}, who, told)
+        except OSError as error:
+            logger.exception("%s could not be written", KILL)
+            if not pinned:
+                return Refused(503, f"{KILL} cannot be written: {error.strerror}; nothing is released")
+            note = f"{KILL} cannot be written: {error.strerror}; it is in force until the sidecar stops"
+            return Written(KILL, digest(after.encoded()), note)
+        if not pinned:
+            self.standing.unpin()
+        if not await self._taken(lambda: self.standing.read_kills == after):
+            return Written(KILL, digest(after.encoded()), "it was written and not read yet; see the status")
+        self.standing.unpin()
         return Written(KILL, digest(after.encoded()))
 
     async def roll_back(self, text: str, files: frozenset[str], who: str, why: str) -> Written | Refused:
-        """To the set that `text` (number or revision) names, or some `files` of it. What is killed stays killed."""
-        record = await asyncio.to_thread(self.history.find, text)
+        """To the set that `text` (number or revision) names, or some `files` of it. What is killed stays killed, and
+        files of which nothing was or is live stay as they are."""
+        record = await asyncio.to_thread(self.chronicle.history.find, text)
         if isinstance(record, Unfound):
             return Refused(404, record.sentence)
-        then = await asyncio.to_thread(self.history.files, record)
+        then = await asyncio.to_thread(self.chronicle.history.files, record)
         async with self._writing:
-            now = await self._files()
-            names = (then.keys() | now.keys()) - {KILL}
-            drafts: dict[str, bytes | None] = {
-                name: then.get(name) for name in sorted(names) if then.get(name) != now.get(name)
-            }
+            now, names = await self.files(), (then.keys() | self.standing.accepted.keys()) - {KILL}
             if unknown := sorted(files - names):
                 return Refused(404, f"record {record.number} has no {unknown[0]}")
-            drafts = {name: data for name, data in drafts.items() if not files or name in files}
+            drafts: dict[str, bytes | None] = {
+                name: then.get(name) for name in sorted(files or names) if then.get(name) != now.get(name)
+            }
             if not drafts:
                 return Refused(409, "that is what is there now")
             if problems := await self._new_problems(drafts):
                 return Refused(422, "what was good then is not now", problems)
             told = f"back to record {record.number}, {record.revision}"
-            await self._write(drafts, who, f"{told}: {why}" if why else told, what="rolled-back")
+            seen = {name: digest(now.get(name)) for name in drafts}
+            try:
+                await self._write(drafts, seen, who, f"{told}: {_plain(why)}" if why else told, what="rolled-back")
+            except _Overtaken as error:
+                return Refused(412, f"{error} was changed by somebody else meanwhile; look again")
             self.standing.excuse(drafts)
         await self._taken(lambda: all(self.standing.settled(name) == data for name, data in drafts.items()))
         return Written(", ".join(drafts))
@@ -185,65 +229,23 @@ class Desk:
             return Refused(404, f"{name} does not wait for approval")
         if waiting[name] != content:
             return Refused(412, f"{name} was changed meanwhile; it is {waiting[name]} now")
-        if (author := await asyncio.to_thread(self._author, name, content)) == who:
+        if who == LOCAL:
+            return Refused(403, "nobody knows who approves; make tokens, or set `user_header` in `[promos]`")
+        if (author := await asyncio.to_thread(self.chronicle.author, name, content)) == who:
             return Refused(403, f"{author} wrote it: somebody else has to approve it")
-        await asyncio.to_thread(
-            lambda: self.history.append("approved", who, why, time.time(), detail={name: content})
-        )
-        return Written(name, content)
+        add = self.chronicle.history.append
+        await asyncio.to_thread(lambda: add("approved", who, _plain(why), time.time(), detail={name: content}))
+        if await asyncio.to_thread(self.chronicle.is_approved, name, content):
+            return Written(name, content)
+        return Written(name, content, f"{author} wrote it, who may be the same person: one more has to approve it")
 
     async def confirm(self, names: frozenset[str], who: str) -> frozenset[str]:
         """Those of them whose removals were held."""
         taken = self.standing.confirm(names)
         if taken:
-            detail = dict.fromkeys(sorted(taken), "")
-            await asyncio.to_thread(lambda: self.history.append("confirmed", who, "", time.time(), detail=detail))
+            detail, add = dict.fromkeys(sorted(taken), ""), self.chronicle.history.append
+            await asyncio.to_thread(lambda: add("confirmed", who, "", time.time(), detail=detail))
         return taken
-
-    def keep(self, change: Change) -> None:
-        """What went live, for ever. Blocks. Raises OSError."""
-        last = next((record for record in reversed(self.history.records()) if record.set), None)
-        try:
-            before = self.history.files(last) if last else {}
-        except HistoryError:
-            before = {}
-        if change.live.revision == (last.revision if last else ""):
-            return
-        names = {n for n in before.keys() | change.files.keys() if before.get(n) != change.files.get(n)}
-        told = [self._published(name, digest(change.files.get(name))) for name in sorted(names)]
-        who = sorted({r.who if r else self._owner(n) for n, r in zip(sorted(names), told, strict=True)})
-        why = sorted({record.why for record in told if record and record.why})
-        self.history.append(
-            "accepted", ", ".join(who), "; ".join(why), time.time(), revision=change.live.revision, files=change.files
-        )
-
-    def note_hidden(self, before: Mapping[str, str], after: Mapping[str, str], now: float) -> None:
-        """Why promos are hidden by what the odds are, by id. Blocks. Raises OSError."""
-        for promo in sorted(before.keys() | after.keys()):
-            if before.get(promo) != after.get(promo):
-                what: What = "hidden" if promo in after else "shown"
-                detail = {"promo": promo, "reason": after.get(promo, "")}
-                self.history.append(what, "holdover", "", now, detail=detail)
-
-    def _author(self, name: str, content: str) -> str:
-        record = self._published(name, content)
-        return record.who if record else self._owner(name)
-
-    def _published(self, name: str, content: str) -> Record | None:
-        wrote = ("published", "rolled-back")
-        held = "" if content.startswith("removal of") else content
-        records = (r for r in reversed(self.history.records()) if r.what in wrote and name in r.detail)
-        # The last that was written here: what it says, or else an editor wrote over it.
-        return next((record for record in records if record.detail[name] == held), None)
-
-    def _owner(self, name: str) -> str:
-        try:
-            return user((self.folder / name).stat().st_uid)
-        except OSError:
-            return "somebody"
-
-    async def _files(self) -> Mapping[str, bytes | Unread]:
-        return (await asyncio.to_thread(sweep, self.folder)).files
 
     async def _new_problems(self, drafts: Mapping[str, bytes | None]) -> tuple[Problem, ...]:
         """What would be wrong that is not now."""
@@ -254,34 +256,64 @@ class Desk:
     async def _write(
         self,
         drafts: Mapping[str, bytes | None],
+        seen: Mapping[str, str],
         who: str,
         why: str,
         what: Literal["published", "rolled-back"] = "published",
     ) -> None:
-        """Who and why first: the watcher looks for them as soon as it sees the files."""
-
-        def write() -> None:
-            detail = {name: digest(data) for name, data in drafts.items()}
-            try:
-                self.history.append(what, who, why, time.time(), detail=detail)
-            except OSError:
-                # What is dangerous has to go, recorded or not.
-                if drafts.keys() != {KILL}:
-                    raise
-                logger.exception("%r, by %r, could not be recorded", why, who)
-            for name, data in drafts.items():
-                path = self.folder / name
-                if data is None:
-                    path.unlink(missing_ok=True)
-                    sync(path.parent)
-                    continue
-                if is_pack(name):
-                    path.parent.mkdir(exist_ok=True)
-                # What a link in the folder leads to is edited; the link stays.
-                replace(path.resolve() if path.is_symlink() else path, data, MODE)
-
-        await asyncio.to_thread(write)
+        """`seen`: digests of what was looked at. Who and why first: the watcher looks for them as soon as it sees the
+        files. Raises _Overtaken and OSError."""
+        await asyncio.to_thread(self._put, drafts, seen, who, _plain(why), what)
         self.written.set()
+
+    def _put(
+        self,
+        drafts: Mapping[str, bytes | None],
+        seen: Mapping[str, str],
+        who: str,
+        why: str,
+        what: Literal["published", "rolled-back"],
+    ) -> None:
+        self._overtaken(seen)
+        detail = {name: digest(data) for name, data in drafts.items()}
+        try:
+            if what == "rolled-back":
+                detail |= {f"before {name}": self._preserved(name) for name in drafts}
+            self.chronicle.history.append(what, who, why, time.time(), detail=detail)
+        except OSError:
+            # What is dangerous has to go, recorded or not.
+            if drafts.keys() != {KILL}:
+                raise
+            logger.exception("%r, by %r, could not be recorded", why, who)
+        for name, data in drafts.items():
+            self._overtaken({name: seen[name]} if name in seen else {})
+            path = self.folder / name
+            if data is None:
+                path.unlink(missing_ok=True)
+                sync(path.parent)
+                continue
+            if is_pack(name):
+                path.parent.mkdir(exist_ok=True)
+            # What a link in the folder leads to is edited; the link stays.
+            replace(path.resolve() if path.is_symlink() else path, data, MODE)
+
+    def _overtaken(self, seen: Mapping[str, str]) -> None:
+        now = sweep(self.folder).files if seen else {}
+        for name, tag in seen.items():
+            if digest(now.get(name)) != tag:
+                raise _Overtaken(name)
+
+    def _preserved(self, name: str) -> str:
+        """What is written over may be nowhere else: of what was not live there is no record."""
+        try:
+            return self.chronicle.history.preserve((self.folder / name).read_bytes())
+        except FileNotFoundError:
+            return ""
+
+
+def _plain(text: str) -> str:
+    """As it can be written."""
+    return text.encode("utf-8", "replace").decode()[:MOST_WHY]
 
 
 def pretty(document: object) -> bytes:

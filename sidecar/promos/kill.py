@@ -10,7 +10,7 @@ from .document import Promo
 from .folder import SLOTS
 from .meaning import unknown
 from .scan import NotJson, escaped, scan
-from .sweep import Found, Unread
+from .sweep import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,23 @@ _NOT_UNDERSTOOD = Kills(everything="kill.json is not understood")
 
 
 def kills_of(data: bytes) -> Kills:
-    """A member that is not known may be a slot or promo that somebody meant."""
+    """Everything, where it is not understood."""
+    found = understood(data)
+    return _NOT_UNDERSTOOD if found is None else found
+
+
+def understood(data: bytes) -> Kills | None:
+    """None for what is not: a member that is not known may be a slot or promo that somebody meant."""
     try:
         found = scan(data)
     except NotJson:
-        return _NOT_UNDERSTOOD
+        return None
     told = found.value
-    known = isinstance(told, dict) and told.keys() <= {"$schema", "everything", "slots", "promos"}
-    if not known or found.repeated:
-        return _NOT_UNDERSTOOD
+    if not isinstance(told, dict) or found.repeated or told.keys() - {"$schema", "everything", "slots", "promos"}:
+        return None
     slots, promos = _named(told.get("slots", {})), _named(told.get("promos", {}))
     if slots is None or promos is None:
-        return _NOT_UNDERSTOOD
+        return None
     everything = told.get("everything")
     reason = everything if isinstance(everything, str) else _NO_REASON
     return Kills("" if everything in ("", None, False) else reason, slots, promos)
@@ -90,23 +95,40 @@ def doubts(
             yield f"/promos/{escaped(name)}", message, remedy if "did you mean" in remedy else "nothing has this id"
 
 
+GRACE_S = 5.0
+"""So long a file may be torn while it is written, or wrong while somebody mends it."""
+
+
 class Killing:
-    """What is killed, by reading after reading. A kill counts when it is first read, a release and what is not
-    understood when two readings agree: a file is read torn while an editor writes it. What is killed stays so while
-    there is no file."""
+    """What is killed, by reading after reading. A kill counts when it is first read, a release when two readings
+    agree. What is not understood kills everything when it has stayed so for GRACE_S. What is killed stays so while
+    there is no file. `pinned` is what was killed here and has not been read yet."""
 
     def __init__(self, recalled: bytes | None = None) -> None:
-        self.kills = Kills() if recalled is None else kills_of(recalled)
+        self.pinned = Kills()
+        self.doubtful = False
+        """Whether what is there is not understood."""
+        self.read = Kills() if recalled is None else kills_of(recalled)
         self._before: Found = None
+        self._since = 0.0
 
-    def step(self, found: Found) -> str:
-        """Returns what is to be told of the file, if it is not there."""
-        again, self._before = found == self._before, found
+    @property
+    def kills(self) -> Kills:
+        return self.read | self.pinned
+
+    def step(self, found: Found, now: float) -> str:
+        """Returns what is to be told of the file, if it is not there or not understood."""
+        again = found == self._before
+        if not again:
+            self._before, self._since = found, now
+        read = understood(found) if isinstance(found, bytes) else None
+        self.doubtful = found is not None and read is None
         if found is None:
-            return "is missing; what it killed stays killed" if self.kills else ""
-        read = _NOT_UNDERSTOOD if isinstance(found, Unread) else kills_of(found)
-        if again:
-            self.kills = read
-        elif read is not _NOT_UNDERSTOOD:
-            self.kills = self.kills | read
+            return "is missing; what it killed stays killed, until {} stands in it" if self.kills else ""
+        if read is None:
+            if now - self._since < GRACE_S:
+                return f"is not understood; if it stays so for {GRACE_S:g} s, everything is killed"
+            self.read = _NOT_UNDERSTOOD
+        else:
+            self.read = read if again else self.read | read
         return ""

@@ -90,13 +90,13 @@ class Standing:
         self.unsettled = seen != before
         if self.unsettled:
             self._noticed_at = now
-        elif self._resting and not self._confirmed:
+        elif self._resting and not self._confirmed and not self._killing.doubtful:
             return None
         self._resting = False
         absent = ""
         if not seen.fault:
             self._read = seen
-            absent = self._killing.step(seen.files.get(KILL))
+            absent = self._killing.step(seen.files.get(KILL), now)
             if before is not None and not before.fault:
                 self._settle(before, seen)
         if not self._good and (before is None or bool(before.fault) != bool(seen.fault)):
@@ -152,6 +152,25 @@ class Standing:
     def kills(self) -> Kills:
         return self._killing.kills
 
+    @property
+    def read_kills(self) -> Kills:
+        """What the file kills, as it was read."""
+        return self._killing.read
+
+    def pin(self, kills: Kills) -> None:
+        """Kills these from the next reading on, whatever the file says, until `unpin`."""
+        self._killing.pinned |= kills
+        self._resting = False
+
+    def unpin(self) -> None:
+        self._killing.pinned = Kills()
+        self._resting = False
+
+    @property
+    def accepted(self) -> Mapping[str, bytes]:
+        """What is live of each file, without what is killed."""
+        return self._good
+
     def settled(self, name: str) -> Found:
         """What was read last of a file and stays so."""
         return self._settled.get(name)
@@ -181,7 +200,7 @@ class Standing:
     def _kill(self, live: Live, absent: str) -> list[Problem]:
         """What is to be told of the file of kills."""
         found = self._read.files.get(KILL)
-        told = [Problem(KILL, START, "", absent, "write {} into it to release all")] if absent else []
+        told = [Problem(KILL, START, "", absent)] if absent else []
         if isinstance(found, bytes):
             told += doubtful(found, live.vocabulary.slots, {promo.id: None for promo in live.promos})
         if live.kills.everything:

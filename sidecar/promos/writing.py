@@ -144,14 +144,14 @@ class Writing:
         limit = request.query.get("limit", "50")
         if not limit.isascii() or not limit.isdigit() or len(limit) > 6:
             raise _bad("limit is a number")
-        records = await asyncio.to_thread(self.desk.history.records)
+        records = await asyncio.to_thread(self.desk.chronicle.history.records)
         return _said(200, {"records": [asdict(record) for record in records[::-1][: int(limit)]]})
 
     async def _record(self, request: web.Request, _: str) -> web.Response:
-        return await asyncio.to_thread(recorded, self.desk.history, request.match_info["record"])
+        return await asyncio.to_thread(recorded, self.desk.chronicle.history, request.match_info["record"])
 
     def _done(self, done: Written | Refused) -> web.Response:
-        return refusal(done) if isinstance(done, Refused) else _said(200, {"file": done.file, "tag": done.tag})
+        return refusal(done) if isinstance(done, Refused) else _said(200, {"file": done.file, "tag": done.tag, "note": done.note})
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
