@@ -40,7 +40,7 @@ from .promos.images import image_routes
 from .promos.past import HISTORY
 from .promos.remembered import recalled, remember
 from .promos.standing import Change, Standing
-from .promos.watch import watch
+from .promos.watch import first, watch
 from .promos.writing import Writing
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
@@ -79,6 +79,7 @@ class Sidecar:
         self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
         self.access = Access(config.settings.promos, config.settings.sidecar.admin, state)
         self.writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
+        self._begun: Change | None = None
         self.bound = Bound(store, config.rules, self.promotions, metrics, self.refresher.asked)
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
@@ -110,8 +111,16 @@ class Sidecar:
             desk.chronicle.keep(change)
             degraded.set(0)
 
-        notified = self.config.settings.promos.notify
-        await watch(desk.folder, desk.standing, self._publish, keep, nudge=desk.written, notified=notified)
+        notified, begun = self.config.settings.promos.notify, self._begun
+        await watch(
+            desk.folder, desk.standing, self._publish, keep, nudge=desk.written, notified=notified, begun=begun
+        )
+
+    async def begin_promos(self) -> None:
+        """Before anybody can ask: who is answered that there are no promos may keep that for a while."""
+        self._begun = await first(self.desk.folder, self.desk.standing)
+        if self._begun:
+            self._publish(self._begun)
 
     def _publish(self, change: Change) -> None:
         """In this order: nobody is shown a promo before its odds are looked at. What is killed costs no credits."""
@@ -239,6 +248,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await sidecar.filler.recall()
+    await sidecar.begin_promos()
     async with _listening(sidecar, config):
         await sidecar.carry_on()
         followed = (sidecar.follow_config(), sidecar.follow_store(), sidecar.follow_promos())

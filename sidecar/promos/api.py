@@ -16,14 +16,15 @@ from holdover.answer import etag_matches
 from holdover.metrics import PromoMetrics
 
 from .described import described
-from .document import Vocabulary
+from .document import Promo, Vocabulary
 from .explain import Explained, explain
 from .moment import Unclear, absolute
 from .resolve import Resolution, Resolver, Shown, Visitor
 from .standing import Change, Live, Status
 from .streams import MOST_POLLS, Changes, changed, serve, wait_of
 
-LONGEST_S = 30
+LONGEST_S = 5
+"""A client that does not listen shows so long what was killed."""
 _WHO = frozenset(("jurisdiction", "language", "device", "segment", "visitor", "visits", "at", "stream"))
 _STREAM = re.compile("[0-9]{1,15}")
 _VISITS = {"new": False, "returning": True, "": None}
@@ -50,6 +51,7 @@ class Promotions:
     event: str = field(init=False)
     """Names what is shown now, as the revision names what is accepted."""
     resolver: Resolver = field(init=False)
+    _boosted: list[Promo] = field(init=False)
 
     def __post_init__(self) -> None:
         self._changed()
@@ -67,6 +69,7 @@ class Promotions:
         hidden = json.dumps(sorted(self.hidden.items())).encode()
         self.event = f"{self.live.revision}-{hashlib.blake2b(hidden, digest_size=4).hexdigest()}"
         self.resolver = Resolver(self.live.promos, self.live.vocabulary, self.withheld)
+        self._boosted = [promo for promo in self.live.promos if promo.odds]
 
     @property
     def withheld(self) -> Mapping[str, str]:
@@ -152,11 +155,19 @@ class Promotions:
             "slots": {slot: [_promo(each, self.prices) for each in shown] for slot, shown in found.slots.items()},
         }
         tag = f'W/"{hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()}"'
-        headers = {"ETag": tag, "Cache-Control": _cache_control(found, now) if kept else "no-store"}
+        headers = {"ETag": tag, "Cache-Control": self._cache_control(found, now) if kept else "no-store"}
         if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
             return web.Response(status=304, headers=headers), found.next_change_at
         body = {**facts, "generated_at": _iso(now)}
         return web.json_response(body, headers=headers), found.next_change_at
+
+    def _cache_control(self, found: Resolution, now: float) -> str:
+        """It never outlives the next change; what is for one visitor is for no shared cache. When odds hide a promo,
+        or let it be shown again, nobody can tell before."""
+        if any(promo.start <= now < promo.end for promo in self._boosted):
+            return "private, no-cache"
+        left = LONGEST_S if found.next_change_at is None else min(LONGEST_S, int(found.next_change_at - now))
+        return f"private, max-age={max(0, left)}"
 
     async def _explain(self, request: web.Request) -> web.Response:
         live, (visitor, at) = self.live, _asked(request)
@@ -218,15 +229,6 @@ def _moment(text: str | None) -> float | None:
 
 def _bad(message: str) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(text=json.dumps({"message": message}), content_type="application/json")
-
-
-def _cache_control(found: Resolution, now: float) -> str:
-    """It never outlives the next change; what is for one visitor is for no shared cache. When odds hide a promo
-    nobody can tell before."""
-    if any(each.promo.odds for shown in found.slots.values() for each in shown):
-        return "private, no-cache"
-    left = LONGEST_S if found.next_change_at is None else min(LONGEST_S, int(found.next_change_at - now))
-    return f"private, max-age={max(0, left)}"
 
 
 def _responsible(known: Vocabulary, visitor: Visitor) -> dict[str, Any] | None:

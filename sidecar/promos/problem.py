@@ -38,6 +38,8 @@ def excerpt(problem: Problem, text: str) -> str:
     line, number, at = lines[problem.place.line - 1].rstrip("\r"), str(problem.place.line), problem.place.column - 1
     begin = max(0, at - SHOWN // 2) if len(line) > SHOWN else 0
     shown = f"{'…' if begin else ''}{line[begin : begin + SHOWN]}{'…' if begin + SHOWN < len(line) else ''}"
+    # It is shown in terminals, which do what control characters say.
+    shown = "".join(c if c.isprintable() or c == "\t" else "�" for c in shown)
     # Tabs stay tabs, so that the caret stands below its place however wide they are shown.
     before = "".join("\t" if c == "\t" else " " for c in shown[: at - begin + bool(begin)])
     return f"  {number} | {shown}\n  {' ' * len(number)} | {before}^"

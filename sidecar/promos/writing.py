@@ -151,7 +151,11 @@ class Writing:
         return await asyncio.to_thread(recorded, self.desk.chronicle.history, request.match_info["record"])
 
     def _done(self, done: Written | Refused) -> web.Response:
-        return refusal(done) if isinstance(done, Refused) else _said(200, {"file": done.file, "tag": done.tag, "note": done.note})
+        return (
+            refusal(done)
+            if isinstance(done, Refused)
+            else _said(200, {"file": done.file, "tag": done.tag, "note": done.note})
+        )
 
 
 _NO_STORE = {"Cache-Control": "no-store"}

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from holdover.config import load
 from holdover.metrics import Metrics
@@ -41,7 +43,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
-async def test_the_document_tells_of_every_route_and_of_no_other(tmp_path: Path):
+async def test_the_document_is_valid_and_tells_of_every_route_and_of_no_other(tmp_path: Path):
     config = load(write_house(tmp_path, "http://127.0.0.1:9").config, {"RIG_CREDENTIAL": CREDENTIAL})
     store, ledger = DiskStore(config.store_folder, 1 << 20, print), Ledger(config.store_folder, print)
     sidecar = Sidecar(config, store, ledger, Metrics())
@@ -53,7 +55,9 @@ async def test_the_document_tells_of_every_route_and_of_no_other(tmp_path: Path)
     await sidecar.close()
     store.close()
     ledger.close()
-    paths = json.loads(DOCUMENT.read_bytes())["paths"]
+    document = json.loads(DOCUMENT.read_bytes())
+    OPENAPI_31_VALIDATOR.validate(document)
+    paths = document["paths"]
     assert {(path, method) for path, item in paths.items() for method in METHODS if method in item} == served
 
 
@@ -132,7 +136,7 @@ def test_what_cannot_be_answered_is_told_as_json(house: House, method: str, targ
         ("/rollback", b'{"to": "1", "files": [1]}', "", 400),
         ("/validate", b"[" * 1_000_000, "", 400),
         ("/validate", b'{"files": {"a.json": ' + b"9" * 5_000 + b"}}", "", 400),
-        ("/validate", b'{"files": {"a.json": ' + b"[" * 900 + b"0," * 500_000 + b"0" + b"]" * 900 + b"}}", "", 200),
+        ("/validate", b'{"files": {"a.json": ' + b"[" * 900 + b"0," * 50_000 + b"0" + b"]" * 900 + b"}}", "", 200),
         ("/validate", b'{"files": {"": "", "\\u0000": null, "slots.json": null, "kill.json": "["}}', "", 200),
         ("/validate", b"x" * 4_200_000, "", 413),
         ("/kill", b"no gzip", "Content-Encoding: gzip", 400),
@@ -147,6 +151,28 @@ def test_no_body_makes_it_fail(house: House, target: str, body: bytes, fields: s
     assert got == status, told
     assert set(json.loads(told)) & {"message", "problems"}
     assert shown(house)
+
+
+def test_of_a_draft_that_is_nested_deep_no_indentation_is_made(house: House):
+    body = b'{"files": {"a.json": ' + b"[" * 900 + b"]" * 900 + b"}}"
+    [problem] = asked(house, "POST", "/validate", body)[2]["problems"]
+    assert (problem["message"], problem["line"]) == ("is nested more than 64 deep", 1)
+
+
+def test_the_examples_of_the_document_work(house: House):
+    paths = json.loads(DOCUMENT.read_bytes())["paths"]
+
+    def example(target: str, name: str, method: str = "post") -> Any:
+        body = paths[f"/v1/promos/{target}"][method]["requestBody"]["content"]["application/json"]
+        return body["examples"][name]["value"]
+
+    assert asked(house, "POST", "/validate", example("validate", "campaign"))[2]["good"] is True
+    assert asked(house, "POST", "/validate", example("validate", "text"))[2]["good"] is False
+    made = example("files/{name}", "campaign", "put")
+    assert asked(house, "PUT", "/files/thanksgiving.json", made, If_None_Match="*")[2]["state"] == "good"
+    for what in ("promo", "slot"):
+        for done in ("kill", "release"):
+            assert asked(house, "POST", f"/{done}", example(done, what))[0] == 200
 
 
 def test_what_is_no_http_is_a_line_in_the_log(house: House):

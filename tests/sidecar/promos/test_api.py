@@ -1,10 +1,13 @@
+import asyncio
 import time
 from dataclasses import replace
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from holdover.metrics import Metrics
+from sidecar.promos import api, streams
 from sidecar.promos.api import Promotions
 from sidecar.promos.document import Audience, Image, Promo, Slot, Terms, Text, Vocabulary
 from sidecar.promos.standing import Change, Live
@@ -49,3 +52,25 @@ async def test_what_is_hidden_makes_room_and_is_explained_and_texts_are_in_the_c
             {"gate": "withheld", "passed": False, "why": "its market is suspended"}
         ]
         assert (best["shown"], other["shown"]) == (False, True)
+
+
+async def test_who_waits_beyond_what_one_process_bears_is_answered_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(api, "MOST_POLLS", 1)
+    monkeypatch.setattr(streams, "MOST_STREAMS", 1)
+    promotions = Promotions(Metrics().promos)
+    promotions.publish(Change(Live("r1", WORDS, ()), (), {}))
+    app = web.Application()
+    app.add_routes(promotions.routes())
+    async with TestClient(TestServer(app)) as client:
+        waits = {"If-None-Match": (await client.get("/v1/promos")).headers["ETag"], "Prefer": "wait=60"}
+        first = asyncio.create_task(client.get("/v1/promos", headers=waits))
+        await asyncio.sleep(0.1)
+        second = await client.get("/v1/promos", headers=waits)
+        assert (second.status, "Preference-Applied" in second.headers) == (304, False)
+        promotions.publish(Change(Live("r2", WORDS, ()), (), {}))
+        assert ((await first).status, (await first).headers["Preference-Applied"]) == (200, "wait=60")
+        stream = await client.get("/v1/promos/events")
+        refused = await client.get("/v1/promos/events")
+        assert (refused.status, refused.content_type) == (503, "application/json")
+        stream.close()
+        promotions.changes.stop()

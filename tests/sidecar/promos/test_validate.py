@@ -178,6 +178,9 @@ def test_promos_are_judged_alike_wherever_in_the_file_they_stand():
 def test_of_a_long_line_an_excerpt_shows_what_is_about_the_place(before: str, after: str):
     text = f'{{"a": "\u2028",\r\n "{before}": !"{after}"\r\n}}'
     place = Place(2, len(before) + 6)
+    assert excerpt(Problem("a.json", Place(1, 6), "", ""), text.replace("a", "\x1b", 1)).startswith(
+        '  1 | {"�": "�",\n'
+    )
     shown, caret = excerpt(Problem("a.json", place, "", ""), text).split("\n")
     assert len(shown) < SHOWN + 10
     assert shown[len(caret) - 1] == "!"

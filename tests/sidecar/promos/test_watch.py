@@ -439,6 +439,23 @@ def test_an_image_has_to_lie_in_the_folder_and_may_come_later(tmp_path: Path):
     assert desk.ids == ["a"]
 
 
+def test_images_are_looked_up_where_names_can_be_some_and_no_more_than_there_are_promos(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / ("d" * 200) / ("e" * 200)).mkdir(parents=True)
+    far = Path("d" * 200, "e" * 200, "f" * 120)
+    (tmp_path / far).write_bytes(b"")
+
+    def seen(*names: str) -> set[str]:
+        return {
+            name for name, _ in reading.pictures(tmp_path, [b",".join(b'"src": "%s"' % n.encode() for n in names)])
+        }
+
+    assert seen("a.png", str(far)) == {"a.png"}
+    before = [f"0{number}.png" for number in range(reading.MOST_IMAGES)]
+    assert seen("a.png", *before[1:]) == {"a.png"}
+    assert seen("a.png", *before) == set()
+
+
 def test_editors_temporaries_are_no_campaigns(desk: Desk):
     for name in (
         ".f0.json.swp",
