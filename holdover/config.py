@@ -98,6 +98,20 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
+def load_without_providers(folder: Path) -> Config:
+    """For what asks nothing of them: it works without their credentials, and while their files are broken. Raises
+    ConfigError."""
+    folder = folder.absolute()
+    problems: list[Problem] = []
+    path = folder / "holdover.toml"
+    if not path.is_file():
+        raise ConfigError([Problem(str(folder), 0, "", "no holdover.toml here; name the folder that has one")])
+    settings = _read(path, Settings, problems)
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return Config(folder, settings, Rules(()), "")
+
+
 def load(folder: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in `folder`, with credentials from `environ` or their files.
 

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Callable
 
-from holdover.config import Config, load
+from holdover.config import Config, load, load_without_providers
 
 
 class CommandError(Exception):
@@ -14,6 +14,11 @@ class CommandError(Exception):
 def configured(options: argparse.Namespace) -> Config:
     """Raises ConfigError."""
     return load(options.config, os.environ)
+
+
+def configured_alone(options: argparse.Namespace) -> Config:
+    """Without providers. Raises ConfigError."""
+    return load_without_providers(options.config)
 
 
 def said(command: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:

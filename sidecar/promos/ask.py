@@ -4,14 +4,17 @@ import argparse
 import http.client
 import json
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..command import CommandError, configured
+from ..command import CommandError, configured_alone
 
 TIMEOUT_S = 10.0
+REACHED_S = 3.0
+"""So long a kill is watched on its way to those who listen."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -89,12 +92,17 @@ def confirm(options: argparse.Namespace) -> str:
 def kill(options: argparse.Namespace) -> str:
     """Takes promos off the homepage, and tells whom that has reached. Raises CommandError."""
     _known(options)
-    _asked(options, "POST", "/v1/promos/kill", {**_target(options), "why": options.why})
-    facts = _asked(options, "GET", "/v1/promos/status")
+    done = _asked(options, "POST", "/v1/promos/kill", {**_target(options), "why": options.why})
+    deadline = time.monotonic() + REACHED_S
+    while not (facts := _asked(options, "GET", "/v1/promos/status"))["spread"]["all_told_at"]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
 
     def text(_: argparse.Namespace, told: Any) -> str:
         killed = [each["id"] for each in told["killed"]]
-        return "\n".join([f"killed now: {', '.join(killed) or 'nothing that is live'}", *_spread(told["spread"])])
+        said = f"killed now: {', '.join(killed) or 'nothing that is live'}"
+        return "\n".join([said, *filter(None, [done["note"]]), *_spread(told["spread"])])
 
     return _said(text)(options, facts)
 
@@ -113,14 +121,17 @@ def _target(options: argparse.Namespace) -> dict[str, Any]:
 
 def _known(options: argparse.Namespace) -> None:
     """A slip of the hand would kill nothing, and look as if it did."""
-    facts = _asked(options, "GET", "/v1/promos/explain")
-    ids, slots = ({each[name] for each in facts["promos"]} for name in ("id", "slot"))
-    for what, given, there in (("promo", options.promo, ids), ("slot", options.slot, slots)):
-        if given and given not in there and not options.anyway:
-            known = ", ".join(sorted(there)) or "none"
-            raise CommandError(
-                f"no live {what} is named {given!r}; there are {known} (--anyway kills it all the same)"
-            )
+    if options.everything or options.anyway:
+        return
+    if options.slot:
+        what, given = "slot", options.slot
+        there = set(_asked(options, "GET", "/v1/promos")["slots"])
+    else:
+        what, given = "promo", options.promo
+        there = {each["id"] for each in _asked(options, "GET", "/v1/promos/explain")["promos"]}
+    if given not in there:
+        known = ", ".join(sorted(there)) or "none"
+        raise CommandError(f"no live {what} is named {given!r}; there are {known} (--anyway kills it all the same)")
 
 
 def approve(options: argparse.Namespace) -> str:
@@ -131,8 +142,9 @@ def approve(options: argparse.Namespace) -> str:
     if options.content and not content.startswith(options.content):
         raise CommandError(f"{options.file} was changed: {content} waits for approval now")
     document = {"file": options.file, "content": content, "why": options.why}
-    return _said(lambda *_: f"approved: {options.file}, {content}")(
-        options, _asked(options, "POST", "/v1/promos/approve", document)
+    done = _asked(options, "POST", "/v1/promos/approve", document)
+    return _said(lambda _, told: f"approved: {options.file}, {content}" + (told["note"] and f"; {told['note']}"))(
+        options, done
     )
 
 
@@ -144,7 +156,7 @@ def rollback(options: argparse.Namespace) -> str:
 
 
 def _asked(options: argparse.Namespace, method: str, target: str, body: object = None) -> Any:
-    path = configured(options).socket
+    path = configured_alone(options).socket
     connection = _Connection(path)
     try:
         data = None if body is None else json.dumps(body)

@@ -10,6 +10,12 @@ from typing import Any
 from .document import Pack, Phrases, Vocabulary
 from .folder import COMPLIANCE
 
+_ALIKE = str.maketrans(
+    "асеорхуіјѕԁһкмтвнАСЕОРХУІЈЅКМТВНαεικνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aceopxyijsdhkmtbhACEOPXYIJSKMTBHaeiknoptuxwABEZHIKMNOPTYX",
+)
+"""Cyrillic and Greek letters that look like Latin ones."""
+
 type Finding = tuple[str, str, str]
 """Pointer, message, remedy."""
 
@@ -56,10 +62,23 @@ def _broken(promo: dict[str, Any], at: str, pack: Pack) -> Iterator[Finding]:
         for language in _languages(promo) if _applies(rule, kind) else ():
             yield from _lacking(promo, at, language, rule)
     for rule in pack.refused:
-        for pointer, language, text in _texts(promo, at) if _applies(rule, kind) else ():
-            for phrase in _in(language, rule.texts):
-                if _says(text, phrase):
-                    yield pointer, f"says {json.dumps(phrase, ensure_ascii=False)}", rule.why
+        yield from _refused(promo, at, rule) if _applies(rule, kind) else ()
+
+
+def _refused(promo: dict[str, Any], at: str, rule: Phrases) -> Iterator[Finding]:
+    """In whatever language it is said, and also where a title begins what the text goes on with."""
+    phrases = sorted({phrase for texts in rule.texts.values() for phrase in texts})
+    apart = [(pointer, phrase) for pointer, text in _texts(promo, at) for phrase in phrases if _says(text, phrase)]
+    said = {phrase for _, phrase in apart}
+    together = [
+        (pointer, phrase)
+        for language in _languages(promo)
+        for pointer, told in _versions(promo, at, language)
+        for phrase in phrases
+        if phrase not in said and _says(" ".join(told), phrase)
+    ]
+    for pointer, phrase in (*apart, *together):
+        yield pointer, f"says {json.dumps(phrase, ensure_ascii=False)}", rule.why
 
 
 def _terms(promo: dict[str, Any], at: str, pack: Pack) -> Iterator[Finding]:
@@ -75,18 +94,18 @@ def _terms(promo: dict[str, Any], at: str, pack: Pack) -> Iterator[Finding]:
             yield pointer, f"does not tell the helpline, {pack.helpline}", "write it as it stands here"
 
 
-def _texts(promo: dict[str, Any], at: str) -> Iterator[tuple[str, str, str]]:
-    """Pointer, language, and text of all that is read by visitors."""
+def _texts(promo: dict[str, Any], at: str) -> Iterator[tuple[str, str]]:
+    """Pointer and text of all that is read by visitors."""
     parts = [(f"{at}/content", promo["content"])]
     parts += [(f"{at}/variants/{n}/content", v.get("content", {})) for n, v in enumerate(promo.get("variants", []))]
     for pointer, content in parts:
         for language, texts in content.items():
-            yield from ((f"{pointer}/{language}/{name}", language, text) for name, text in texts.items())
+            yield from ((f"{pointer}/{language}/{name}", text) for name, text in texts.items())
     for pointer, sentences in (
         (f"{at}/image/alt", promo.get("image", {}).get("alt", {})),
         (f"{at}/terms/short", promo.get("terms", {}).get("short", {})),
     ):
-        yield from ((f"{pointer}/{language}", language, text) for language, text in sentences.items())
+        yield from ((f"{pointer}/{language}", text) for language, text in sentences.items())
 
 
 def _languages(promo: dict[str, Any]) -> list[str]:
@@ -96,6 +115,7 @@ def _languages(promo: dict[str, Any]) -> list[str]:
 
 def _lacking(promo: dict[str, Any], at: str, language: str, rule: Phrases) -> Iterator[Finding]:
     if not (phrases := _in(language, rule.texts)):
+        yield at, f"a phrase is required, and the rules have none in {language}", rule.why
         return
     asked = " or ".join(json.dumps(phrase, ensure_ascii=False) for phrase in phrases)
     for pointer, told in _versions(promo, at, language):
@@ -137,5 +157,5 @@ def _folded(text: str) -> str:
     """Characters that are not seen separate nothing."""
     if text.isascii():
         return text
-    letters = unicodedata.normalize("NFKD", text)
+    letters = unicodedata.normalize("NFKD", text.translate(_ALIKE))
     return "".join(c for c in letters if unicodedata.category(c) not in ("Cf", "Mn"))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+from zoneinfo import available_timezones
 
 from . import compliance
 from .compliance import Finding
@@ -33,6 +34,7 @@ def findings(
         (sound("slot", "kind"), lambda: _placement(promo, at, known)),
         (sound("audience", "content"), lambda: _audience(promo, at, known)),
         (sound("image", "content"), lambda: _image(promo, at, known, pictures)),
+        (sound("variants"), lambda: _variants(promo, at)),
         (sound("terms", "content"), lambda: _missing(promo, f"{at}/terms/short", promo["terms"]["short"])),
         (not any(_is_in(pointer, at) for pointer in misshapen), lambda: compliance.findings(promo, at, known)),
     ]
@@ -49,6 +51,8 @@ def _times(promo: dict[str, Any], at: str) -> Iterator[Finding]:
     zone = zone_of(promo["timezone"])
     if zone is None:
         remedy = "write a name such as America/New_York or Europe/London"
+        if close := get_close_matches(promo["timezone"], sorted(available_timezones()), 1):
+            remedy = f"did you mean {json.dumps(close[0])}?"
         yield f"{at}/timezone", f"{json.dumps(promo['timezone'])} is no time zone", remedy
         return
     moments = {name: instant(promo[name], zone) for name in ("start", "end")}
@@ -105,6 +109,18 @@ def _picture(source: str, picture: Picture | None, least: tuple[int, int]) -> It
         yield f"{json.dumps(source)} is {size} pixels", f"make it {LONGEST_SIDE} at most each way"
     elif picture.size > MOST_IMAGE_BYTES:
         yield f"{json.dumps(source)} has {picture.size:,} bytes", f"{MOST_IMAGE_BYTES:,} at most"
+
+
+def _variants(promo: dict[str, Any], at: str) -> Iterator[Finding]:
+    ids: set[str] = set()
+    for number, variant in enumerate(promo["variants"]):
+        if variant["id"] in ids:
+            yield f"{at}/variants/{number}/id", f"{json.dumps(variant['id'])} stands twice", "give it another"
+        ids.add(variant["id"])
+        for language in variant.get("content", {}):
+            if language not in promo["content"]:
+                message = f"the promo itself has no text in {language}"
+                yield f"{at}/variants/{number}/content/{language}", message, "write one, or remove this"
 
 
 def _missing(promo: dict[str, Any], pointer: str, texts: Mapping[str, str]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ class Unclear:
 def zone_of(name: str) -> ZoneInfo | None:
     """The time zone of an IANA name such as Europe/London; None for what is none."""
     # "EST" and the like are in the data, and know of no summer time.
-    if "/" not in name and name != "UTC":
+    if ("/" not in name and name != "UTC") or name.startswith(("posix/", "right/")):
         return None
     try:
         return ZoneInfo(name)

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..command import CommandError, configured
+from ..command import CommandError, configured_alone
 from .desk import MODE, pretty
 from .document import Pack, Vocabulary
 from .durable import replace
@@ -82,7 +82,7 @@ def _owed(pack: Pack) -> str:
 
 def token(options: argparse.Namespace) -> str:
     """Raises CommandError."""
-    config = configured(options)
+    config = configured_alone(options)
     state = config.path(config.settings.promos.state)
     try:
         if options.remove:

@@ -11,7 +11,7 @@ from typing import Any
 from holdover import __version__
 from holdover.config import Config
 
-from ..command import CommandError, configured
+from ..command import CommandError, configured_alone
 from . import diff as differ
 from .diff import printable
 from .folder import KILL
@@ -34,7 +34,7 @@ def history_of(config: Config) -> History:
 
 def history(options: argparse.Namespace) -> int:
     """0, or 1 when something is not as it was written. Raises CommandError."""
-    kept = _kept(configured(options))
+    kept = _kept(configured_alone(options))
     records = kept.records()
     wrong = kept.verify() if options.verify else ()
     newest = records[::-1][: options.limit if options.limit > 0 else None]
@@ -52,7 +52,7 @@ def history(options: argparse.Namespace) -> int:
 
 def diff(options: argparse.Namespace) -> str:
     """Raises CommandError."""
-    config = configured(options)
+    config = configured_alone(options)
     kept = _kept(config)
     old = _record(kept, options.before) if options.before else _last(kept)
     before = _files(kept, old)
@@ -76,7 +76,7 @@ def diff(options: argparse.Namespace) -> str:
 
 def shown(options: argparse.Namespace) -> str:
     """By the resolver that answers visitors. Raises CommandError."""
-    kept = _kept(configured(options))
+    kept = _kept(configured_alone(options))
     at, visitor = moment_of(options), visitor_of(options)
     if at > time.time():
         raise CommandError(f"--at {options.at} is still to come; see `holdover promos preview`")
