@@ -15,6 +15,7 @@ from tests.sidecar.promos.edits import (
     PICTURES,
     UNREAD,
     Edited,
+    Mutation,
     Page,
     restructured,
     survived,
@@ -25,7 +26,9 @@ SEEDS = st.integers(0, 2**32)
 
 
 def changed(chance: random.Random, name: str) -> bytes:
-    how = chance.choice([restructured, restructured, *BYTES, lambda _, data: data, lambda _, data: data + b"\n"])
+    how: Mutation = chance.choice(
+        [restructured, restructured, *BYTES, lambda _, data: data, lambda _, data: data + b"\n"]
+    )
     return how(chance, GOOD[name])
 
 
