@@ -204,7 +204,9 @@ class Desk:
         if change.live.revision == (last.revision if last else ""):
             return
         names = {n for n in before.keys() | change.files.keys() if before.get(n) != change.files.get(n)}
-        told = [self._published(name, digest(change.files.get(name))) for name in sorted(names)]
+        # What kills nothing is no file of the set.
+        none = {KILL: Kills().encoded()}
+        told = [self._published(name, digest(change.files.get(name, none.get(name)))) for name in sorted(names)]
         who = sorted({r.who if r else self._owner(n) for n, r in zip(sorted(names), told, strict=True)})
         why = sorted({record.why for record in told if record and record.why})
         self.history.append(
@@ -228,7 +230,8 @@ class Desk:
         held = "" if content.startswith("removal of") else content
         records = (r for r in reversed(self.history.records()) if r.what in wrote and name in r.detail)
         # The last that was written here: what it says, or else an editor wrote over it.
-        return next((record for record in records if record.detail[name] == held), None)
+        last = next(records, None)
+        return last if last and last.detail[name] == held else None
 
     def _owner(self, name: str) -> str:
         try:
