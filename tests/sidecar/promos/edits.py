@@ -315,3 +315,10 @@ def _change(chance: random.Random, inside: Any, key: Any, other: Any, key_there:
 
 
 UNREAD = (Unread("cannot be read: Permission denied"), Unread("is no regular file"))
+
+
+def changed(chance: random.Random, name: str) -> bytes:
+    how: Mutation = chance.choice(
+        [restructured, restructured, *BYTES, lambda _, data: data, lambda _, data: data + b"\n"]
+    )
+    return how(chance, GOOD[name])
