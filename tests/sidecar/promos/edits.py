@@ -136,7 +136,7 @@ class Page:
 
     def is_as_it_was(self) -> None:
         """Once the good files are back: what is left of good edits may have to be confirmed."""
-        for _ in range(3):
+        for _ in range(2):
             self.read()
         if held := self.standing.confirm(GOOD.keys() | self.change.files.keys()):
             assert {p.id for p in self.first.live.promos} <= {p.id for p in self.change.live.promos}, held
@@ -171,7 +171,7 @@ class Edited:
 
 def survived(page: Page, edited: Edited) -> None:
     """What is wrong is told, and takes nothing away."""
-    edited.read_by(page, 3)
+    edited.read_by(page, 2)
     states = {status.file: status for status in page.change.statuses}
     for name in edited.refused:
         assert states[name].state == ("kept" if name in GOOD else "refused")
