@@ -241,7 +241,18 @@ def another(chance: random.Random, data: bytes) -> bytes:
     return GOOD[chance.choice(sorted(GOOD))]
 
 
+def fewer(chance: random.Random, data: bytes) -> bytes:
+    """What is good, and may end something."""
+    document = json.loads(data)
+    if isinstance(promos := document.get("promos"), list):
+        document["promos"] = [each for each in promos if chance.random() < 0.5]
+        if document["promos"] and chance.random() < 0.3:
+            document["promos"][0]["id"] += "-2"
+    return json.dumps(document).encode()
+
+
 BYTES: tuple[Mutation, ...] = (
+    fewer,
     *(cut, flipped, without_some, doubled_part, doubled_key, encoded, stranger, another),
     lambda chance, data: data[::-1],
     lambda chance, data: chance.randbytes(chance.randrange(60)),

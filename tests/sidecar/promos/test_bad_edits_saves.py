@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.promos.sweep import Found
-from tests.sidecar.promos.edits import BYTES, CAMPAIGNS, UNREAD, Edited, Page, changed
+from tests.sidecar.promos.edits import CAMPAIGNS, UNREAD, Edited, Page, changed, cut
 
 SAVES = ("in pieces", "emptied first", "moved away first", "over and over", "unreadable meanwhile", "without folder")
 SEEDS = st.integers(0, 2**32)
@@ -24,7 +24,7 @@ def readings(chance: random.Random, save: str, data: bytes) -> Iterator[tuple[Fo
     elif save == "moved away first":
         yield None, 1
     elif save == "over and over":
-        yield from ((BYTES[0](chance, data or b" "), 1) for _ in range(4))
+        yield from ((cut(chance, data or b" "), 1) for _ in range(4))
     elif save == "unreadable meanwhile":
         yield chance.choice(UNREAD), times
     yield data, 3

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidecar.promos.document import Picture
 from sidecar.promos.sweep import Found
-from tests.sidecar.promos.edits import CAMPAIGNS, GOOD, PICTURES, UNREAD, Edited, Page, changed, survived
+from tests.sidecar.promos.edits import CAMPAIGNS, GOOD, PICTURES, UNREAD, Edited, Page, changed, fewer, survived
 
 SEEDS = st.integers(0, 2**32)
 
@@ -16,14 +16,16 @@ def together(chance: random.Random) -> tuple[dict[str, Found], dict[str, Picture
     """Files and images as two or three edits leave them."""
     files: dict[str, Found] = {}
     pictures = dict(PICTURES)
-    for _ in range(chance.randrange(1, 4)):
-        what, name, other = chance.randrange(8), chance.choice(sorted(GOOD)), chance.choice(CAMPAIGNS)
+    for _ in range(chance.randrange(1, 5)):
+        what, name, other = chance.randrange(9), chance.choice(sorted(GOOD)), chance.choice(CAMPAIGNS)
         if what == 0:
             files[name] = None
         elif what == 1:
             files[name] = chance.choice(UNREAD)
         elif what == 2:
             files |= {name: GOOD[other], other: GOOD[name]}
+        elif what == 8:
+            files[other] = chance.choice([None, fewer(chance, GOOD[other])])
         elif what == 3:
             files["copy.json"] = GOOD[other]
         elif what == 4:
