@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         added.add_argument("--json", action="store_true", help="machine-readable output")
         return added
 
-    _folder(command("lint", lint, "say whether the promos of a folder can be used, and every problem if not"))
+    _lint(command("lint", lint, "say whether the promos of a folder can be used, and every problem if not"))
     _preview(command("preview", said(preview), "say what a visitor would be shown at a time, and why not the rest"))
     _occupancy(
         command("occupancy", occupied, "say where slots will be empty or overbooked, and what nobody will see")
@@ -104,6 +104,12 @@ def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", nargs="?", type=Path, metavar="FOLDER", help="default: promos in the --config folder"
     )
+
+
+def _lint(parser: argparse.ArgumentParser) -> None:
+    _folder(parser)
+    text = "github: annotations of a workflow, beside the line; default: text"
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help=text)
 
 
 def _preview(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,8 @@ from .validate import Checked, check
 def lint(options: argparse.Namespace) -> int:
     """0 when all is good, 1 when not. Raises CommandError."""
     found = read(options)
-    print(_as_json(found) if options.json else _as_text(found, _folder(options)))
+    told = _as_json(found) if options.json or options.format == "json" else _as_text(found, _folder(options))
+    print(_as_annotations(found, _folder(options)) if options.format == "github" else told)
     return 1 if found.problems else 0
 
 
@@ -50,6 +51,24 @@ def _as_text(found: Checked, folder: Path) -> str:
     wrong = f"{many} in {files} {'file' if files == 1 else 'files'}; " if found.problems else ""
     lines.append(f"{folder}: {wrong}{promos} {'promo' if promos == 1 else 'promos'} good")
     return "\n".join(lines)
+
+
+def _as_annotations(found: Checked, folder: Path) -> str:
+    """Workflow commands, which GitHub shows beside the line of the file."""
+    lines = []
+    for problem in found.problems:
+        said = f"{problem.pointer}: {problem.message}".removeprefix(": ") + (
+            f"; {problem.remedy}" if problem.remedy else ""
+        )
+        where = {"file": f"{folder}/{problem.file}", "line": problem.place.line, "col": problem.place.column}
+        told = ",".join(f"{name}={_escaped(str(value), ',:')}" for name, value in where.items())
+        lines.append(f"::error {told}::{_escaped(said)}")
+    return "\n".join(lines)
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """As workflow commands take it; `more` is what ends the value of a property."""
+    return "".join(f"%{ord(c):02X}" if c in f"%\r\n{more}" else c for c in text)
 
 
 def _as_json(found: Checked) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,7 +51,14 @@ def template(name: str, kind: str, slot: str, known: Vocabulary, now: datetime) 
         "kind": kind,
         "slot": slot,
         "content": {
-            language: {"title": "What it is", "text": "What it says", "action": "See it"} for language in languages
+            language: {
+                "title": "What it is",
+                "text": " ".join(
+                    ["What it says.", *_asked(kind, language, [known.packs[place] for place in places])]
+                ),
+                "action": "See it",
+            }
+            for language in languages
         },
     }
     if kind in _IMAGE:
@@ -74,6 +82,12 @@ def template(name: str, kind: str, slot: str, known: Vocabulary, now: datetime) 
             "price": 2.5,
         }
     return {"$schema": "../schema/promo.schema.json", "promos": [promo]}
+
+
+def _asked(kind: str, language: str, packs: list[Pack]) -> Iterator[str]:
+    """One phrase of each that is required."""
+    for rule in (rule for pack in packs for rule in pack.required if not rule.kinds or kind in rule.kinds):
+        yield from rule.texts.get(language, ())[:1]
 
 
 def _owed(pack: Pack) -> str:

@@ -15,28 +15,36 @@ TOKENS = "tokens.json"
 def tokens(state: Path) -> Mapping[str, str]:
     """SHA-256 of each token, by the name of its owner. One that cannot be read lets nobody in."""
     try:
-        told = json.loads((state / TOKENS).read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError):
+        return _read(state)
+    except OSError:
         return {"": ""}
-    return told if isinstance(told, dict) else {"": ""}
 
 
 def new_token(state: Path, name: str) -> str:
     """Replaces the one that `name` has. It is told once, and kept as its hash. Raises OSError."""
     token = secrets.token_urlsafe(32)
-    _write(state, {**tokens(state), name: hashlib.sha256(token.encode()).hexdigest()})
+    _write(state, {**_read(state), name: hashlib.sha256(token.encode()).hexdigest()})
     return token
 
 
 def remove_token(state: Path, name: str) -> bool:
     """False when there is none. Raises OSError."""
-    known = tokens(state)
+    known = _read(state)
     if name not in known:
         return False
     _write(state, {owner: told for owner, told in known.items() if owner != name})
     return True
+
+
+def _read(state: Path) -> Mapping[str, str]:
+    """Raises OSError: what cannot be read is not written over."""
+    try:
+        told = json.loads((state / TOKENS).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError):
+        return {"": ""}
+    return told if isinstance(told, dict) else {"": ""}
 
 
 def _write(state: Path, told: Mapping[str, str]) -> None:

@@ -136,7 +136,7 @@ class Page:
 
     def is_as_it_was(self) -> None:
         """Once the good files are back: what is left of good edits may have to be confirmed."""
-        for _ in range(3):
+        for _ in range(2):
             self.read()
         if held := self.standing.confirm(GOOD.keys() | self.change.files.keys()):
             assert {p.id for p in self.first.live.promos} <= {p.id for p in self.change.live.promos}, held
@@ -171,7 +171,7 @@ class Edited:
 
 def survived(page: Page, edited: Edited) -> None:
     """What is wrong is told, and takes nothing away."""
-    edited.read_by(page, 3)
+    edited.read_by(page, 2)
     states = {status.file: status for status in page.change.statuses}
     for name in edited.refused:
         assert states[name].state == ("kept" if name in GOOD else "refused")
@@ -241,7 +241,18 @@ def another(chance: random.Random, data: bytes) -> bytes:
     return GOOD[chance.choice(sorted(GOOD))]
 
 
+def fewer(chance: random.Random, data: bytes) -> bytes:
+    """What is good, and may end something."""
+    document = json.loads(data)
+    if isinstance(promos := document.get("promos"), list):
+        document["promos"] = [each for each in promos if chance.random() < 0.5]
+        if document["promos"] and chance.random() < 0.3:
+            document["promos"][0]["id"] += "-2"
+    return json.dumps(document).encode()
+
+
 BYTES: tuple[Mutation, ...] = (
+    fewer,
     *(cut, flipped, without_some, doubled_part, doubled_key, encoded, stranger, another),
     lambda chance, data: data[::-1],
     lambda chance, data: chance.randbytes(chance.randrange(60)),
@@ -315,3 +326,10 @@ def _change(chance: random.Random, inside: Any, key: Any, other: Any, key_there:
 
 
 UNREAD = (Unread("cannot be read: Permission denied"), Unread("is no regular file"))
+
+
+def changed(chance: random.Random, name: str) -> bytes:
+    how: Mutation = chance.choice(
+        [restructured, restructured, *BYTES, lambda _, data: data, lambda _, data: data + b"\n"]
+    )
+    return how(chance, GOOD[name])

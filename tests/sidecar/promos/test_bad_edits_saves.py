@@ -1,4 +1,4 @@
-"""2,500 saves that are read while they happen, and 2,500 of several things at once."""
+"""2,500 saves that are read while they happen."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -6,27 +6,11 @@ from collections.abc import Iterator, Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.promos.document import Picture
 from sidecar.promos.sweep import Found
-from tests.sidecar.promos.edits import (
-    BYTES,
-    CAMPAIGNS,
-    GOOD,
-    PICTURES,
-    UNREAD,
-    Edited,
-    Page,
-    restructured,
-    survived,
-)
+from tests.sidecar.promos.edits import CAMPAIGNS, UNREAD, Edited, Page, changed, cut
 
 SAVES = ("in pieces", "emptied first", "moved away first", "over and over", "unreadable meanwhile", "without folder")
 SEEDS = st.integers(0, 2**32)
-
-
-def changed(chance: random.Random, name: str) -> bytes:
-    how = chance.choice([restructured, restructured, *BYTES, lambda _, data: data, lambda _, data: data + b"\n"])
-    return bytes(how(chance, GOOD[name]))
 
 
 def readings(chance: random.Random, save: str, data: bytes) -> Iterator[tuple[Found, int]]:
@@ -40,7 +24,7 @@ def readings(chance: random.Random, save: str, data: bytes) -> Iterator[tuple[Fo
     elif save == "moved away first":
         yield None, 1
     elif save == "over and over":
-        yield from ((BYTES[0](chance, data or b" "), 1) for _ in range(4))
+        yield from ((cut(chance, data or b" "), 1) for _ in range(4))
     elif save == "unreadable meanwhile":
         yield chance.choice(UNREAD), times
     yield data, 3
@@ -65,39 +49,3 @@ def test_no_way_to_save_ends_a_promo(edits: list[tuple[str, str, int]]):
                 page.read(fault="the folder cannot be read")
                 page.keeps_all_but(may_end)
         page.is_as_it_was()
-
-
-def together(chance: random.Random) -> tuple[dict[str, Found], dict[str, Picture]]:
-    """Files and images as two or three edits leave them."""
-    files: dict[str, Found] = {}
-    pictures = dict(PICTURES)
-    for _ in range(chance.randrange(1, 4)):
-        what, name, other = chance.randrange(8), chance.choice(sorted(GOOD)), chance.choice(CAMPAIGNS)
-        if what == 0:
-            files[name] = None
-        elif what == 1:
-            files[name] = chance.choice(UNREAD)
-        elif what == 2:
-            files |= {name: GOOD[other], other: GOOD[name]}
-        elif what == 3:
-            files["copy.json"] = GOOD[other]
-        elif what == 4:
-            files["0.json"] = changed(chance, other)
-        elif what == 5:
-            pictures.pop(chance.choice(sorted(PICTURES)), None)
-        elif what == 6:
-            sizes = chance.choice([(0, 0, 5), (1, 1, 5), (9000, 9, 5), (9, 9, 10**9)])
-            pictures[chance.choice(sorted(PICTURES))] = Picture(*sizes)
-        else:
-            files[name] = changed(chance, name)
-    return files, pictures
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(SEEDS, min_size=25, max_size=25))
-def test_no_two_edits_together_end_a_promo(seeds: list[int]):
-    page = Page()
-    for seed in seeds:
-        edited = Edited(*together(random.Random(seed)))
-        edited.refused.clear()
-        survived(page, edited)
