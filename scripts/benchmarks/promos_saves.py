@@ -104,9 +104,7 @@ def _listeners(house: House, count: int) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
-def _save(
-    house: House, setting: Setting, listeners: subprocess.Popen[str], number: int
-) -> tuple[float, float, float]:
+def _save(house: House, setting: Setting, listeners: subprocess.Popen[str], number: int) -> Save:
     """As editors do: beside, then over it. At any phase of the readings."""
     time.sleep(random.uniform(INTERVAL_S, 2 * INTERVAL_S))
     path = house.config / "promos" / name_of(random.randrange(setting.promos))
