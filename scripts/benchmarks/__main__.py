@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
         description="Measures holdover on real processes and says which promises hold.",
     )
     made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="default: all; see --list")
-    made.add_argument("--quick", action="store_true", help="smaller sizes; all together take some two minutes")
+    made.add_argument("--quick", action="store_true", help="smaller sizes; all together take some three minutes")
     made.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
     made.add_argument("--list", action="store_true", help="list the scenarios and exit")
     return made

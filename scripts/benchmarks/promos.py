@@ -21,7 +21,7 @@ class Size:
 
 
 FULL = Size(Saves(saves=120, streams=500, rest_s=10.0, requests=1000), rest_s=10.0, edits=20, visitors=5000)
-QUICK = Size(Saves(saves=12, streams=500, rest_s=3.0, requests=200), rest_s=3.0, edits=3, visitors=1000)
+QUICK = Size(Saves(saves=6, streams=500, rest_s=1.0, requests=200), rest_s=1.0, edits=2, visitors=1000)
 
 
 def run(*, quick: bool) -> Outcome:

@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
-from zoneinfo import available_timezones
 
 from . import compliance
 from .compliance import Finding
 from .document import Picture, Vocabulary
 from .folder import AUDIENCES, SLOTS
-from .moment import Unclear, instant, zone_of
+from .moment import Unclear, instant, zone_of, zones
 
 LONGEST_SIDE = 8_000
 """Pixels."""
@@ -51,7 +50,7 @@ def _times(promo: dict[str, Any], at: str) -> Iterator[Finding]:
     zone = zone_of(promo["timezone"])
     if zone is None:
         remedy = "write a name such as America/New_York or Europe/London"
-        if close := get_close_matches(promo["timezone"], sorted(available_timezones()), 1):
+        if close := get_close_matches(promo["timezone"], zones(), 1):
             remedy = f"did you mean {json.dumps(close[0])}?"
         yield f"{at}/timezone", f"{json.dumps(promo['timezone'])} is no time zone", remedy
         return

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 YEARS = range(1970, 3000)
 """At the ends of what can be a date, its time in another zone is none."""
@@ -25,6 +26,12 @@ def zone_of(name: str) -> ZoneInfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+@lru_cache(maxsize=1)
+def zones() -> tuple[str, ...]:
+    """All names that `zone_of` takes."""
+    return tuple(sorted(filter(zone_of, available_timezones())))
 
 
 def absolute(text: str) -> float | Unclear:

@@ -272,9 +272,9 @@ def test_hook_judges(cost, expected):
 @pytest.mark.parametrize(("slow", "expected"), [(1, []), (2, ["ms from save to last stream told, P99, s, at most"])])
 def test_saves_are_judged_by_their_99th_percentile(slow, expected):
     setting = promos_saves.Setting(50, True, 200)
-    last = [200.0] * (100 - slow) + [201.0] * slow
+    saves = [promos_saves.Save(0.1, 100.0, last) for last in [200.0] * (100 - slow) + [201.0] * slow]
     record = Record("promos")
-    promos_saves._judge(record, setting, promos_saves.Measured([100.0] * 100, last, 1.0, 300.0))
+    promos_saves._judge(record, setting, promos_saves.Measured(saves, 1.0, 300.0))
     assert [name.replace(setting.name, "s") for name in broken(record.outcome())] == expected
 
 
