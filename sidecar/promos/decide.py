@@ -177,7 +177,7 @@ def _removals(
     single = {p.id for _, p in live if known.slots[p.slot].capacity == 1}
     gone = [(n, p.id) for n, p in live if n not in excused and not _stays(p, stays.get(p.id), p.id in single)]
     # One by one, ten minutes would be enough to remove all of them unasked.
-    earlier = len(lately - {p.id for _, p in live})
+    earlier = len(lately - {p.id for _, p in live} - stays.keys())
     many = len(gone) + earlier > MOST_REMOVED * (len(live) + earlier)
     guarded = {name for name, promo in gone if many or promo in single}
     unasked = frozenset(promo for name, promo in gone if name not in guarded)
