@@ -63,6 +63,15 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]]]] = {
         {'holdover_promos_files{state="good"}': "3x30", 'holdover_promos_files{state="held"}': "1x30"},
         [{"severity": "ticket"}],
     ),
+    "HoldoverPromosKilled": ({"holdover_promos_killed": "2x30"}, [{"severity": "ticket"}]),
+    "HoldoverPromosSlow": (
+        {
+            'holdover_promos_propagation_seconds_bucket{le="1"}': "0x40",
+            'holdover_promos_propagation_seconds_bucket{le="2.5"}': "0+1x40",
+            'holdover_promos_propagation_seconds_bucket{le="+Inf"}': "0+1x40",
+        },
+        [{"severity": "ticket"}],
+    ),
     "HoldoverConfigurationRefused": (
         {'holdover_config_reloads_total{file="config",result="error"}': "0x11 1x30"},
         [{"file": "config", "severity": "ticket"}],
@@ -78,7 +87,7 @@ def rules() -> list[dict[str, Any]]:
 
 def test_every_metric_of_an_alert_exists():
     families = Metrics().registry.collect()
-    known = {f"{family.name}{end}" for family in families for end in ("", "_total")}
+    known = {f"{family.name}{end}" for family in families for end in ("", "_total", "_bucket")}
     for rule in rules():
         named = set(re.findall(r"holdover_[a-z_]+", rule["expr"]))
         assert named
