@@ -11,11 +11,12 @@ from holdover.answer import etag_matches
 
 from ..promos.api import Promotions
 from ..promos.moment import Unclear, zone_of
+from ..promos.standing import Live
 from .audience import Query, asked, first
 from .files import STATIC, environment, statics
 from .now import now_page
 from .preview import MOST_GATES, iso, moment_of, preview_page
-from .shell import HOME, PAGES, Scene, shell
+from .shell import HOME, Scene, shell
 from .stretch import RANGES, stretch, usual_zone, zones_of
 from .timeline import timeline_page
 
@@ -35,10 +36,7 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
             return template.render(**shell(name, scene), **facts(scene, query))
 
         async def handler(request: web.Request) -> web.Response:
-            query = {key: tuple(request.query.getall(key)) for key in request.query}
-            live = promotions.live
-            at, told = time.time(), promotions
-            scene = Scene(live, told.event, told.withheld, told.prices, told.statuses, asked(query, live), at)
+            scene, query = scene_of(promotions, request)
             # Hundreds of promos take a tenth of a second: off the event loop.
             text = await asyncio.to_thread(rendered, scene, query)
             return web.Response(text=text, content_type="text/html", charset="utf-8")
@@ -59,12 +57,19 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
     async def home(_: web.Request) -> web.Response:
         raise web.HTTPFound(HOME)
 
-    facts = {"now": _now, "timeline": _timeline, "preview": _preview}
+    facts = {"now": _now, "timeline": _timeline, "preview": preview_facts}
     return [
         *(web.get(path, home) for path in ("/", "/console", "/console/")),
-        *(page(each.name, facts[each.name]) for each in PAGES),
+        *(page(name, told) for name, told in facts.items()),
         web.get(f"{STATIC}{{name}}", static),
     ]
+
+
+def scene_of(promotions: Promotions, request: web.Request) -> tuple[Scene, Query]:
+    query = {key: tuple(request.query.getall(key)) for key in request.query}
+    live, told = promotions.live, promotions
+    who = asked(query, live)
+    return Scene(live, told.event, told.withheld, told.prices, told.statuses, who, time.time()), query
 
 
 def _now(scene: Scene, _: Query) -> Facts:
@@ -78,7 +83,8 @@ def _timeline(scene: Scene, query: Query) -> Facts:
     return {"page": page, "over": over, "alone": alone, "ranges": RANGES, "zones": zones_of(scene.live)}
 
 
-def _preview(scene: Scene, query: Query) -> Facts:
+def preview_facts(scene: Scene, query: Query, draft: Live | None = None) -> Facts:
+    """`draft`: beside what is live."""
     zone_name = first(query, "zone") or usual_zone(scene.live)
     zone = zone_of(zone_name)
     faults = [] if zone else [f'"{zone_name}" is no time zone; write a name such as America/New_York.']
@@ -94,7 +100,10 @@ def _preview(scene: Scene, query: Query) -> Facts:
                 moments[name] = moment
     versus = (moments["versus"], scene.live) if "versus" in moments else None
     at = moments.get("at", scene.now)
-    page = preview_page(scene.live, scene.withheld, scene.who, at, versus, zone)
+    if draft is not None:
+        page = preview_page(draft, {**scene.withheld, **draft.withheld}, scene.who, at, (at, scene.live), zone)
+    else:
+        page = preview_page(scene.live, scene.withheld, scene.who, at, versus, zone)
     phone = (first(query, "frame") or scene.who.visitor.device) == "phone"
     return {
         "page": page,
@@ -106,4 +115,7 @@ def _preview(scene: Scene, query: Query) -> Facts:
         "faults": faults,
         "asked_at": page.view.iso if "at" in moments else None,
         "frame": "phone" if phone else "desktop",
+        "draft": first(query, "draft"),
+        "drafted": draft is not None,
+        "draft_said": "The draft is in your browser; it takes JavaScript to show it.",
     }
