@@ -1,13 +1,13 @@
 """What is said of a draft before it is published: what is wrong, what it changes, who sees something else. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..promos.diff import differences, facts
 from ..promos.document import Promo, Vocabulary
 from ..promos.effect import effect
-from ..promos.outlook import occupancy
+from ..promos.outlook import Finding, occupancy
 from ..promos.problem import Problem, excerpt
 from ..promos.scan import NotJson, scan
 from ..promos.standing import Live, Status, live_of
@@ -52,18 +52,24 @@ def wrong(found: Checked, name: str, statuses: Iterable[Status]) -> tuple[list[P
 
 
 def ahead(before: Live, after: Live, now: float) -> Ahead:
-    slots = sorted(_touched(before, after))
+    slots = _touched(before, after)
     one, other = ((_within(live, slots, now), _only(live.vocabulary, slots)) for live in (before, after))
     if max(len(one[0]), len(other[0])) > MOST_PROMOS:
         return Ahead(too_many=True)
     until, withheld = now + AHEAD_S, {**before.withheld, **after.withheld}
     effects = [each.sentence for each in effect(one, other, now, until, withheld)]
-    known, told = (
-        {each.sentence: each.kind for each in occupancy(*side, now, until, withheld).findings}
-        for side in (one, other)
-    )
-    new = [sentence for sentence, kind in told.items() if kind != "empty" and sentence not in known]
-    return Ahead(tuple(effects), tuple(new))
+    known, found = (occupancy(*side, now, until, withheld).findings for side in (one, other))
+    return Ahead(tuple(effects), tuple(_new(known, found)))
+
+
+def _new(known: Iterable[Finding], found: Collection[Finding]) -> Iterator[str]:
+    """What is wrong that was not. Of what nobody sees it goes without saying that it has no room."""
+    before = {each.sentence for each in known}
+    unseen = {promo for each in found if each.kind == "unreachable" for promo in each.promos}
+    for each in found:
+        alone = each.kind == "overbooked" and not unseen.issuperset(each.promos)
+        if (alone or each.kind == "unreachable") and each.sentence not in before:
+            yield each.sentence
 
 
 def told(
@@ -115,8 +121,8 @@ def _words(vocabulary: Vocabulary) -> tuple[frozenset[str], ...]:
     return known.jurisdictions, known.languages, known.devices, known.segments, known.excluded
 
 
-def _within(live: Live, slots: Iterable[str], now: float) -> list[Promo]:
-    return [promo for promo in live.promos if promo.slot in {*slots} and promo.end > now]
+def _within(live: Live, slots: Collection[str], now: float) -> list[Promo]:
+    return [promo for promo in live.promos if promo.slot in slots and promo.end > now]
 
 
 def _only(vocabulary: Vocabulary, slots: Iterable[str]) -> Vocabulary:

@@ -88,7 +88,7 @@ def _entry(
 def _titles(promos: list[dict[str, Any]]) -> str:
     found = [title for promo in promos if (title := title_in(promo))]
     more = f" and {len(found) - 2} more" if len(found) > 2 else ""
-    return ", ".join(found[:2]) + more
+    return " · ".join(found[:2]) + more
 
 
 def title_in(promo: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ export function ask(title, parts, tools) {
     el("footer", {}, tools),
   );
   if (!dialog.open) dialog.showModal();
-  dialog.querySelector("[data-first]")?.focus() ?? dialog.querySelector("#dialog-title").focus();
+  (dialog.querySelector("[data-first]") ?? dialog.querySelector("#dialog-title")).focus();
 }
 
 export const close = () => dialog.close();
@@ -70,11 +70,19 @@ export function effects(verdict) {
 
 // --- both versions -------------------------------------------------------------------------------------------------
 
+// Written alike, so that only what they say differs; unless nothing else does, or one cannot be read.
+function comparable(...texts) {
+  try {
+    const alike = texts.map((text) => JSON.stringify(JSON.parse(text), null, 2));
+    return alike[0] === alike[1] ? texts : alike;
+  } catch { return texts; }
+}
+
 export function versions(theirs, mine) {
-  const rows = clipped(besides(theirs ?? "", mine));
+  const rows = clipped(besides(...comparable(theirs ?? "", mine)));
   const cell = (line, kind) => el("td", { class: line === null ? "none" : kind }, line ?? "");
   const body = rows.map((row) => (row === null ? el("tr", { class: "left-out" }, el("td", { colspan: "2" }, "⋯"))
-    : el("tr", {}, cell(row.left, row.same ? "" : "gone"), cell(row.right, row.same ? "" : "come"))));
+    : el("tr", { class: row.same ? "same" : "other" }, cell(row.left, row.same ? "" : "gone"), cell(row.right, row.same ? "" : "come"))));
   return el("div", { class: "versions", tabindex: "0", role: "group", "aria-label": "Both versions" },
     el("table", {}, el("thead", {}, el("tr", {},
       el("th", { scope: "col" }, theirs === null ? "There: it was removed" : "There now"),

@@ -445,7 +445,7 @@ export function createForm(facts, onChange) {
       const number = wanted >= 0 ? wanted : promos.length === 1 ? 0 : -1;
       if (number < 0) return;
       const box = openAt(number);
-      if (wanted >= 0) box?.scrollIntoView();
+      if (wanted > 0) box?.scrollIntoView();
     },
   };
 }

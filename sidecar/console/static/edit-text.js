@@ -58,6 +58,9 @@ export function createText(onInput) {
         return mark;
       }));
     },
+    reveal(line) {
+      area.scrollTop = Math.max(0, (line - 5) * parseFloat(getComputedStyle(area).lineHeight));
+    },
     go(line, column) {
       const all = area.value.split("\n");
       const at = all.slice(0, line - 1).reduce((sum, each) => sum + each.length + 1, 0);
@@ -65,8 +68,8 @@ export function createText(onInput) {
       const into = [...(all[line - 1] ?? "")].slice(0, column - 1).join("").length;
       area.focus({ preventScroll: true });
       area.setSelectionRange(at + into, at + into);
-      const height = parseFloat(getComputedStyle(area).lineHeight);
-      area.scrollTo(0, Math.max(0, (line - 5) * height));
+      area.scrollLeft = 0;
+      this.reveal(line);
       area.closest(".pane").scrollIntoView({ block: "nearest" });
     },
   };

@@ -14,7 +14,7 @@ const API = `/v1/promos/files/${file.split("/").map(encodeURIComponent).join("/"
 
 // `tag`: of the version that was edited, "" where there was none. `base`: its text.
 let text = facts.text, tag = facts.tag, base = facts.text;
-let verdict = null, newest = 0, timer = 0, asking = null, busy = false, leaving = false;
+let verdict = null, newest = 0, timer = 0, asking = null, busy = false, touched = false, leaving = false;
 
 // --- the draft in this browser -------------------------------------------------------------------------------------
 
@@ -51,8 +51,9 @@ function discard() {
   }, "small")]);
 }
 
+// What was restored and not touched is where it was.
 addEventListener("beforeunload", (event) => {
-  if (text !== base && !leaving) event.preventDefault();
+  if (touched && text !== base && !leaving) event.preventDefault();
 });
 
 // --- notices -------------------------------------------------------------------------------------------------------
@@ -72,6 +73,7 @@ const parsed = () => {
 };
 
 function changed() {
+  touched = true;
   keep();
   clearTimeout(timer);
   timer = setTimeout(check, QUIET_MS);
@@ -159,7 +161,7 @@ function tell() {
   const { problems, elsewhere, differences, count } = verdict;
   const changes = differences.reduce((sum, each) => sum + Math.max(1, each.members.length), 0);
   if (count) said("bad", counted(count, "problem"));
-  else said("good", changes ? `Good, ${counted(changes, "change")}` : text === base && tag ? "Good, nothing changed" : "Good");
+  else said("good", changes ? `Good, ${counted(changes, "change")}` : text === base && tag ? "No changes" : "Good");
   area.mark(problems);
   if (form) {
     if (!verdict.plain && !parsed().error) follow();
@@ -178,7 +180,10 @@ function tell() {
 
 function wrong(each) {
   const jump = () => {
-    if (form && byId("editor").dataset.pane === "form" && form.focus(each.pointer, each)) return;
+    if (form && byId("editor").dataset.pane === "form" && form.focus(each.pointer, each)) {
+      area.reveal(each.line);
+      return;
+    }
     pane("text");
     area.go(each.line, each.column);
   };
@@ -207,8 +212,7 @@ async function review() {
   if (told.tag !== tag) { conflict(); return; }
   const same = text === base && tag !== "";
   const go = button("Publish", () => send("PUT"), "main");
-  if (same) go.disabled = true;
-  else go.dataset.first = "";
+  go.disabled = same;
   ask("Review and publish", [content(told.differences, same), effects(told), reason()], [preview(), cancel(), go]);
 }
 
@@ -270,7 +274,7 @@ async function outcome(method, told) {
   const gone = method === "DELETE";
   const done = gone ? [el("a", { class: "button main", href: "/console/edit", "data-first": true }, "All files")]
     : [el("a", { class: "button", href: "/console/now" }, "See it on Now"),
-      Object.assign(button("Go on editing", close, "main"), { autofocus: true })];
+      el("button", { type: "button", class: "button main", "data-first": true, onclick: close }, "Go on editing")];
   if (told.state === "held") {
     const waits = await waiting();
     if (waits) {
@@ -280,7 +284,7 @@ async function outcome(method, told) {
     }
     ask("Waits to be confirmed", [el("p", {}, "It is written, but it would take away much of what visitors see now. ",
       "What was live stays until somebody says that it is meant."), problemsOf(told.problems)],
-    [...done, button("It is meant: confirm", confirm, "main bad")]);
+    [...done, button("It is meant: confirm", () => confirm(method), "main bad")]);
     return;
   }
   const titles = { good: "It is live", removed: "It is removed", kept: "Written, but what was before stays live",
@@ -294,12 +298,12 @@ async function waiting() {
   try { return file in (await (await fetch("/v1/promos/status")).json()).waiting; } catch { return false; }
 }
 
-async function confirm() {
+async function confirm(method) {
   const answer = await fetch("/v1/promos/confirm", { method: "POST", body: JSON.stringify({ files: [file] }),
     headers: { "Content-Type": "application/json" } });
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) { refused(answer.status, told); return; }
-  outcome(tag ? "PUT" : "DELETE", { state: tag ? "good" : "removed", problems: [] });
+  outcome(method, { state: method === "DELETE" ? "removed" : "good", problems: [] });
 }
 
 function refused(status, told) {
@@ -358,12 +362,15 @@ byId("discard").addEventListener("click", discard);
 byId("remove")?.addEventListener("click", removal);
 if (!facts.tag && byId("remove")) byId("remove").parentElement.hidden = true;
 
+const named = () => decodeURIComponent(location.hash.replace(/^#promo-/, ""));
+addEventListener("hashchange", () => form?.openFirst(named()));
+
 restore();
 area.set(text);
 if (form) {
   const { doc, error } = parsed();
   if (error) form.refuse("The form follows once the JSON can be read.");
-  else { form.show(doc); form.openFirst(decodeURIComponent(location.hash.replace(/^#promo-/, ""))); }
+  else { form.show(doc); form.openFirst(named()); }
   pane("form");
 } else {
   pane("text");
