@@ -14,7 +14,7 @@ from ..promos.standing import Live, Status, live_of
 from ..promos.validate import Checked
 
 AHEAD_S = 28 * 86_400.0
-MOST_PROMOS = 150
+MOST_PROMOS = 200
 """Looking ahead takes about the square of them."""
 MOST_TOLD, MOST_PROBLEMS = 40, 200
 

@@ -1,6 +1,7 @@
 """Campaigns made and changed on the page Edit, in a real browser and on a real sidecar."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,6 +228,37 @@ def test_who_was_slower_sees_both_versions_and_chooses(house: House, chrome: Bro
     assert all("status of 412" in each for each in complaints(chrome))
 
 
+SLOW = """
+const asked = window.fetch;
+let first = true;
+window.late = false;
+window.fetch = async (target, told) => {
+  if (!String(target).endsWith("/check") || !first) return asked(target, told);
+  first = false;
+  const answer = await asked(target, { ...told, signal: undefined });
+  const said = await answer.json();
+  await new Promise((over) => { window.tell = over; });
+  setTimeout(() => { window.late = true; }, 50);
+  return new Response(JSON.stringify(said));
+};
+"""
+
+
+def test_an_answer_that_comes_late_does_not_win(house: House, chrome: Browser):
+    edited(chrome, house, "notices.json#promo-limits")
+    chrome.execute_script(SLOW)
+    typed(chrome, "/promos/0/timezone", "Nowhere")
+    wait_for(lambda: chrome.execute_script("return Boolean(window.tell)"), 5, 0.05)
+    typed(chrome, "/promos/0/timezone", "America/Chicago")
+    said(chrome, "Good, 1 change")
+    chrome.execute_script("window.tell()")
+    wait_for(lambda: chrome.execute_script("return window.late"), 5, 0.05)
+    said(chrome, "Good, 1 change")
+    assert field(chrome, "/promos/0/timezone").get_attribute("aria-invalid") is None
+    chrome.find_element(By.ID, "discard").click()
+    said(chrome, "No changes")
+
+
 def test_by_the_keyboard_alone(house: House, chrome: Browser):
     edited(chrome, house, "notices.json")
 
@@ -292,3 +324,29 @@ def test_on_a_phone_one_of_both_is_seen_and_it_fits(house: House, tmp_path: Path
         driver.find_element(By.CSS_SELECTOR, "[data-show=text]").click()
         assert (form.is_displayed(), text.is_displayed()) == (False, True)
         assert complaints(driver) == []
+
+
+def test_who_is_unknown_is_asked_to_sign_in_and_loses_nothing(house: House, chrome: Browser):
+    opened(chrome, house, "/edit/carousel.json#promo-hoops")
+    token(house, "token", "ops-1")
+    try:
+        typed(chrome, "/promos/0/content/en/title", "Unsigned")
+        said(chrome, "Good, 1 change")
+        reviewed(chrome)
+        pressed(chrome, "Publish")
+        headed(chrome, "Not published")
+        link = chrome.find_element(By.CSS_SELECTOR, "#dialog a.main").get_attribute("href")
+        assert link is not None
+        assert link.endswith("/console/login?next=/console/edit/carousel.json")
+        chrome.refresh()
+        said(chrome, "Good, 1 change")
+        assert chrome.find_element(By.ID, "sign-in").is_displayed()
+        assert document(chrome)["promos"][0]["content"]["en"]["title"] == "Unsigned"
+    finally:
+        token(house, "token", "ops-1", "--remove")
+    assert all("status of 401" in each for each in complaints(chrome))
+
+
+def token(house: House, *words: str) -> None:
+    line = house.command("promos", *words)
+    subprocess.run(line, cwd=ROOT, env=house.environment(), capture_output=True, timeout=60, check=True)

@@ -65,7 +65,7 @@ export function effects(verdict) {
     parts.push(el("div", { class: "trouble" }, el("h4", {}, "Look at this"),
       el("ul", {}, findings.map((each) => el("li", {}, each))), others ? el("p", {}, `And ${others} more.`) : null));
   }
-  return el("section", { class: "effects", id: "effect-diff" }, parts);
+  return el("section", { class: "effects" }, parts);
 }
 
 // --- both versions -------------------------------------------------------------------------------------------------

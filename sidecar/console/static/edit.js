@@ -167,6 +167,7 @@ function tell() {
     if (!verdict.plain && !parsed().error) follow();
     form.mark(problems);
   }
+  foresee();
   byId("wrongs").hidden = !count;
   byId("wrongs-list").replaceChildren(...problems.map(wrong), ...elsewhere.map((each) => el("li", {},
     el("a", { href: `/console/edit/${each.file}` }, `${each.file}:${each.line}`), " ", each.message,
@@ -176,6 +177,18 @@ function tell() {
   } else {
     notice("changed", null);
   }
+}
+
+// What it would do, while it is typed.
+function foresee() {
+  const box = byId("ahead");
+  box.hidden = verdict.count > 0 || !(verdict.effects.length || verdict.findings.length);
+  if (box.hidden) return;
+  const changes = verdict.effects.length + verdict.more_effects, doubts = verdict.findings.length + verdict.more_findings;
+  byId("ahead-said").textContent = [counted(changes, "change for visitors", "changes for visitors"),
+    doubts && counted(doubts, "thing to look at", "things to look at")].filter(Boolean).join(", ");
+  box.dataset.state = doubts ? "warn" : "";
+  byId("ahead-in").replaceChildren(effects(verdict));
 }
 
 function wrong(each) {
