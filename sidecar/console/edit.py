@@ -20,7 +20,7 @@ from ..promos.document import Vocabulary
 from ..promos.folder import WORDS, is_campaign
 from ..promos.new import template
 from ..promos.standing import Live
-from .draft import ahead, drafted, foreseen, told
+from .draft import ahead, drafted, foreseen, told, wrong
 from .files import environment, statics
 from .shelf import file_of, shelf
 from .shell import KINDS, Scene, shell
@@ -135,7 +135,7 @@ class _Pages:
         if text is not None:
             data = text.encode("utf-8", "surrogatepass")
             found = await self._desk.judged({name: data})
-            if many := sum(problem.file == name for problem in found.problems):
+            if many := sum(map(len, wrong(found, name, self._promotions.statuses))):
                 said = f"The draft of {name} is not good yet ({many} wrong), so this is what is live; see it on Edit."
             else:
                 live = await asyncio.to_thread(drafted, self._desk.standing.accepted, name, data)

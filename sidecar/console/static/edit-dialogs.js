@@ -1,14 +1,14 @@
-// What is asked before something is written: what changes, and for whom; both versions where somebody else was faster.
+// What is asked before something is written: what changes, and for whom; both versions where somebody was faster.
 
-import { button, counted, el } from "./edit-dom.js";
+import { button, el } from "./edit-dom.js";
 import { besides, clipped } from "./edit-lines.js";
 
 const dialog = document.getElementById("dialog");
 
 export function ask(title, parts, tools) {
-  const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "×");
+  const cross = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: close }, "×");
   dialog.replaceChildren(
-    el("header", {}, el("h2", { id: "dialog-title", tabindex: "-1" }, title), close),
+    el("header", {}, el("h2", { id: "dialog-title", tabindex: "-1" }, title), cross),
     el("div", { class: "dialog-in" }, parts),
     el("footer", {}, tools),
   );
@@ -45,8 +45,9 @@ export function content(differences, same) {
     el("p", {}, el("span", { class: "pill" }, what[each.what]), " ", el("strong", {}, each.promo || each.file)),
     each.members.length ? el("dl", {}, each.members.map(member)) : null,
     each.text ? el("pre", {}, each.text) : null));
-  return el("section", { class: "changes", id: "content-diff" }, el("h3", {}, "What you change"), items.length ? el("ul", {}, items)
-    : el("p", {}, same ? "Nothing." : "Only how it is written: spaces, or the order of members."));
+  const none = same ? "Nothing." : "Only how it is written: spaces, or the order of members.";
+  return el("section", { class: "changes", id: "content-diff" }, el("h3", {}, "What you change"),
+    items.length ? el("ul", {}, items) : el("p", {}, none));
 }
 
 export function effects(verdict) {
@@ -82,7 +83,8 @@ export function versions(theirs, mine) {
   const rows = clipped(besides(...comparable(theirs ?? "", mine)));
   const cell = (line, kind) => el("td", { class: line === null ? "none" : kind }, line ?? "");
   const body = rows.map((row) => (row === null ? el("tr", { class: "left-out" }, el("td", { colspan: "2" }, "⋯"))
-    : el("tr", { class: row.same ? "same" : "other" }, cell(row.left, row.same ? "" : "gone"), cell(row.right, row.same ? "" : "come"))));
+    : el("tr", { class: row.same ? "same" : "other" }, cell(row.left, row.same ? "" : "gone"),
+      cell(row.right, row.same ? "" : "come"))));
   return el("div", { class: "versions", tabindex: "0", role: "group", "aria-label": "Both versions" },
     el("table", {}, el("thead", {}, el("tr", {},
       el("th", { scope: "col" }, theirs === null ? "There: it was removed" : "There now"),
@@ -90,7 +92,6 @@ export function versions(theirs, mine) {
 }
 
 export const problemsOf = (problems) => el("ul", { class: "said" }, problems.map((each) => el("li", {},
-  each.file && el("code", {}, `${each.file}:${each.line}:${each.column}`), " ", each.pointer && el("code", {}, each.pointer), " ",
-  each.message, each.remedy && el("em", {}, ` → ${each.remedy}`))));
-
-export { counted };
+  each.file && el("code", {}, `${each.file}:${each.line}:${each.column}`), " ",
+  each.pointer && el("code", {}, each.pointer), " ", each.message,
+  each.remedy && el("em", {}, ` → ${each.remedy}`))));

@@ -180,7 +180,8 @@ export function createForm(facts, onChange) {
       rebuild([...at, "content", code], { title: "" });
       focus(pointerOf([...at, "content", code, "title"]));
     }, "quiet small"));
-    const box = el("div", { class: "languages" }, here.map(one), more.length ? el("p", { class: "adders" }, more) : null);
+    const box = el("div", { class: "languages" }, here.map(one),
+      more.length ? el("p", { class: "adders" }, more) : null);
     box.append(place([...at, "content"], box, null));
     return [box];
   }
@@ -258,7 +259,8 @@ export function createForm(facts, onChange) {
       text("Market", [...of, "market"], plain),
       text("Selection", [...of, "selection"], plain),
       number("Boosted price", [...of, "price"], { needed: true, min: 1, step: "any", hint: "Decimal." }),
-      text("Bookmaker", [...of, "bookmaker"], { spellcheck: "false", hint: "Whose price counts; the best of all if empty." }),
+      text("Bookmaker", [...of, "bookmaker"], { spellcheck: "false",
+        hint: "Whose price counts; the best of all if empty." }),
       number("Oldest price in seconds", [...of, "max_age_s"], { min: 1, step: "any" }),
     ])];
   }
@@ -406,7 +408,8 @@ export function createForm(facts, onChange) {
       found.wrong.hidden = false;
       found.box.classList.add("is-wrong");
       found.control?.setAttribute("aria-invalid", "true");
-      found.control?.setAttribute("aria-describedby", [found.control.dataset.hint, found.wrong.id].filter(Boolean).join(" "));
+      const told = [found.control?.dataset.hint, found.wrong.id].filter(Boolean).join(" ");
+      found.control?.setAttribute("aria-describedby", told);
     }
     for (const pill of form.querySelectorAll(".count")) {
       const many = counts.get(pill.closest("details").dataset.number) ?? 0;

@@ -51,7 +51,7 @@ function paired(gone, come) {
 export function clipped(rows, around = 3) {
   const kept = rows.map(() => false);
   rows.forEach((row, at) => {
-    if (!row.same) for (let i = Math.max(0, at - around); i <= Math.min(rows.length - 1, at + around); i++) kept[i] = true;
+    if (!row.same) kept.fill(true, Math.max(0, at - around), at + around + 1);
   });
   const shown = [];
   rows.forEach((row, at) => {

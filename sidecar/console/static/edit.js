@@ -9,7 +9,7 @@ import { createText } from "./edit-text.js";
 const byId = (id) => document.getElementById(id);
 const facts = JSON.parse(byId("facts").textContent);
 const { file } = facts;
-const KEY = `draft:${file}`, QUIET_MS = 300;
+const KEY = `draft:${file}`, QUIET_MS = 300, FOLLOW_MS = 120;
 const API = `/v1/promos/files/${file.split("/").map(encodeURIComponent).join("/")}`;
 
 // `tag`: of the version that was edited, "" where there was none. `base`: its text.
@@ -24,6 +24,11 @@ function keep(always = false) {
     else localStorage.setItem(KEY, JSON.stringify({ text, tag, base, at: Date.now() }));
   } catch { /* storage is full or refused: leaving the page asks first */ }
   byId("discard").disabled = text === base;
+}
+
+function forget() {
+  try { localStorage.removeItem(KEY); } catch { /* there is none then */ }
+  leaving = true;
 }
 
 function restore() {
@@ -105,9 +110,11 @@ function follow() {
   following = setTimeout(() => {
     const { doc, error } = parsed();
     if (error) form.refuse("The form follows again once the JSON can be read.");
-    else if (verdict && verdict.text === text && !verdict.plain) form.refuse("A name stands twice in the JSON; the form would lose one.");
+    else if (verdict && verdict.text === text && !verdict.plain) {
+      form.refuse("The JSON has a mistake that a form would lose, such as a name that stands twice. Mend it there.");
+    }
     else form.show(doc);
-  }, 120);
+  }, FOLLOW_MS);
 }
 
 // Another text as a whole.
@@ -173,7 +180,8 @@ function tell() {
     el("a", { href: `/console/edit/${each.file}` }, `${each.file}:${each.line}`), " ", each.message,
     each.remedy && el("em", {}, each.remedy))));
   if (!busy && verdict.tag !== tag) {
-    notice("changed", ["Somebody else has changed this file meanwhile."], [button("Compare", () => conflict(), "small")], "warn");
+    const compare = button("Compare", () => conflict(), "small");
+    notice("changed", ["Somebody else has changed this file meanwhile."], [compare], "warn");
   } else {
     notice("changed", null);
   }
@@ -184,7 +192,8 @@ function foresee() {
   const box = byId("ahead");
   box.hidden = verdict.count > 0 || !(verdict.effects.length || verdict.findings.length);
   if (box.hidden) return;
-  const changes = verdict.effects.length + verdict.more_effects, doubts = verdict.findings.length + verdict.more_findings;
+  const changes = verdict.effects.length + verdict.more_effects;
+  const doubts = verdict.findings.length + verdict.more_findings;
   byId("ahead-said").textContent = [counted(changes, "change for visitors", "changes for visitors"),
     doubts && counted(doubts, "thing to look at", "things to look at")].filter(Boolean).join(", ");
   box.dataset.state = doubts ? "warn" : "";
@@ -192,22 +201,24 @@ function foresee() {
 }
 
 function wrong(each) {
+  const toLine = () => { pane("text"); area.go(each.line, each.column); };
   const jump = () => {
     if (form && byId("editor").dataset.pane === "form" && form.focus(each.pointer, each)) {
       area.reveal(each.line);
       return;
     }
-    pane("text");
-    area.go(each.line, each.column);
+    toLine();
   };
   return el("li", {}, el("button", { type: "button", class: "jump", onclick: jump },
     el("span", {}, each.message, each.remedy && el("em", {}, each.remedy))),
-  el("button", { type: "button", class: "jump-line", onclick: () => { pane("text"); area.go(each.line, each.column); },
+  el("button", { type: "button", class: "jump-line", onclick: toLine,
     "aria-label": `Line ${each.line} in the JSON: ${each.message}` }, `line ${each.line}`),
   each.excerpt && el("pre", {}, each.excerpt));
 }
 
-document.addEventListener("edited", () => { if (!busy) check(); });
+const again = () => { if (!busy && !document.hidden) check(); };
+document.addEventListener("edited", again);
+document.addEventListener("visibilitychange", again);
 
 // --- publishing ----------------------------------------------------------------------------------------------------
 
@@ -246,7 +257,8 @@ async function removal() {
 
 async function send(method) {
   const sent = text, reasons = why();
-  const headers = { "Content-Type": "application/json", ...(tag ? { "If-Match": `"${tag}"` } : { "If-None-Match": "*" }) };
+  const seen = tag ? { "If-Match": `"${tag}"` } : { "If-None-Match": "*" };
+  const headers = { "Content-Type": "application/json", ...seen };
   busy = true;
   for (const each of byId("dialog").querySelectorAll("button, input")) each.disabled = true;
   try {
@@ -265,9 +277,7 @@ async function send(method) {
 
 function written(method, sent, told) {
   if (method === "DELETE") {
-    base = text;
-    try { localStorage.removeItem(KEY); } catch { /* there is none then */ }
-    leaving = true;
+    forget();
   } else {
     [tag, base, facts.tag] = [told.tag, sent, told.tag];
     history.replaceState(null, "", location.pathname + location.hash);
@@ -278,7 +288,9 @@ function written(method, sent, told) {
   outcome(method, told);
 }
 
-const STATES = { good: "Live", kept: "Kept as it was", held: "Waits to be confirmed", refused: "Not live", removed: "Removed" };
+const STATES = {
+  good: "Live", kept: "Kept as it was", held: "Waits to be confirmed", refused: "Not live", removed: "Removed",
+};
 
 async function outcome(method, told) {
   const state = byId("state");
@@ -291,8 +303,9 @@ async function outcome(method, told) {
   if (told.state === "held") {
     const waits = await waiting();
     if (waits) {
-      ask("Waits for approval", [el("p", {}, gone ? "It is live until somebody else approves its removal."
-        : "It is written, and goes live once somebody else has approved it. What was live before stays until then.")], done);
+      const then = gone ? "It stays live until somebody else has approved its removal."
+        : "It is written, and goes live once somebody else has approved it. What was live before stays until then.";
+      ask("Waits for approval", [el("p", {}, then)], done);
       return;
     }
     ask("Waits to be confirmed", [el("p", {}, "It is written, but it would take away much of what visitors see now. ",
@@ -320,7 +333,8 @@ async function confirm(method) {
 }
 
 function refused(status, told) {
-  const parts = [el("p", {}, told.message ?? "It was not written."), told.problems?.length ? problemsOf(told.problems) : null];
+  const parts = [el("p", {}, told.message ?? "It was not written.")];
+  if (told.problems?.length) parts.push(problemsOf(told.problems));
   const tools = [cancel()];
   if (status === 401) {
     parts.push(el("p", {}, "Your text is kept in this browser; sign in, and it is back."));
@@ -337,12 +351,19 @@ function refused(status, told) {
 async function conflict(current) {
   if (current === undefined) {
     const answer = await fetch(API).catch(() => null);
-    if (!answer || (!answer.ok && answer.status !== 404)) { refused(0, { message: "The sidecar does not answer." }); return; }
+    if (!answer || (!answer.ok && answer.status !== 404)) {
+      refused(0, { message: "The sidecar does not answer." });
+      return;
+    }
     current = answer.ok ? { text: await answer.text(), tag: answer.headers.get("ETag").replaceAll('"', "") } : null;
   }
   const theirs = current === null ? null : current.text;
   const take = () => {
-    if (current === null) { leaving = true; try { localStorage.removeItem(KEY); } catch { /* none */ } location.assign("/console/edit"); return; }
+    if (current === null) {
+      forget();
+      location.assign("/console/edit");
+      return;
+    }
     [tag, facts.tag, base] = [current.tag, current.tag, theirs];
     close();
     use(theirs);
@@ -355,8 +376,9 @@ async function conflict(current) {
     await check();
     await review();
   };
-  ask("Changed by somebody else meanwhile", [el("p", {}, "Nothing of yours is written. Left is what is there now, right is yours."),
-    versions(theirs, text)], [cancel(), button(theirs === null ? "Leave it removed" : "Take theirs", take),
+  const parts = [el("p", {}, "Nothing of yours is written. Look at both, and choose."), versions(theirs, text)];
+  const back = button(theirs === null ? "Leave it removed" : "Take theirs", take);
+  ask("Changed by somebody else meanwhile", parts, [cancel(), back,
     button("Go on with mine, over theirs", go, "main")]);
 }
 
@@ -368,7 +390,9 @@ function pane(name) {
     each.setAttribute("aria-pressed", String(each.dataset.show === name));
   }
 }
-for (const each of document.querySelectorAll("[data-show]")) each.addEventListener("click", () => pane(each.dataset.show));
+for (const each of document.querySelectorAll("[data-show]")) {
+  each.addEventListener("click", () => pane(each.dataset.show));
+}
 byId("review").addEventListener("click", review);
 byId("see").addEventListener("click", () => keep(true));
 byId("discard").addEventListener("click", discard);
