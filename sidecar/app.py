@@ -215,7 +215,8 @@ def admin_app(sidecar: Sidecar) -> web.Application:
     app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
     app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))
     app.add_routes(console_routes(sidecar.promotions))
-    app.add_routes(edit_routes(sidecar.promotions, sidecar.desk, sidecar.access))
+    libraries = sidecar.config.path(settings.promos.libraries)
+    app.add_routes(edit_routes(sidecar.promotions, sidecar.desk, sidecar.access, libraries))
     app.on_shutdown.append(sidecar.promotions.stop)
     return app
 

@@ -21,33 +21,36 @@ from ..promos.folder import WORDS, is_campaign
 from ..promos.new import template
 from ..promos.standing import Live
 from .draft import ahead, drafted, foreseen, told, wrong
-from .files import environment, statics
+from .files import Static, environment, library, statics
 from .shelf import file_of, shelf
 from .shell import KINDS, Scene, shell
-from .views import preview_facts, scene_of
+from .views import preview_facts, scene_of, served
 
 _NEW_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg", ".avif")
 MOST_IMAGES = 500
-LIST = "/console/edit"
+LIST, LIBRARY, MIRROR = "/console/edit", "/console/library/", "codemirror.js"
 
 
-def edit_routes(promotions: Promotions, desk: Desk, access: Access) -> list[web.RouteDef]:
-    pages = _Pages(promotions, desk, access)
+def edit_routes(promotions: Promotions, desk: Desk, access: Access, libraries: Path) -> list[web.RouteDef]:
+    """`libraries`: folder of MIRROR, which may be there or not."""
+    pages = _Pages(promotions, desk, access, library(libraries / MIRROR))
     return [
         web.get(LIST, pages.list),
         web.get(f"{LIST}/new", pages.new),
         web.post(f"{LIST}/check", pages.check),
         web.get(f"{LIST}/{{name:.+}}", pages.file),
         web.post("/console/preview", pages.preview),
+        web.get(f"{LIBRARY}{MIRROR}", pages.library),
     ]
 
 
 class _Pages:
-    def __init__(self, promotions: Promotions, desk: Desk, access: Access) -> None:
+    def __init__(self, promotions: Promotions, desk: Desk, access: Access, mirror: Static | None) -> None:
         self._promotions = promotions
         self._desk = desk
         self._access = access
+        self._mirror = mirror
         self._templates = environment(statics())
         # Looking ahead takes long where much is planned: who types fast must not keep all threads at it.
         self._one = asyncio.Semaphore(1)
@@ -98,6 +101,7 @@ class _Pages:
             "removable": name not in WORDS,
             "words": _words(known),
             "kinds": KINDS,
+            "mirror": f"{LIBRARY}{MIRROR}?v={self._mirror.tag}" if self._mirror else "",
             "images": await asyncio.to_thread(_images, self._desk.folder),
         }
         state = next((each.state for each in self._promotions.statuses if each.file == name), "")
@@ -142,6 +146,11 @@ class _Pages:
         return await self._rendered(
             "preview", scene, lambda: {**preview_facts(scene, query, live), "draft_said": said}
         )
+
+    async def library(self, request: web.Request) -> web.Response:
+        if self._mirror is None:
+            raise web.HTTPNotFound(text=f"{MIRROR} is not there; scripts/codemirror makes it\n")
+        return served(request, self._mirror)
 
     async def _draft(self, request: web.Request) -> tuple[str, str | None]:
         if foreign := self._access.foreign(request):

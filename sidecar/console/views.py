@@ -13,7 +13,7 @@ from ..promos.api import Promotions
 from ..promos.moment import Unclear, zone_of
 from ..promos.standing import Live
 from .audience import Query, asked, first
-from .files import STATIC, environment, statics
+from .files import STATIC, Static, environment, statics
 from .now import now_page
 from .preview import MOST_GATES, iso, moment_of, preview_page
 from .shell import HOME, Scene, shell
@@ -47,12 +47,7 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
         file = files.get(request.match_info["name"])
         if file is None:
             raise web.HTTPNotFound
-        tag = f'"{file.tag}"'
-        kept = _FOR_EVER if request.query.get("v") == file.tag else "no-cache"
-        headers = {"ETag": tag, "Cache-Control": kept}
-        if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=file.body, headers={**headers, "Content-Type": file.kind})
+        return served(request, file)
 
     async def home(_: web.Request) -> web.Response:
         raise web.HTTPFound(HOME)
@@ -63,6 +58,15 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
         *(page(name, told) for name, told in facts.items()),
         web.get(f"{STATIC}{{name}}", static),
     ]
+
+
+def served(request: web.Request, file: Static) -> web.Response:
+    tag = f'"{file.tag}"'
+    kept = _FOR_EVER if request.query.get("v") == file.tag else "no-cache"
+    headers = {"ETag": tag, "Cache-Control": kept}
+    if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=file.body, headers={**headers, "Content-Type": file.kind})
 
 
 def scene_of(promotions: Promotions, request: web.Request) -> tuple[Scene, Query]:

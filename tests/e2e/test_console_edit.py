@@ -1,6 +1,7 @@
 """Campaigns made and changed on the page Edit, in a real browser and on a real sidecar."""
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -350,3 +351,39 @@ def test_who_is_unknown_is_asked_to_sign_in_and_loses_nothing(house: House, chro
 def token(house: House, *words: str) -> None:
     line = house.command("promos", *words)
     subprocess.run(line, cwd=ROOT, env=house.environment(), capture_output=True, timeout=60, check=True)
+
+
+MIRROR = ROOT / "var" / "console" / "codemirror.js"
+CONTENT = "const c = document.getElementById('code').firstChild.shadowRoot; "
+
+
+@pytest.mark.skipif(not MIRROR.exists(), reason="CodeMirror is not installed: `scripts/codemirror`")
+def test_codemirror_takes_the_place_of_the_plain_text_under_the_same_policy(tmp_path: Path, chrome: Browser):
+    house = write_house(tmp_path, "http://127.0.0.1:9")
+    gallery.write(house.config / "promos", ROOT / "config" / "promos", time.time())
+    (tmp_path / "var" / "console").mkdir(parents=True)
+    shutil.copy(MIRROR, tmp_path / "var" / "console")
+    with running(house, "sidecar", ready="the sidecar is ready"):
+        wait_for(lambda: fetch_json(f"{house.url('admin')}/v1/promos/status")["files"], 20)
+        edited(chrome, house, "notices.json#promo-limits")
+        assert chrome.execute_script(CONTENT + "return c.adoptedStyleSheets.length") > 0
+        typed(chrome, "/promos/0/priority", "5000")
+        said(chrome, "1 problem")
+        [jump] = chrome.find_elements(By.CSS_SELECTOR, ".jump-line")
+        jump.click()
+        wait_for(
+            lambda: chrome.execute_script(CONTENT + "return !!c.querySelector('.cm-lint-marker-error')"), 5, 0.05
+        )
+        focused = chrome.execute_script(CONTENT + "return c.activeElement.className")
+        assert "cm-content" in focused
+        content = chrome.execute_script(CONTENT + "return c.activeElement")
+        content.send_keys(Keys.CONTROL, Keys.HOME)
+        content.send_keys("[")
+        wait_for(lambda: not field(chrome, "/promos/0/priority").is_enabled(), 5, 0.05)
+        content.send_keys(Keys.CONTROL, "z")
+        typed_back = "return document.querySelector('.form-pane').classList.contains('off')"
+        wait_for(lambda: not chrome.execute_script(typed_back), 5, 0.05)
+        typed(chrome, "/promos/0/priority", "100")
+        said(chrome, "Good")
+        assert "priority" in chrome.execute_script(CONTENT + "return c.textContent")
+        assert complaints(chrome) == []

@@ -4,6 +4,7 @@
 import { button, counted, el } from "./edit-dom.js";
 import { ask, cancel, close, content, effects, problemsOf, reason, versions, why } from "./edit-dialogs.js";
 import { createForm } from "./edit-form.js";
+import { createMirror } from "./edit-mirror.js";
 import { createText } from "./edit-text.js";
 
 const byId = (id) => document.getElementById(id);
@@ -97,11 +98,12 @@ const form = facts.campaign ? createForm(facts, (doc, said) => {
 }) : null;
 
 // By the text: the form follows where it can be read.
-const area = createText((typed) => {
+const byText = (typed) => {
   text = typed;
   changed();
   follow();
-});
+};
+const area = (facts.mirror && await createMirror(facts.mirror, byText)) || createText(byText);
 
 let following = 0;
 function follow() {

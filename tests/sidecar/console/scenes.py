@@ -80,6 +80,6 @@ async def served(
     for _ in range(2):
         standing.step(sweep(folder), NOW)
     desk = Desk(folder, standing, History(folder / "history"))
-    app.add_routes(edit_routes(promotions, desk, Access(PromoSettings(), ADMIN, folder)))
+    app.add_routes(edit_routes(promotions, desk, Access(PromoSettings(), ADMIN, folder), folder / "libraries"))
     async with TestClient(TestServer(app)) as client:
         yield client
