@@ -22,7 +22,7 @@ from ..promos.new import template
 from ..promos.standing import Live
 from .draft import ahead, drafted, foreseen, told, wrong
 from .files import Static, environment, library, statics
-from .shelf import file_of, shelf
+from .shelf import LABELS, file_of, shelf
 from .shell import KINDS, Scene, shell
 from .views import preview_facts, scene_of, served
 
@@ -104,12 +104,13 @@ class _Pages:
             "mirror": f"{LIBRARY}{MIRROR}?v={self._mirror.tag}" if self._mirror else "",
             "images": await asyncio.to_thread(_images, self._desk.folder),
         }
-        state = next((each.state for each in self._promotions.statuses if each.file == name), "")
+        state = next((each.state for each in self._promotions.statuses if each.file == name), "new")
+        state = "waits" if name in self._promotions.waiting() else state
         user = {
             "editor": "" if isinstance(who, Denied) else who,
             "unknown": isinstance(who, Denied) and who.status == 401,
         }
-        more = {"file": name, "facts": facts, "state": state, **user}
+        more = {"file": name, "facts": facts, "state": state, "label": LABELS.get(state, "New"), **user}
         return await self._page(request, "edit", more)
 
     async def check(self, request: web.Request) -> web.Response:

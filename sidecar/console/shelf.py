@@ -13,7 +13,7 @@ from .words import counted
 
 type Group = Literal["campaigns", "rules"]
 _RULES = {SLOTS: "Places on the homepage", AUDIENCES: "Whom promos can be for"}
-_STATES = {
+LABELS = {
     "good": "Live",
     "kept": "Kept as it was",
     "held": "Waits to be confirmed",
@@ -82,7 +82,7 @@ def _entry(
     if found is None:
         told = "removed from the folder"
     problems = status.problems if status else ()
-    return Entry(name, group, title, told, state, _STATES[state], problems, found is None)
+    return Entry(name, group, title, told, state, LABELS[state], problems, found is None)
 
 
 def _titles(promos: list[dict[str, Any]]) -> str:

@@ -1,42 +1,14 @@
 // The usual members of a campaign as a form. What it does not show stays in the document as it is.
 
 import { button, counted, el, pointerOf } from "./edit-dom.js";
+import { get, isObject, said } from "./edit-document.js";
+import { createFields } from "./edit-fields.js";
 
-const ORDER = ["$schema", "promos", "id", "kind", "slot", "priority", "content", "title", "text", "action", "image",
-  "src", "alt", "link", "start", "end", "timezone", "audience", "jurisdictions", "languages", "devices", "segments",
-  "visitors", "rollout", "variants", "terms", "short", "odds", "provider", "event", "market", "selection", "price",
-  "bookmaker", "max_age_s"];
+
 const SHOWN = new Set(["id", "kind", "slot", "priority", "content", "image", "link", "start", "end", "timezone",
   "audience", "rollout", "terms", "odds"]);
 const IMAGE = ["banner", "carousel-item"];
 const names = new Intl.DisplayNames(["en"], { type: "language" });
-const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
-const said = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : "");
-
-export const get = (value, path) => path.reduce((here, part) => (here === null || here === undefined ? undefined
-  : Object.hasOwn(Object(here), part) ? here[part] : undefined), value);
-
-// New members stand where people expect them; what is there keeps its place.
-function put(object, name, value) {
-  const place = ORDER.indexOf(name);
-  const later = place < 0 ? -1 : Object.keys(object).findIndex((key) => ORDER.indexOf(key) > place);
-  if (Array.isArray(object) || Object.hasOwn(object, name) || later < 0) { object[name] = value; return; }
-  const entries = Object.entries(object);
-  entries.splice(later, 0, [name, value]);
-  for (const key of Object.keys(object)) delete object[key];
-  for (const [key, each] of entries) object[key] = each;
-}
-
-export function set(value, path, member) {
-  let here = value;
-  for (const part of path.slice(0, -1)) {
-    if (here[part] === null || typeof here[part] !== "object") put(here, part, {});
-    here = here[part];
-  }
-  if (member === undefined) delete here[path.at(-1)];
-  else put(here, path.at(-1), member);
-}
-
 function language(code) {
   try { return `${names.of(code)} (${code})`; } catch { return code; }
 }
@@ -44,91 +16,11 @@ function language(code) {
 export function createForm(facts, onChange) {
   const form = document.getElementById("form");
   const { words } = facts;
-  let doc = null, problems = [], places = new Map(), open = new Set(), told = 0;
+  const page = { doc: null, places: new Map(), onChange, show };
+  const { change, rebuild, place, field, text, number, choice, time, chips, group } = createFields(page);
+  let problems = [], open = new Set();
 
   form.addEventListener("submit", (event) => event.preventDefault());
-
-  // --- parts -------------------------------------------------------------------------------------------------------
-
-  const unique = (prefix) => `${prefix}-${++told}`;
-  const change = (path, value) => { set(doc, path, value); onChange(doc); };
-  const rebuild = (path, value) => { change(path, value); show(doc); };
-
-  function place(path, box, control) {
-    const wrong = el("p", { class: "f-wrong", id: unique("wrong"), hidden: true });
-    places.set(pointerOf(path), { box, control, wrong });
-    return wrong;
-  }
-
-  function field(label, path, { control, hint = "", wide = false, write, event = "input" }) {
-    const id = unique("f");
-    control.id = id;
-    control.dataset.pointer = pointerOf(path);
-    if (hint) control.dataset.hint = `${id}-hint`;
-    if (hint) control.setAttribute("aria-describedby", `${id}-hint`);
-    control.addEventListener(event, () => write(control.value));
-    const box = el("div", { class: wide ? "f wide" : "f" }, el("label", { for: id }, label), control);
-    if (hint) box.append(el("p", { class: "f-hint", id: `${id}-hint` }, hint));
-    box.append(place(path, box, control));
-    return box;
-  }
-
-  function text(label, path, { needed = false, lines = 0, wide = false, hint, list, type = "text", ...more } = {}) {
-    const value = said(get(doc, path));
-    const control = lines ? el("textarea", { rows: lines, ...more }) : el("input", { type, list, ...more });
-    control.value = value;
-    const write = (typed) => change(path, typed === "" && !needed ? undefined : typed);
-    return field(label, path, { control, hint, wide: wide || lines > 0, write });
-  }
-
-  function number(label, path, { needed = false, ...more } = {}) {
-    const { hint, ...rest } = more;
-    const control = el("input", { type: "number", inputmode: "decimal", ...rest });
-    control.value = said(get(doc, path));
-    const write = (typed) => change(path, typed === "" ? (needed ? "" : undefined) : Number(typed));
-    return field(label, path, { control, hint, write });
-  }
-
-  function choice(label, path, options, { hint, again = false, optional = false } = {}) {
-    const value = said(get(doc, path));
-    const known = options.some(([each]) => each === value) ? options : [[value, value || "choose"], ...options];
-    const control = el("select", {}, known.map(([each, title]) =>
-      el("option", { value: each, selected: each === value }, title)));
-    const write = (chosen) => (again ? rebuild : change)(path, chosen === "" && optional ? undefined : chosen);
-    return field(label, path, { control, hint, write, event: "change" });
-  }
-
-  function time(label, path) {
-    const value = said(get(doc, path));
-    const plain = value === "" || /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(value);
-    const step = /:\d\d:\d\d$/.test(value) ? "1" : null;
-    return text(label, path, plain ? { needed: true, type: "datetime-local", step, max: "9999-12-31T23:59" }
-      : { needed: true, hint: "As 2026-11-26T12:00, with its offset where clocks change." });
-  }
-
-  function chips(label, path, known, { hint = "", needed = false } = {}) {
-    const chosen = Array.isArray(get(doc, path)) ? get(doc, path) : [];
-    const all = [...new Set([...known, ...chosen.filter((each) => typeof each === "string")])];
-    const box = el("fieldset", { class: "f wide chips" }, el("legend", {}, label, hint && el("small", {}, hint)));
-    for (const each of all) {
-      const input = el("input", { type: "checkbox", value: each, checked: chosen.includes(each) });
-      input.addEventListener("change", () => {
-        const now = Array.isArray(get(doc, path)) ? get(doc, path) : [];
-        const next = input.checked ? [...now, each] : now.filter((other) => other !== each);
-        change(path, next.length || needed ? next : undefined);
-      });
-      box.append(el("label", { class: "chip" }, input, el("span", {}, each)));
-    }
-    box.append(place(path, box, box.querySelector("input")));
-    return box;
-  }
-
-  function group(title, path, children, tools = []) {
-    const box = el("fieldset", { class: "group" }, el("legend", {}, title), el("div", { class: "fs" }, children));
-    if (tools.length) box.append(el("div", { class: "group-tools" }, tools));
-    if (path) box.append(place(path, box, null));
-    return box;
-  }
 
   // --- a promo -----------------------------------------------------------------------------------------------------
 
@@ -172,8 +64,8 @@ export function createForm(facts, onChange) {
       for (const path of [["content"], ["image", "alt"], ["terms", "short"]]) {
         if (isObject(get(promo, path))) delete get(promo, path)[code];
       }
-      onChange(doc);
-      show(doc);
+      onChange(page.doc);
+      show(page.doc);
     };
     const missing = words.languages.filter((code) => !here.includes(code));
     const more = missing.map((code) => button(`+ ${language(code)}`, () => {
@@ -297,7 +189,7 @@ export function createForm(facts, onChange) {
     return box;
   }
 
-  const ids = () => new Set(doc.promos.map((promo) => promo?.id));
+  const ids = () => new Set(page.doc.promos.map((promo) => promo?.id));
   function fresh(wanted) {
     const taken = ids(), stem = wanted.replace(/-\d+$/, "");
     let id = wanted, many = 2;
@@ -305,32 +197,32 @@ export function createForm(facts, onChange) {
     return id;
   }
   function insert(number, promo) {
-    doc.promos.splice(number, 0, promo);
+    page.doc.promos.splice(number, 0, promo);
     open = new Set([number]);
-    onChange(doc);
-    show(doc);
+    onChange(page.doc);
+    show(page.doc);
     focus(`/promos/${number}/id`);
   }
   function duplicate(number) {
-    const copy = structuredClone(doc.promos[number]);
+    const copy = structuredClone(page.doc.promos[number]);
     copy.id = fresh(said(copy.id) || "promo");
     insert(number + 1, copy);
   }
   function remove(number) {
-    const [gone] = doc.promos.splice(number, 1);
+    const [gone] = page.doc.promos.splice(number, 1);
     open = new Set();
-    onChange(doc, `Removed "${said(gone?.id)}".`);
-    show(doc);
+    onChange(page.doc, `Removed "${said(gone?.id)}".`);
+    show(page.doc);
     (form.querySelector("summary") ?? form.querySelector("button"))?.focus();
   }
   function add() {
-    const like = doc.promos.findLast(isObject) ?? {};
+    const like = page.doc.promos.findLast(isObject) ?? {};
     const [slot, told] = Object.entries(words.slots)[0] ?? ["", { kinds: ["notice"] }];
     const kind = said(like.kind) || told.kinds[0];
     const day = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
     const after = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
     const code = Object.keys(like.content ?? {})[0] ?? words.languages[0] ?? "en";
-    insert(doc.promos.length, {
+    insert(page.doc.promos.length, {
       id: fresh(`${facts.file.replace(/\.json$/, "")}-2`), kind, slot: said(like.slot) || slot,
       content: { [code]: { title: "" } },
       ...(IMAGE.includes(kind) ? { image: { src: "", alt: { [code]: "" } }, link: "/" } : {}),
@@ -342,11 +234,10 @@ export function createForm(facts, onChange) {
   }
 
   function show(next) {
-    doc = next;
+    page.doc = next;
     const focused = form.contains(document.activeElement) ? document.activeElement.dataset.pointer : "";
-    places = new Map();
-    told = 0;
-    const promos = Array.isArray(doc?.promos) ? doc.promos : null;
+    page.places = new Map();
+    const promos = Array.isArray(page.doc?.promos) ? page.doc.promos : null;
     if (!promos) {
       refuse("The form shows a campaign, an object with a list of promos. Mend it in the JSON.");
       return;
@@ -357,7 +248,7 @@ export function createForm(facts, onChange) {
     form.classList.remove("off");
     form.replaceChildren(...cards, el("p", { class: "adders" }, button("+ Add a promo", add)), lists());
     mark(problems);
-    if (focused) places.get(focused)?.control?.focus({ preventScroll: true });
+    if (focused) page.places.get(focused)?.control?.focus({ preventScroll: true });
   }
 
   function lists() {
@@ -381,7 +272,7 @@ export function createForm(facts, onChange) {
     const missing = /^(\w+) is missing$/.exec(problem.message);
     let pointer = missing ? `${problem.pointer}/${missing[1]}` : problem.pointer;
     while (pointer) {
-      if (places.has(pointer)) return places.get(pointer);
+      if (page.places.has(pointer)) return page.places.get(pointer);
       pointer = pointer.slice(0, pointer.lastIndexOf("/"));
     }
     return null;
@@ -389,7 +280,7 @@ export function createForm(facts, onChange) {
 
   function mark(next) {
     problems = next;
-    for (const { box, control, wrong } of places.values()) {
+    for (const { box, control, wrong } of page.places.values()) {
       wrong.hidden = true;
       wrong.replaceChildren();
       box.classList.remove("is-wrong");
@@ -423,7 +314,7 @@ export function createForm(facts, onChange) {
     if (!box) return null;
     if (!box.open) {
       open.add(number);
-      show(doc);
+      show(page.doc);
     }
     return form.querySelector(`details[data-number="${number}"]`);
   }
@@ -443,7 +334,7 @@ export function createForm(facts, onChange) {
     show, mark, refuse, focus,
     // The promo that the address names, or the only one.
     openFirst(id) {
-      const promos = Array.isArray(doc?.promos) ? doc.promos : [];
+      const promos = Array.isArray(page.doc?.promos) ? page.doc.promos : [];
       const wanted = promos.findIndex((promo) => id && promo?.id === id);
       const number = wanted >= 0 ? wanted : promos.length === 1 ? 0 : -1;
       if (number < 0) return;
