@@ -26,6 +26,12 @@ type PromoField = Literal[
     "terms",
     "terms.short",
     "terms.link",
+    "odds",
+    "odds.event",
+    "odds.market",
+    "odds.selection",
+    "odds.price",
+    "odds.was",
 ]
 """What `GET /v1/promos` tells of a promo; a dot leads into a member."""
 

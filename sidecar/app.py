@@ -100,9 +100,13 @@ class Sidecar:
         """For ever: what operations edit is live within half a second."""
         desk = self.desk
 
+        degraded = self.metrics.runtime.degraded.labels("promos")
+
         def keep(change: Change) -> None:
+            degraded.set(1)
             remember(self.access.state, change.files)
             desk.keep(change)
+            degraded.set(0)
 
         await watch(desk.folder, desk.standing, self._publish, keep, nudge=desk.written)
 

@@ -25,34 +25,40 @@ KINDS = {"banner": "Banner", "carousel-item": "Carousel", "boosted-odds": "Boost
 _MEANING = {
     "kept": ("Kept as it was", "The file has mistakes. What it said before stays live."),
     "held": ("Waits for you", "The change would take away much. What was live stays until it is confirmed."),
+    "waiting": ("Waits for approval", "What it said before stays live until somebody else has approved it."),
     "refused": ("Not live", "The file has mistakes, and nothing of it is live."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a page is made of. `event` names what is shown, `prices` what is offered without the boost, by id."""
+    """All that a page is made of. `event` names what is shown; `hidden`, by id, is what odds hide now,
+    `prices` what is offered without the boost; `waiting` are the files that wait for approval."""
 
     live: Live
     event: str
-    withheld: Mapping[str, str]
+    hidden: Mapping[str, str]
     prices: Mapping[str, float]
     statuses: tuple[Status, ...]
+    waiting: frozenset[str]
     who: Asked
     now: float
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
+    """`command` settles it, "" where the file has to be mended."""
+
     status: Status
     title: str
     meaning: str
+    command: str
 
 
 def shell(name: str, scene: Scene) -> dict[str, Any]:
     """For every template."""
     words, who = scene.live.vocabulary, scene.who.visitor
-    troubles = [Trouble(each, *_MEANING[each.state]) for each in scene.statuses if each.state in _MEANING]
+    troubles = [_trouble(each, scene.waiting) for each in scene.statuses if each.state in _MEANING]
     return {
         "pages": PAGES,
         "this": next(page for page in PAGES if page.name == name),
@@ -70,6 +76,13 @@ def shell(name: str, scene: Scene) -> dict[str, Any]:
         "counted": counted,
         "duration": duration,
     }
+
+
+def _trouble(status: Status, waiting: frozenset[str]) -> Trouble:
+    if status.state != "held":
+        return Trouble(status, *_MEANING[status.state], "")
+    state, verb = ("waiting", "approve") if status.file in waiting else ("held", "confirm")
+    return Trouble(status, *_MEANING[state], f"holdover promos {verb} {status.file}")
 
 
 def _choices(known: frozenset[str], chosen: str) -> list[str]:

@@ -55,22 +55,23 @@ class TimelinePage:
 
 
 def timeline_page(
-    live: Live, withheld: Withheld, who: Asked, over: Stretch, now: float, *, alone: bool = False
+    live: Live, hidden: Withheld, who: Asked, over: Stretch, now: float, *, alone: bool = False
 ) -> TimelinePage:
-    """`alone`: without what is for other audiences."""
-    lanes = plan(live, withheld, who, (over.start, over.end))
+    """`hidden`: by what the odds are now; what they will be is not known, so it is told and not drawn. `alone`:
+    without what is for other audiences."""
+    lanes = plan(live, live.withheld, who, (over.start, over.end))
     if alone:
         lanes = tuple(
             Lane(lane.name, lane.slot, tuple(r for r in lane.runs if not r.refused), lane.gaps) for lane in lanes
         )
-    lines = {run.promo.id: _line(run, who, over) for lane in lanes for run in lane.runs}
+    lines = {run.promo.id: _line(run, hidden, who, over) for lane in lanes for run in lane.runs}
     drawn = chart(lanes, (over.start, over.end), {name: line.title for name, line in lines.items()})
     holes = tuple(_holes(lanes, over))
     now_x = drawn.x(now) if over.start <= now < over.end else None
     return TimelinePage(drawn, tuple(ticks(over)), tuple(clock_changes(over)), now_x, lines, holes)
 
 
-def _line(run: Run, who: Asked, over: Stretch) -> Line:
+def _line(run: Run, hidden: Withheld, who: Asked, over: Stretch) -> Line:
     promo = run.promo
     state, said = "shown", "whenever it runs"
     if run.refused:
@@ -81,6 +82,8 @@ def _line(run: Run, who: Asked, over: Stretch) -> Line:
             f"{clock(start, over.zone, over.start)} to {clock(end, over.zone, over.start)}" for start, end in run.lost
         )
         said = f"no room for {duration(run.lost_s)}: {parts}"
+    if not run.refused and promo.id in hidden:
+        said += f"; held back now: {hidden[promo.id]}"
     bounds = clock(promo.start, over.zone, over.start), clock(promo.end, over.zone, over.start)
     return Line(promo, title_of(promo, who.visitor.language), *bounds, state, said)
 

@@ -60,30 +60,39 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
     ]
 
 
+def scene_of(promotions: Promotions, request: web.Request) -> tuple[Scene, Query]:
+    """On the event loop: all of one moment."""
+    query = {key: tuple(request.query.getall(key)) for key in request.query}
+    scene = Scene(
+        live=promotions.live,
+        event=promotions.event,
+        hidden=promotions.hidden,
+        prices=promotions.prices,
+        statuses=promotions.statuses,
+        waiting=frozenset(promotions.waiting()),
+        who=asked(query, promotions.live),
+        now=time.time(),
+    )
+    return scene, query
+
+
 def served(request: web.Request, file: Static) -> web.Response:
+    """For ever to who names the contents."""
     tag = f'"{file.tag}"'
-    kept = _FOR_EVER if request.query.get("v") == file.tag else "no-cache"
-    headers = {"ETag": tag, "Cache-Control": kept}
+    headers = {"ETag": tag, "Cache-Control": _FOR_EVER if request.query.get("v") == file.tag else "no-cache"}
     if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
         return web.Response(status=304, headers=headers)
     return web.Response(body=file.body, headers={**headers, "Content-Type": file.kind})
 
 
-def scene_of(promotions: Promotions, request: web.Request) -> tuple[Scene, Query]:
-    query = {key: tuple(request.query.getall(key)) for key in request.query}
-    live, told = promotions.live, promotions
-    who = asked(query, live)
-    return Scene(live, told.event, told.withheld, told.prices, told.statuses, who, time.time()), query
-
-
 def _now(scene: Scene, _: Query) -> Facts:
-    return {"page": now_page(scene.live, scene.withheld, scene.who, scene.now)}
+    return {"page": now_page(scene.live, {**scene.hidden, **scene.live.withheld}, scene.who, scene.now)}
 
 
 def _timeline(scene: Scene, query: Query) -> Facts:
     over = stretch(query, scene.live, scene.now)
     alone = first(query, "others") == "no"
-    page = timeline_page(scene.live, scene.withheld, scene.who, over, scene.now, alone=alone)
+    page = timeline_page(scene.live, scene.hidden, scene.who, over, scene.now, alone=alone)
     return {"page": page, "over": over, "alone": alone, "ranges": RANGES, "zones": zones_of(scene.live)}
 
 
@@ -104,10 +113,13 @@ def preview_facts(scene: Scene, query: Query, draft: Live | None = None) -> Fact
                 moments[name] = moment
     versus = (moments["versus"], scene.live) if "versus" in moments else None
     at = moments.get("at", scene.now)
+    # What odds hide now says nothing of other times.
+    hidden = {} if moments else scene.hidden
+    withheld = {**hidden, **scene.live.withheld}
     if draft is not None:
-        page = preview_page(draft, {**scene.withheld, **draft.withheld}, scene.who, at, (at, scene.live), zone)
+        page = preview_page(draft, {**withheld, **draft.withheld}, scene.who, at, (at, scene.live), zone)
     else:
-        page = preview_page(scene.live, scene.withheld, scene.who, at, versus, zone)
+        page = preview_page(scene.live, withheld, scene.who, at, versus, zone)
     phone = (first(query, "frame") or scene.who.visitor.device) == "phone"
     return {
         "page": page,

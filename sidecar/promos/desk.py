@@ -3,6 +3,7 @@ files that an editor does, and what they say goes live as it does there."""
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ from .validate import Checked, check
 _NAME = re.compile(r"(compliance/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.json")
 MODE = 0o644
 TAKEN_S = 3.0
+
+logger = logging.getLogger("holdover.promos")
 
 type Target = tuple[Literal["everything", "slot", "promo"], str]
 
@@ -261,7 +264,13 @@ class Desk:
 
         def write() -> None:
             detail = {name: digest(data) for name, data in drafts.items()}
-            self.history.append(what, who, why, time.time(), detail=detail)
+            try:
+                self.history.append(what, who, why, time.time(), detail=detail)
+            except OSError:
+                # What is dangerous has to go, recorded or not.
+                if drafts.keys() != {KILL}:
+                    raise
+                logger.exception("%s, by %s, could not be recorded", why, who)
             for name, data in drafts.items():
                 path = self.folder / name
                 if data is None:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,31 +36,69 @@ async def watch(
     that there is something to be read. `notified`: whether to use watchfiles where it is installed."""
     nudge = nudge or asyncio.Event()
     untold: Change | None = None
-    unkept: list[Change] = []
-    failure = ""
-    async with _notifications(folder, nudge, notified):
+    failing = _Failing(folder)
+    async with _notifications(folder, nudge, notified), _keeper(folder, keep) as unkept:
         while True:
             nudge.clear()
             try:
                 if change := standing.step(await asyncio.to_thread(sweep, folder), time.time()):
                     untold = change
-                    unkept.append(change)
                 if untold:
                     publish(untold)
+                    unkept.put_nowait(untold)
                     untold = None
-                while unkept:
-                    await asyncio.to_thread(keep, unkept[0])
-                    del unkept[0]
-                failure = ""
+                failing.over()
             except Exception as error:
-                # A disk that is full is so many times a second.
-                if failure != (failure := repr(error)):
-                    logger.exception("the promos of %s could not be brought up to date; trying again", folder)
+                failing.tell(error)
             if standing.unsettled:
                 await asyncio.sleep(AGAIN_S)
             else:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(nudge.wait(), INTERVAL_S)
+
+
+@dataclass(slots=True)
+class _Failing:
+    """A disk that is full is so many times a second: what is told is told once."""
+
+    folder: Path
+    told: str = ""
+
+    def tell(self, error: Exception) -> None:
+        if self.told != (told := repr(error)):
+            self.told = told
+            logger.exception("the promos of %s could not be brought up to date; trying again", self.folder)
+
+    def over(self) -> None:
+        self.told = ""
+
+
+@asynccontextmanager
+async def _keeper(folder: Path, keep: Callable[[Change], None]) -> AsyncIterator[asyncio.Queue[Change]]:
+    """Beside the readings: a disk that is slow holds back no kill."""
+    unkept: asyncio.Queue[Change] = asyncio.Queue()
+    task = asyncio.create_task(_keep(folder, unkept, keep))
+    try:
+        yield unkept
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep(folder: Path, unkept: asyncio.Queue[Change], keep: Callable[[Change], None]) -> None:
+    """All of them, and in order."""
+    failing = _Failing(folder)
+    while True:
+        change = await unkept.get()
+        while True:
+            try:
+                await asyncio.to_thread(keep, change)
+                break
+            except Exception as error:
+                failing.tell(error)
+                await asyncio.sleep(INTERVAL_S)
+        failing.over()
 
 
 @asynccontextmanager

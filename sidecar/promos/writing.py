@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from .validate import Checked
 
 MOST_DRAFTS = 100
 
+logger = logging.getLogger("holdover.promos")
+
+type _Answering = Callable[[web.Request], Awaitable[web.Response]]
 type _Handler = Callable[[web.Request, str], Awaitable[web.Response]]
 
 
@@ -35,21 +39,21 @@ class Writing:
     def routes(self) -> list[web.RouteDef]:
         file = "/v1/promos/files/{name:.+}"
         return [
-            web.get("/v1/promos/files", self._files),
-            web.get(file, self._file),
+            web.get("/v1/promos/files", _told(self._files)),
+            web.get(file, _told(self._file)),
             web.put(file, self._known(self._put)),
             web.delete(file, self._known(self._delete)),
-            web.post("/v1/promos/validate", self._validate),
+            web.post("/v1/promos/validate", _told(self._validate)),
             web.post("/v1/promos/kill", self._known(self._kill)),
             web.post("/v1/promos/release", self._known(self._release)),
             web.post("/v1/promos/confirm", self._known(self._confirm)),
             web.post("/v1/promos/approve", self._known(self._approve)),
             web.post("/v1/promos/rollback", self._known(self._roll_back)),
-            web.get("/v1/promos/history", self._history),
-            web.get("/v1/promos/history/{record}", self._record),
+            web.get("/v1/promos/history", _told(self._history)),
+            web.get("/v1/promos/history/{record}", _told(self._record)),
         ]
 
-    def _known(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _known(self, handler: _Handler) -> _Answering:
         async def known(request: web.Request) -> web.Response:
             who = self.access.who(request)
             if isinstance(who, Denied):
@@ -57,7 +61,7 @@ class Writing:
                 return _said(who.status, {"message": who.sentence}, **fields)
             return await handler(request, who)
 
-        return known
+        return _told(known)
 
     async def _files(self, _: web.Request) -> web.Response:
         states = {each.file: each.state for each in self.statuses()}
@@ -151,6 +155,20 @@ class Writing:
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
+
+
+def _told(handler: _Answering) -> _Answering:
+    """What the disk does not let be done is told."""
+
+    async def told(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except OSError as error:
+            logger.warning("%s %s: %s", request.method, request.path, error)
+            where = f"{error.filename}: " if error.filename else ""
+            return _said(503, {"message": f"{where}{error.strerror or error}; see to the disk, and try again"})
+
+    return told
 
 
 def recorded(history: History, text: str) -> web.Response:

@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from scripts.rig import ROOT, House, running, wait_for, write_house
+from scripts.rig import ROOT, House, fetch_json, running, wait_for, write_house
 from tests.e2e.browser import DESKTOP, PHONE, Browser, browser, complaints, needs_browser
 from tests.sidecar.console import gallery
 
@@ -52,6 +52,12 @@ def said(driver: Browser) -> str:
     return str(driver.execute_script("return document.getElementById('main').textContent"))
 
 
+def seen_by(house: House) -> dict[str, int]:
+    """How many open pages there are, and have what is shown."""
+    status = fetch_json(f"{house.url('admin')}/v1/promos/status")
+    return dict(status["spread"]["instances"].get("console", {"streams": 0, "fetched": 0}))
+
+
 @pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)], ids=["desktop", "dark phone"])
 def test_every_page_opens_without_a_complaint_and_fits(
     house: House, tmp_path: Path, size: tuple[int, int], dark: bool
@@ -77,6 +83,7 @@ def test_an_edit_on_disk_appears_without_a_reload_and_focus_stays(house: House, 
     gallery.save(path, promos)
     wait_for(lambda: "Hoops <b>all</b> week" in titles(chrome), 10)
     assert chrome.execute_script("return window.sameDocument && document.activeElement.id") == "pick-device"
+    wait_for(lambda: seen_by(house)["fetched"] == seen_by(house)["streams"] == 1, 10)
     path.write_text("{")
     wait_for(lambda: "carousel.json:1:" in said(chrome), 20)
     assert "Hoops <b>all</b> week" in titles(chrome)

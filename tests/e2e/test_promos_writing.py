@@ -203,6 +203,24 @@ def test_going_back_is_a_new_revision_and_tells_what_was_shown(house: House):
     assert command(house, "rollback", old, "history.json")[0] == 1
 
 
+def test_what_cannot_be_kept_is_live_all_the_same_and_the_metrics_tell(tmp_path: Path):
+    in_the_way = tmp_path / "var" / "promos" / "history"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.touch()
+    with started(tmp_path) as house:
+        wait_for(lambda: shown(house) == ["welcome-notice"], 10, 0.05)
+        assert house.metrics("admin")['holdover_degraded{dependency="promos"}'] == 1
+        assert asked(house, "GET", "/history")[0] == 503
+        status, _, told = asked(house, "PUT", "/files/new.json", campaign("new"), If_None_Match="*")
+        assert (status, "see to the disk" in told["message"]) == (503, True)
+        assert asked(house, "POST", "/kill", {"slot": "notices", "why": "now"})[0] == 200
+        assert shown(house) == []
+        in_the_way.unlink()
+        wait_for(lambda: house.metrics("admin")['holdover_degraded{dependency="promos"}'] == 0, 10, 0.05)
+        told = asked(house, "GET", "/history")[2]["records"]
+        assert {each["what"] for each in told} == {"accepted"}
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -64,7 +64,7 @@ def says(provider: Provider, body: object, status=200, headers=()) -> str | None
 def planned(rules: Rules, target: str, headers=(), method="GET", body=b"") -> Cacheable | Bypass:
     host, _, path = target.partition("/")
     done = plan(Request(method, host, f"/{path}", tuple(headers), body), rules)
-    assert done is not None
+    assert isinstance(done, Cacheable | Bypass)
     return done
 
 

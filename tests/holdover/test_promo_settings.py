@@ -8,7 +8,7 @@ import pytest
 from holdover.config import ConfigError, load
 from holdover.promo_settings import PromoField
 from sidecar.promos.api import _promo
-from sidecar.promos.document import Audience, Image, Promo, Terms, Text
+from sidecar.promos.document import Audience, Boost, Image, Promo, Terms, Text
 from sidecar.promos.resolve import Shown
 
 HOMEPAGE = """\
@@ -133,8 +133,11 @@ def test_every_member_that_can_be_renamed_is_there():
     """Of a promo that has everything."""
     image, terms = Image("a.png", {"en": "A"}), Terms({"en": "18+"}, "/terms")
     text, audience = Text("Title", "Text", "Go"), Audience(frozenset(("US-NJ",)))
-    promo = Promo("p", "banner", "hero", 1, {"en": text}, 0.0, 1.0, "UTC", audience, image=image, terms=terms)
-    facts = _promo(Shown(promo, None, text), "en")
+    odds = Boost("provider", "event", "h2h", "one", 2.5)
+    promo = Promo(
+        "p", "banner", "hero", 1, {"en": text}, 0.0, 1.0, "UTC", audience, image=image, terms=terms, odds=odds
+    )
+    facts = _promo(Shown(promo, None, ("en",)), {"p": 2.1})
     for name in PromoField.__value__.__args__:
         first, _, second = name.partition(".")
         assert first in facts, name

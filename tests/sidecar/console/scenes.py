@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
@@ -71,9 +72,16 @@ def busy(folder: Path, config: Path, now: float = NOW) -> Live:
 
 @asynccontextmanager
 async def served(
-    shown: Live, folder: Path, statuses: tuple[Status, ...] = (), hidden: Mapping[str, str] | None = None
+    shown: Live,
+    folder: Path,
+    statuses: tuple[Status, ...] = (),
+    hidden: Mapping[str, str] = MappingProxyType({}),
+    prices: Mapping[str, float] = MappingProxyType({}),
+    waiting: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[TestClient[Any, Any]]:
-    promotions = Promotions(Metrics().promos, live=shown, statuses=statuses, hidden=hidden or {})
+    promotions = Promotions(
+        Metrics().promos, live=shown, statuses=statuses, hidden=hidden, prices=prices, waiting=lambda: waiting
+    )
     app = web.Application(middlewares=[guard(ADMIN, ["ops.example"])])
     app.add_routes([*promotions.routes(), *image_routes(promotions, folder), *console_routes(promotions)])
     standing = Standing()

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 
 from scripts.rig import ROOT
 from sidecar.console.guard import POLICY, is_own
-from sidecar.promos.document import Audience, Image, Text, Vocabulary
+from sidecar.promos.document import Audience, Boost, Image, Text, Vocabulary
 from sidecar.promos.problem import Problem
 from sidecar.promos.scan import Place
 from sidecar.promos.standing import Live, Status
@@ -151,18 +151,20 @@ async def test_what_is_wrong_in_files_is_told_with_place_and_remedy(tmp_path: Pa
     statuses = (
         Status("sun.json", "kept", NOW, (problem,) * 60),
         Status("gone.json", "held", NOW, (Problem("gone.json", Place(1, 1), "", "ends what is shown now"),)),
+        Status("mine.json", "held", NOW),
         Status("new.json", "refused"),
         Status("good.json", "good", NOW),
     )
-    async with served(live(PROMO), tmp_path, statuses) as client:
+    async with served(live(PROMO), tmp_path, statuses, waiting={"mine.json": "abc"}) as client:
         text = await page(client, "/console/now")
         other = await page(client, "/console/preview")
     assert "sun.json:7:15" in text
     assert "did you mean &#34;hero&#34;?" in text
     assert "holdover promos confirm gone.json" in text
+    assert "holdover promos approve mine.json" in text
     assert "new.json" in text
     assert "good.json" not in text
-    assert "3 files need you" in other
+    assert "4 files need you" in other
 
 
 async def test_what_is_held_back_is_told(tmp_path: Path):
@@ -170,6 +172,24 @@ async def test_what_is_held_back_is_told(tmp_path: Path):
     async with served(live(now), tmp_path, hidden={"spring": "market suspended 14:03"}) as client:
         for target in ("/console/now", "/console/timeline", "/console/preview"):
             assert "market suspended 14:03" in await page(client, target)
+        then = await page(client, "/console/preview?at=2027-01-01T00:00Z")
+    assert "market suspended" not in then
+    assert "What live odds will hide then is not known" in then
+    killed = replace(live(now), withheld={"spring": "is killed: wrong terms"})
+    async with served(killed, tmp_path) as client:
+        for target in (*PAGES, "/console/preview?at=2027-01-01T00:00Z"):
+            assert "is killed: wrong terms" in await page(client, target)
+
+
+async def test_the_price_without_the_boost_is_told(tmp_path: Path):
+    odds = Boost("odds", "e1", "winner", "Owls", 3.5)
+    boosted = replace(PROMO, kind="boosted-odds", slot="boosts", odds=odds, start=0, end=9e9)
+    async with served(live(boosted), tmp_path) as client:
+        assert "live odds say nothing against it" in await page(client, "/console/now")
+    async with served(live(boosted), tmp_path, prices={"spring": 2.126}) as client:
+        text = await page(client, "/console/now")
+    assert "3.50" in text
+    assert "2.13 offered without it" in text
 
 
 async def test_static_files_are_kept_by_what_they_hold(busy_client: TestClient[Any, Any]):
