@@ -144,6 +144,9 @@ class PromoSettings(Table):
         default="../var/promos",
         description="Folder of what was accepted last, of all that was before, and of the tokens of who may edit.",
     )
+    libraries: str = Field(
+        default="../var/console", description="Folder of what `scripts/codemirror` makes for the console's editor."
+    )
     approval: bool = Field(
         default=False, description="Whether an edit is live only once somebody else than its author has approved it."
     )

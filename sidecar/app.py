@@ -27,6 +27,7 @@ from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
+from .console.edit import edit_routes
 from .console.guard import guard
 from .console.views import console_routes
 from .promos.access import Access
@@ -230,6 +231,8 @@ def admin_app(sidecar: Sidecar) -> web.Application:
     app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
     app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))
     app.add_routes(console_routes(sidecar.promotions))
+    libraries = sidecar.config.path(settings.promos.libraries)
+    app.add_routes(edit_routes(sidecar.promotions, sidecar.desk, sidecar.access, libraries))
     app.on_shutdown.append(sidecar.promotions.stop)
     return app
 

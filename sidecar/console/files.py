@@ -23,11 +23,21 @@ class Static:
 
 def statics() -> Mapping[str, Static]:
     """By file name."""
-    found = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir()) if path.is_file()}
-    return {
-        name: Static(body, mimetypes.guess_type(name)[0] or "", hashlib.blake2b(body, digest_size=8).hexdigest())
-        for name, body in found.items()
-    }
+    return {path.name: _read(path) for path in sorted((_HERE / "static").iterdir()) if path.is_file()}
+
+
+def library(path: Path) -> Static | None:
+    """None where it was not installed, or cannot be read."""
+    try:
+        return _read(path)
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> Static:
+    body = path.read_bytes()
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return Static(body, kind, hashlib.blake2b(body, digest_size=8).hexdigest())
 
 
 def environment(files: Mapping[str, Static]) -> Environment:

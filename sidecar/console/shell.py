@@ -19,7 +19,7 @@ class Page:
         return f"/console/{self.name}"
 
 
-PAGES = (Page("now", "Now"), Page("timeline", "Timeline"), Page("preview", "Preview"))
+PAGES = (Page("now", "Now"), Page("timeline", "Timeline"), Page("preview", "Preview"), Page("edit", "Edit"))
 HOME = PAGES[0].path
 KINDS = {"banner": "Banner", "carousel-item": "Carousel", "boosted-odds": "Boosted odds", "notice": "Notice"}
 _MEANING = {

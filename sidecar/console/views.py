@@ -11,11 +11,12 @@ from holdover.answer import etag_matches
 
 from ..promos.api import Promotions
 from ..promos.moment import Unclear, zone_of
+from ..promos.standing import Live
 from .audience import Query, asked, first
 from .files import STATIC, Static, environment, statics
 from .now import now_page
 from .preview import MOST_GATES, iso, moment_of, preview_page
-from .shell import HOME, PAGES, Scene, shell
+from .shell import HOME, Scene, shell
 from .stretch import RANGES, stretch, usual_zone, zones_of
 from .timeline import timeline_page
 
@@ -35,30 +36,34 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
             return template.render(**shell(name, scene), **facts(scene, query))
 
         async def handler(request: web.Request) -> web.Response:
-            query = {key: tuple(request.query.getall(key)) for key in request.query}
+            scene, query = scene_of(promotions, request)
             # Hundreds of promos take a tenth of a second: off the event loop.
-            text = await asyncio.to_thread(rendered, _scene(promotions, query), query)
+            text = await asyncio.to_thread(rendered, scene, query)
             return web.Response(text=text, content_type="text/html", charset="utf-8")
 
         return web.get(f"/console/{name}", handler)
 
     async def static(request: web.Request) -> web.Response:
-        return _static(request, files)
+        file = files.get(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        return served(request, file)
 
     async def home(_: web.Request) -> web.Response:
         raise web.HTTPFound(HOME)
 
-    facts = {"now": _now, "timeline": _timeline, "preview": _preview}
+    facts = {"now": _now, "timeline": _timeline, "preview": preview_facts}
     return [
         *(web.get(path, home) for path in ("/", "/console", "/console/")),
-        *(page(each.name, facts[each.name]) for each in PAGES),
+        *(page(name, told) for name, told in facts.items()),
         web.get(f"{STATIC}{{name}}", static),
     ]
 
 
-def _scene(promotions: Promotions, query: Query) -> Scene:
+def scene_of(promotions: Promotions, request: web.Request) -> tuple[Scene, Query]:
     """On the event loop: all of one moment."""
-    return Scene(
+    query = {key: tuple(request.query.getall(key)) for key in request.query}
+    scene = Scene(
         live=promotions.live,
         event=promotions.event,
         hidden=promotions.hidden,
@@ -68,12 +73,11 @@ def _scene(promotions: Promotions, query: Query) -> Scene:
         who=asked(query, promotions.live),
         now=time.time(),
     )
+    return scene, query
 
 
-def _static(request: web.Request, files: Mapping[str, Static]) -> web.Response:
-    file = files.get(request.match_info["name"])
-    if file is None:
-        raise web.HTTPNotFound
+def served(request: web.Request, file: Static) -> web.Response:
+    """For ever to who names the contents."""
     tag = f'"{file.tag}"'
     headers = {"ETag": tag, "Cache-Control": _FOR_EVER if request.query.get("v") == file.tag else "no-cache"}
     if (told := request.headers.get("If-None-Match")) is not None and etag_matches(told, tag):
@@ -92,7 +96,8 @@ def _timeline(scene: Scene, query: Query) -> Facts:
     return {"page": page, "over": over, "alone": alone, "ranges": RANGES, "zones": zones_of(scene.live)}
 
 
-def _preview(scene: Scene, query: Query) -> Facts:
+def preview_facts(scene: Scene, query: Query, draft: Live | None = None) -> Facts:
+    """`draft`: beside what is live."""
     zone_name = first(query, "zone") or usual_zone(scene.live)
     zone = zone_of(zone_name)
     faults = [] if zone else [f'"{zone_name}" is no time zone; write a name such as America/New_York.']
@@ -110,7 +115,11 @@ def _preview(scene: Scene, query: Query) -> Facts:
     at = moments.get("at", scene.now)
     # What odds hide now says nothing of other times.
     hidden = {} if moments else scene.hidden
-    page = preview_page(scene.live, {**hidden, **scene.live.withheld}, scene.who, at, versus, zone)
+    withheld = {**hidden, **scene.live.withheld}
+    if draft is not None:
+        page = preview_page(draft, {**withheld, **draft.withheld}, scene.who, at, (at, scene.live), zone)
+    else:
+        page = preview_page(scene.live, withheld, scene.who, at, versus, zone)
     phone = (first(query, "frame") or scene.who.visitor.device) == "phone"
     return {
         "page": page,
@@ -122,4 +131,7 @@ def _preview(scene: Scene, query: Query) -> Facts:
         "faults": faults,
         "asked_at": page.view.iso if "at" in moments else None,
         "frame": "phone" if phone else "desktop",
+        "draft": first(query, "draft"),
+        "drafted": draft is not None,
+        "draft_said": "The draft is in your browser; it takes JavaScript to show it.",
     }

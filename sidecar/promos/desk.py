@@ -37,6 +37,11 @@ _NAMES = "letters, digits, dots, hyphens and underscores, ending in .json"
 type Target = tuple[Literal["everything", "slot", "promo"], str]
 
 
+def is_edited(name: str) -> bool:
+    """Whether such a file is written here. What is killed has a way of its own."""
+    return _NAME.fullmatch(name) is not None and name != KILL
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """What is not done, with the status of HTTP that says so. `problems`: of the content. `current`: what is there
@@ -97,7 +102,7 @@ class Desk:
 
     async def publish(self, name: str, data: bytes | None, tag: str | None, who: str, why: str) -> Written | Refused:
         """None removes it. `tag`: of the content that was edited, "" where there was none; None: nobody told."""
-        if not _NAME.fullmatch(name) or name == KILL:
+        if not is_edited(name):
             return Refused(403, f"{name!r} is not written here; {_NAMES}")
         if data is None and name in WORDS:
             return Refused(403, f"without {name} nothing can be judged")

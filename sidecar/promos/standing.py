@@ -126,9 +126,7 @@ class Standing:
         self._excused = frozenset()
         outcome.problems += self._imageless(outcome)
         fault = seen.fault if before is not None and before.fault else ""
-        files = dict(outcome.files)
-        if self._killing.kills:
-            files[KILL] = self._killing.kills.encoded()
+        files = self.accepted
         live = live_of(files)
         told = live, tuple(self._statuses(outcome.problems, fault, self._kill(live, absent)))
         if told == self._told:
@@ -147,6 +145,11 @@ class Standing:
         """Files that wait for approval, with the `digest` of what they hold."""
         held = sorted(self._held.unapproved)
         return {name: digest(self._settled.get(name), self._good.get(name)) for name in held}
+
+    @property
+    def accepted(self) -> Mapping[str, bytes]:
+        """What is live, by file, with what is killed."""
+        return {**self._good, **({KILL: self.kills.encoded()} if self.kills else {})}
 
     @property
     def kills(self) -> Kills:

@@ -88,11 +88,23 @@ function acknowledge() {
   if (stream !== null) fetch(`/v1/promos?stream=${stream}`, { method: "HEAD" }).catch(() => {});
 }
 
+// A draft is in this browser alone: with each question about it the server is told what it says.
+function question(address) {
+  const file = new URL(address, location.href).searchParams.get("draft");
+  if (!file) return {};
+  let text = null;
+  try { text = JSON.parse(localStorage.getItem(`draft:${file}`)).text; } catch { /* there is none */ }
+  return { method: "POST", body: JSON.stringify({ file, text }) };
+}
+
 async function refresh(address = location.href, say = "Updated") {
+  // What somebody types there is not swapped away.
+  if (main().dataset.stay) { document.dispatchEvent(new Event("edited")); acknowledge(); return; }
   asking?.abort();
   const mine = asking = new AbortController();
   try {
-    const answer = await fetch(address, { signal: mine.signal, headers: { Accept: "text/html" } });
+    const headers = { Accept: "text/html", "Content-Type": "application/json" };
+    const answer = await fetch(address, { signal: mine.signal, headers, ...question(address) });
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.getElementById("main");
@@ -212,3 +224,4 @@ setInterval(follow, 10000);
 document.addEventListener("visibilitychange", follow);
 
 prepare();
+if (question(location.href).body) refresh(location.href, "Shown");

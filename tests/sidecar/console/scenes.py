@@ -11,14 +11,19 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from holdover.metrics import Metrics
+from holdover.settings import PromoSettings
 from sidecar.console.audience import Asked
+from sidecar.console.edit import edit_routes
 from sidecar.console.guard import guard
 from sidecar.console.views import console_routes
+from sidecar.promos.access import Access
 from sidecar.promos.api import Promotions
+from sidecar.promos.desk import Desk
 from sidecar.promos.document import Audience, Promo, Slot, Text, Vocabulary
+from sidecar.promos.history import History
 from sidecar.promos.images import image_routes
 from sidecar.promos.resolve import Visitor
-from sidecar.promos.standing import Live, Status
+from sidecar.promos.standing import Live, Standing, Status
 from sidecar.promos.sweep import sweep
 from sidecar.promos.validate import check
 from tests.sidecar.console import gallery
@@ -79,5 +84,10 @@ async def served(
     )
     app = web.Application(middlewares=[guard(ADMIN, ["ops.example"])])
     app.add_routes([*promotions.routes(), *image_routes(promotions, folder), *console_routes(promotions)])
+    standing = Standing()
+    for _ in range(2):
+        standing.step(sweep(folder), NOW)
+    desk = Desk(folder, standing, History(folder / "history"))
+    app.add_routes(edit_routes(promotions, desk, Access(PromoSettings(), ADMIN, folder), folder / "libraries"))
     async with TestClient(TestServer(app)) as client:
         yield client
