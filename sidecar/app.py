@@ -28,6 +28,7 @@ from holdover.watch import cancel, config_changes, observe_loop, start, took_ove
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
 from .console.guard import guard
+from .console.login import known
 from .console.views import console_routes
 from .promos.access import Access
 from .promos.api import Promotions
@@ -211,13 +212,12 @@ def admin_app(sidecar: Sidecar) -> web.Application:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
     settings = sidecar.config.settings
-    app = web.Application(
-        client_max_size=MAX_EDIT_BYTES, middlewares=[guard(settings.sidecar.admin, settings.promos.hosts)]
-    )
+    own = guard(settings.sidecar.admin, settings.promos.hosts)
+    app = web.Application(client_max_size=MAX_EDIT_BYTES, middlewares=[own, known(sidecar.access)])
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
     app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
     app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))
-    app.add_routes(console_routes(sidecar.promotions))
+    app.add_routes(console_routes(sidecar.promotions, sidecar.desk, sidecar.access))
     app.on_shutdown.append(sidecar.promotions.stop)
     return app
 

@@ -1,44 +1,40 @@
 """Handlers of the pages: they read the question, and let pure functions answer it."""
 
-import asyncio
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from holdover.answer import etag_matches
 
+from ..promos.access import Access
 from ..promos.api import Promotions
+from ..promos.desk import Desk
 from ..promos.moment import Unclear, zone_of
-from .audience import Query, asked, first
+from .archive import Archive
+from .audience import Query, first
 from .files import STATIC, Static, environment, statics
+from .frame import Facts, Fill, Frame
+from .login import login_routes
 from .now import now_page
 from .preview import MOST_GATES, iso, moment_of, preview_page
-from .shell import HOME, PAGES, Scene, shell
+from .records import history_routes
+from .shell import HOME, Scene
 from .stretch import RANGES, stretch, usual_zone, zones_of
+from .switch import kill_routes
 from .timeline import timeline_page
+from .waiting import waiting_routes
 
 _FOR_EVER = "public, max-age=31536000, immutable"
-type Facts = Mapping[str, Any]
 
 
-def console_routes(promotions: Promotions) -> list[web.RouteDef]:
+def console_routes(promotions: Promotions, desk: Desk, access: Access) -> list[web.RouteDef]:
     """All pages, and what they are made of."""
     files = statics()
-    templates = environment(files)
+    frame, archive = Frame(promotions, access, environment(files)), Archive(desk.history)
 
-    def page(name: str, facts: Callable[[Scene, Query], Facts]) -> web.RouteDef:
-        template = templates.get_template(f"{name}.html")
-
-        def rendered(scene: Scene, query: Query) -> str:
-            return template.render(**shell(name, scene), **facts(scene, query))
-
+    def page(name: str, facts: Fill) -> web.RouteDef:
         async def handler(request: web.Request) -> web.Response:
-            query = {key: tuple(request.query.getall(key)) for key in request.query}
-            # Hundreds of promos take a tenth of a second: off the event loop.
-            text = await asyncio.to_thread(rendered, _scene(promotions, query), query)
-            return web.Response(text=text, content_type="text/html", charset="utf-8")
+            return await frame.page(request, name, facts)
 
         return web.get(f"/console/{name}", handler)
 
@@ -51,23 +47,13 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
     facts = {"now": _now, "timeline": _timeline, "preview": _preview}
     return [
         *(web.get(path, home) for path in ("/", "/console", "/console/")),
-        *(page(each.name, facts[each.name]) for each in PAGES),
+        *(page(name, fill) for name, fill in facts.items()),
+        *history_routes(frame, desk, archive),
+        *kill_routes(frame, desk, archive),
+        *waiting_routes(frame, desk, archive),
+        *login_routes(frame),
         web.get(f"{STATIC}{{name}}", static),
     ]
-
-
-def _scene(promotions: Promotions, query: Query) -> Scene:
-    """On the event loop: all of one moment."""
-    return Scene(
-        live=promotions.live,
-        event=promotions.event,
-        hidden=promotions.hidden,
-        prices=promotions.prices,
-        statuses=promotions.statuses,
-        waiting=frozenset(promotions.waiting()),
-        who=asked(query, promotions.live),
-        now=time.time(),
-    )
 
 
 def _static(request: web.Request, files: Mapping[str, Static]) -> web.Response:

@@ -59,7 +59,7 @@ class Access:
             return _at_socket(peer)
         if foreign := self.foreign(request):
             return foreign
-        return self._named(request)
+        return self.named(request)
 
     def foreign(self, request: web.Request) -> Denied | None:
         """What a page of another site, or a name that resolves to this machine, made a browser send."""
@@ -75,7 +75,8 @@ class Access:
     def _is_own(self, origin: str, host: str) -> bool:
         return origin == host or _without_port(origin) in self.settings.hosts
 
-    def _named(self, request: web.Request) -> str | Denied:
+    def named(self, request: web.Request) -> str | Denied:
+        """Who reads: wherever the link is that led here."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return owner(self._tokens(), token.strip()) or Denied(401, "the token is not known here")
@@ -89,6 +90,11 @@ class Access:
         if self.open:
             return "local"
         return Denied(401, "a token is asked for; `holdover promos token NAME` makes one")
+
+    def encrypted(self, request: web.Request) -> bool:
+        """Whether the browser has asked over https, as a trusted proxy in front says."""
+        told = request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+        return request.secure or (told and _in(request.remote, self.settings.trusted_proxies))
 
     @property
     def open(self) -> bool:

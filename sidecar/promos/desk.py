@@ -139,6 +139,10 @@ class Desk:
 
         return await self._killed(without, f"released {what} {name}".strip(), who, why)
 
+    async def kill_anew(self, kills: Kills, who: str, why: str) -> Written | Refused:
+        """These and nothing else, as where the file is not understood."""
+        return await self._killed(lambda _: kills, "killed anew", who, why)
+
     async def _killed(self, change: Callable[[Kills], Kills], done: str, who: str, why: str) -> Written | Refused:
         async with self._writing:
             # Of a file that is not understood what is in force is kept, and it kills everything.
@@ -182,7 +186,7 @@ class Desk:
             return Refused(404, f"{name} does not wait for approval")
         if waiting[name] != content:
             return Refused(412, f"{name} was changed meanwhile; it is {waiting[name]} now")
-        if (author := await asyncio.to_thread(self._author, name, content)) == who:
+        if (author := await asyncio.to_thread(self.author, name, content)) == who:
             return Refused(403, f"{author} wrote it: somebody else has to approve it")
         await asyncio.to_thread(
             lambda: self.history.append("approved", who, why, time.time(), detail={name: content})
@@ -207,7 +211,9 @@ class Desk:
         if change.live.revision == (last.revision if last else ""):
             return
         names = {n for n in before.keys() | change.files.keys() if before.get(n) != change.files.get(n)}
-        told = [self._published(name, digest(change.files.get(name))) for name in sorted(names)]
+        # Where nothing is killed any more there is no such file among what is in force.
+        files = {KILL: Kills().encoded(), **change.files}
+        told = [self._published(name, digest(files.get(name))) for name in sorted(names)]
         who = sorted({r.who if r else self._owner(n) for n, r in zip(sorted(names), told, strict=True)})
         why = sorted({record.why for record in told if record and record.why})
         self.history.append(
@@ -222,7 +228,8 @@ class Desk:
                 detail = {"promo": promo, "reason": after.get(promo, "")}
                 self.history.append(what, "holdover", "", now, detail=detail)
 
-    def _author(self, name: str, content: str) -> str:
+    def author(self, name: str, content: str) -> str:
+        """Who wrote what waits for approval. Blocks."""
         record = self._published(name, content)
         return record.who if record else self._owner(name)
 
