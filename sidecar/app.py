@@ -28,7 +28,9 @@ from holdover.watch import cancel, config_changes, observe_loop, start, took_ove
 from holdover.wire import WireError, decode_credential, decode_request, encode_filled, encode_report
 
 from .console.edit import edit_routes
+from .console.frame import framed
 from .console.guard import guard
+from .console.login import known
 from .console.views import console_routes
 from .promos.access import Access
 from .promos.api import Promotions
@@ -226,13 +228,14 @@ def admin_app(sidecar: Sidecar) -> web.Application:
 
     settings = sidecar.config.settings
     own = guard(settings.sidecar.admin, settings.promos.hosts)
-    app = web.Application(client_max_size=MAX_EDIT_BYTES, middlewares=[door(sidecar.access), own])
+    app = web.Application(
+        client_max_size=MAX_EDIT_BYTES, middlewares=[door(sidecar.access), own, known(sidecar.access)]
+    )
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
     app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
     app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))
-    app.add_routes(console_routes(sidecar.promotions))
-    libraries = sidecar.config.path(settings.promos.libraries)
-    app.add_routes(edit_routes(sidecar.promotions, sidecar.desk, sidecar.access, libraries))
+    frame, libraries = framed(sidecar.promotions, sidecar.access), sidecar.config.path(settings.promos.libraries)
+    app.add_routes([*console_routes(frame, sidecar.desk), *edit_routes(frame, sidecar.desk, libraries)])
     app.on_shutdown.append(sidecar.promotions.stop)
     return app
 

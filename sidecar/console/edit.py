@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,20 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from ..promos.access import Access, Denied
-from ..promos.api import Promotions
+from ..promos.access import Denied
 from ..promos.decide import digest
 from ..promos.desk import Desk, Refused, is_edited, pretty
 from ..promos.document import Vocabulary
 from ..promos.folder import WORDS, is_campaign
 from ..promos.new import template
 from ..promos.standing import Live
+from .audience import Query
 from .draft import ahead, drafted, foreseen, told, wrong
-from .files import Static, environment, library, statics
+from .files import Static, library
+from .frame import Facts, Frame
 from .shelf import LABELS, file_of, shelf
-from .shell import KINDS, Scene, shell
-from .views import preview_facts, scene_of, served
+from .shell import KINDS, Scene
+from .views import preview_facts, served
 
 _NEW_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg", ".avif")
@@ -32,9 +33,9 @@ MOST_IMAGES = 500
 LIST, LIBRARY, MIRROR = "/console/edit", "/console/library/", "codemirror.js"
 
 
-def edit_routes(promotions: Promotions, desk: Desk, access: Access, libraries: Path) -> list[web.RouteDef]:
+def edit_routes(frame: Frame, desk: Desk, libraries: Path) -> list[web.RouteDef]:
     """`libraries`: folder of MIRROR, which may be there or not."""
-    pages = _Pages(promotions, desk, access, library(libraries / MIRROR))
+    pages = _Pages(frame, desk, library(libraries / MIRROR))
     return [
         web.get(LIST, pages.list),
         web.get(f"{LIST}/new", pages.new),
@@ -46,12 +47,11 @@ def edit_routes(promotions: Promotions, desk: Desk, access: Access, libraries: P
 
 
 class _Pages:
-    def __init__(self, promotions: Promotions, desk: Desk, access: Access, mirror: Static | None) -> None:
-        self._promotions = promotions
+    def __init__(self, frame: Frame, desk: Desk, mirror: Static | None) -> None:
+        self._frame = frame
+        self._promotions = frame.promotions
         self._desk = desk
-        self._access = access
         self._mirror = mirror
-        self._templates = environment(statics())
         # Looking ahead takes long where much is planned: who types fast must not keep all threads at it.
         self._one = asyncio.Semaphore(1)
 
@@ -92,7 +92,7 @@ class _Pages:
             text, tag = pretty(made).decode(), ""
         else:
             text, tag = found.decode("utf-8-sig", errors="replace"), digest(found)
-        who = self._access.who(request)
+        who = self._frame.access.named(request)
         facts = {
             "file": name,
             "text": text,
@@ -134,7 +134,6 @@ class _Pages:
     async def preview(self, request: web.Request) -> web.Response:
         """What is live beside the draft, which is in the browser alone. Nothing is written."""
         name, text = await self._draft(request)
-        scene, query = scene_of(self._promotions, request)
         live: Live | None = None
         said = f"There is no draft of {name} in this browser; it was published or discarded, or is in another one."
         if text is not None:
@@ -144,9 +143,11 @@ class _Pages:
                 said = f"The draft of {name} is not good yet ({many} wrong), so this is what is live; see it on Edit."
             else:
                 live = await asyncio.to_thread(drafted, self._desk.standing.accepted, name, data)
-        return await self._rendered(
-            "preview", scene, lambda: {**preview_facts(scene, query, live), "draft_said": said}
-        )
+
+        def facts(scene: Scene, query: Query) -> Facts:
+            return {**preview_facts(scene, query, live), "draft_said": said}
+
+        return await self._frame.page(request, "preview", facts)
 
     async def library(self, request: web.Request) -> web.Response:
         if self._mirror is None:
@@ -154,7 +155,7 @@ class _Pages:
         return served(request, self._mirror)
 
     async def _draft(self, request: web.Request) -> tuple[str, str | None]:
-        if foreign := self._access.foreign(request):
+        if foreign := self._frame.access.foreign(request):
             raise _refused(foreign.status, foreign.sentence)
         try:
             told = json.loads(await request.read())
@@ -165,13 +166,8 @@ class _Pages:
             raise _refused(400, 'tell a file and its text: {"file": "a.json", "text": "…"}')
         return name, text
 
-    async def _page(self, request: web.Request, name: str, facts: Mapping[str, Any]) -> web.Response:
-        return await self._rendered(name, scene_of(self._promotions, request)[0], lambda: facts)
-
-    async def _rendered(self, name: str, scene: Scene, facts: Callable[[], Mapping[str, Any]]) -> web.Response:
-        page, tab = self._templates.get_template(f"{name}.html"), name if name == "preview" else "edit"
-        text = await asyncio.to_thread(lambda: page.render(**shell(tab, scene), **facts()))
-        return web.Response(text=text, content_type="text/html", charset="utf-8")
+    async def _page(self, request: web.Request, template: str, facts: Mapping[str, Any]) -> web.Response:
+        return await self._frame.page(request, "edit", lambda *_: facts, template=template)
 
 
 def _doubt(name: str, slot: str, kind: str, known: Vocabulary) -> str:

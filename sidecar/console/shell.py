@@ -19,7 +19,14 @@ class Page:
         return f"/console/{self.name}"
 
 
-PAGES = (Page("now", "Now"), Page("timeline", "Timeline"), Page("preview", "Preview"), Page("edit", "Edit"))
+PAGES = (
+    Page("now", "Now"),
+    Page("timeline", "Timeline"),
+    Page("preview", "Preview"),
+    Page("edit", "Edit"),
+    Page("history", "History"),
+    Page("kill", "Kill"),
+)
 HOME = PAGES[0].path
 KINDS = {"banner": "Banner", "carousel-item": "Carousel", "boosted-odds": "Boosted odds", "notice": "Notice"}
 _MEANING = {

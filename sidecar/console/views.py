@@ -1,50 +1,41 @@
 """Handlers of the pages: they read the question, and let pure functions answer it."""
 
-import asyncio
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from aiohttp import web
 
 from holdover.answer import etag_matches
 
-from ..promos.api import Promotions
+from ..promos.desk import Desk
 from ..promos.moment import Unclear, zone_of
 from ..promos.standing import Live
-from .audience import Query, asked, first
-from .files import STATIC, Static, environment, statics
+from .archive import Archive
+from .audience import Query, first
+from .files import STATIC, Static
+from .frame import Facts, Fill, Frame
+from .login import login_routes
 from .now import now_page
 from .preview import MOST_GATES, iso, moment_of, preview_page
-from .shell import HOME, Scene, shell
+from .records import history_routes
+from .shell import HOME, Scene
 from .stretch import RANGES, stretch, usual_zone, zones_of
+from .switch import kill_routes
 from .timeline import timeline_page
+from .waiting import waiting_routes
 
 _FOR_EVER = "public, max-age=31536000, immutable"
-type Facts = Mapping[str, Any]
 
 
-def console_routes(promotions: Promotions) -> list[web.RouteDef]:
-    """All pages, and what they are made of."""
-    files = statics()
-    templates = environment(files)
+def console_routes(frame: Frame, desk: Desk) -> list[web.RouteDef]:
+    """All pages but Edit, and what they are made of."""
+    archive = Archive(desk.chronicle.history)
 
-    def page(name: str, facts: Callable[[Scene, Query], Facts]) -> web.RouteDef:
-        template = templates.get_template(f"{name}.html")
-
-        def rendered(scene: Scene, query: Query) -> str:
-            return template.render(**shell(name, scene), **facts(scene, query))
-
+    def page(name: str, facts: Fill) -> web.RouteDef:
         async def handler(request: web.Request) -> web.Response:
-            scene, query = scene_of(promotions, request)
-            # Hundreds of promos take a tenth of a second: off the event loop.
-            text = await asyncio.to_thread(rendered, scene, query)
-            return web.Response(text=text, content_type="text/html", charset="utf-8")
+            return await frame.page(request, name, facts)
 
         return web.get(f"/console/{name}", handler)
 
     async def static(request: web.Request) -> web.Response:
-        file = files.get(request.match_info["name"])
+        file = frame.files.get(request.match_info["name"])
         if file is None:
             raise web.HTTPNotFound
         return served(request, file)
@@ -55,25 +46,13 @@ def console_routes(promotions: Promotions) -> list[web.RouteDef]:
     facts = {"now": _now, "timeline": _timeline, "preview": preview_facts}
     return [
         *(web.get(path, home) for path in ("/", "/console", "/console/")),
-        *(page(name, told) for name, told in facts.items()),
+        *(page(name, fill) for name, fill in facts.items()),
+        *history_routes(frame, desk, archive),
+        *kill_routes(frame, desk, archive),
+        *waiting_routes(frame, desk, archive),
+        *login_routes(frame),
         web.get(f"{STATIC}{{name}}", static),
     ]
-
-
-def scene_of(promotions: Promotions, request: web.Request) -> tuple[Scene, Query]:
-    """On the event loop: all of one moment."""
-    query = {key: tuple(request.query.getall(key)) for key in request.query}
-    scene = Scene(
-        live=promotions.live,
-        event=promotions.event,
-        hidden=promotions.hidden,
-        prices=promotions.prices,
-        statuses=promotions.statuses,
-        waiting=frozenset(promotions.waiting()),
-        who=asked(query, promotions.live),
-        now=time.time(),
-    )
-    return scene, query
 
 
 def served(request: web.Request, file: Static) -> web.Response:

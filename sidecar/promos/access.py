@@ -63,7 +63,7 @@ class Access:
         """The name of who writes."""
         if (peer := _unix(request)) is not None:
             return _at_socket(peer)
-        return self.foreign(request) or self._named(request)
+        return self.foreign(request) or self.named(request)
 
     def foreign(self, request: web.Request) -> Denied | None:
         """What a page of another site, or a name that resolves to this machine, made a browser send."""
@@ -82,7 +82,8 @@ class Access:
     def _is_own(self, origin: str, host: str) -> bool:
         return origin == host or _without_port(origin) in self.settings.hosts
 
-    def _named(self, request: web.Request) -> str | Denied:
+    def named(self, request: web.Request) -> str | Denied:
+        """Who reads: wherever the link is that led here."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return owner(self._tokens(), token.strip()) or Denied(401, "the token is not known here")
@@ -99,6 +100,11 @@ class Access:
 
     def _begun(self, session: _Session) -> bool:
         return self._tokens().get(session.name) == session.hashed
+
+    def encrypted(self, request: web.Request) -> bool:
+        """Whether the browser has asked over https, as a trusted proxy in front says."""
+        told = request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+        return request.secure or (told and _in(request.remote, self.settings.trusted_proxies))
 
     @property
     def open(self) -> bool:

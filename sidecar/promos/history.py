@@ -89,6 +89,13 @@ class History:
         last = next(sets, None)
         return self._objects.set(last.set, last.number) if last else {}
 
+    def changed(self, record: Record) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+        """The files that it made different, before and after; no other is read. Raises HistoryError."""
+        if not record.set:
+            return {}, {}
+        last = next((r for r in reversed(self.records()) if r.set and r.number < record.number), None)
+        return self._objects.differing((last.set, last.number) if last else None, (record.set, record.number))
+
     def at(self, moment: float) -> Record | None:
         """With the set that was in force then."""
         then = stamp(moment)

@@ -47,7 +47,8 @@ class Kills:
 
 
 _NO_REASON = "no reason told"
-_NOT_UNDERSTOOD = Kills(everything="kill.json is not understood")
+NOT_UNDERSTOOD = "kill.json is not understood"
+_NOT_UNDERSTOOD = Kills(everything=NOT_UNDERSTOOD)
 
 
 def kills_of(data: bytes) -> Kills:

@@ -40,6 +40,20 @@ class Objects:
         names = self._names(held, number)
         return {name: self._get(one, f"{name} of record {number}") for name, one in names.items()}
 
+    def differing(
+        self, before: tuple[str, int] | None, after: tuple[str, int]
+    ) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+        """Of two sets what is not the same in both, each with its record. Raises HistoryError."""
+        old, new = self._names(*before) if before else {}, self._names(*after)
+        return (
+            {
+                n: self._get(one, f"{n} of record {before[1] if before else 0}")
+                for n, one in old.items()
+                if new.get(n) != one
+            },
+            {n: self._get(one, f"{n} of record {after[1]}") for n, one in new.items() if old.get(n) != one},
+        )
+
     def damaged(self, sets: Mapping[str, int]) -> Iterator[str]:
         """What cannot be given back of all that is here, and of these sets with a record of each."""
         there = (path.parent.name + path.name for path in self.folder.glob("??/*"))

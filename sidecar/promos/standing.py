@@ -169,11 +169,6 @@ class Standing:
         self._killing.pinned = Kills()
         self._resting = False
 
-    @property
-    def accepted(self) -> Mapping[str, bytes]:
-        """What is live of each file, without what is killed."""
-        return self._good
-
     def settled(self, name: str) -> Found:
         """What was read last of a file and stays so."""
         return self._settled.get(name)

@@ -23,12 +23,14 @@ _WAIT = re.compile(r"\bwait\s*=\s*\"?([0-9]{1,6})", re.ASCII | re.IGNORECASE)
 @dataclass(slots=True, eq=False)
 class Stream:
     """One client that listens. `instance`: which homepage server it says it is. `told` and `fetched`: the last event
-    that was written to it, and that it asked for anew since."""
+    that was written to it, and that it asked for anew since. `gone`: whether its connection has ended, which is
+    noticed otherwise at the next write alone."""
 
     number: int
     instance: str
     told: str = ""
     fetched: str = ""
+    gone: Callable[[], bool] = lambda: False
 
 
 @dataclass(slots=True)
@@ -70,9 +72,9 @@ class Changes:
         told, self.next = self.next, asyncio.Event()
         told.set()
 
-    def open(self, instance: str) -> Stream:
+    def open(self, instance: str, gone: Callable[[], bool] = lambda: False) -> Stream:
         self._opened += 1
-        stream = self.streams[self._opened] = Stream(self._opened, instance)
+        stream = self.streams[self._opened] = Stream(self._opened, instance, gone=gone)
         return stream
 
     def close(self, stream: Stream) -> None:
@@ -110,15 +112,20 @@ class Changes:
         again, and says so by naming its stream."""
         instances: dict[str, dict[str, int]] = defaultdict(lambda: {"streams": 0, "told": 0, "fetched": 0})
         for stream in self.streams.values():
+            if stream.gone():
+                self.spread.untold.discard(stream.number)
+                self.spread.unfetched.discard(stream.number)
+                continue
             counted = instances[stream.instance]
             counted["streams"] += 1
             counted["told"] += stream.told == self.spread.event
             counted["fetched"] += stream.fetched == self.spread.event
+        self._advance()
         spread = self.spread
         return {
             "event": spread.event,
             "noticed_at": spread.noticed_at or None,
-            "streams": len(self.streams),
+            "streams": sum(each["streams"] for each in instances.values()),
             "told": sum(each["told"] for each in instances.values()),
             "all_told_at": spread.told_at,
             "fetched": sum(each["fetched"] for each in instances.values()),
@@ -156,7 +163,11 @@ async def serve(request: web.Request, changes: Changes, now: Callable[[], tuple[
     response = web.StreamResponse(headers=fields)
     # It is shown in terminals.
     instance = "".join(filter(str.isprintable, request.query.get("instance", "")))
-    stream = changes.open(instance[:100])
+
+    def gone() -> bool:
+        return request.transport is None or request.transport.is_closing()
+
+    stream = changes.open(instance[:100], gone)
     try:
         await response.prepare(request)
         with suppress(ConnectionResetError):

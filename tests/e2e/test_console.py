@@ -21,6 +21,12 @@ PAGES = (
     "/console/timeline?range=4-weeks&zone=Europe/London",
     "/console/preview",
     "/console/preview?frame=phone",
+    "/console/history",
+    "/console/history/1",
+    "/console/history/shown",
+    "/console/kill",
+    "/console/kill/confirm?slot=hero",
+    "/console/waiting",
 )
 
 

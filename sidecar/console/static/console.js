@@ -105,7 +105,9 @@ async function refresh(address = location.href, say = "Updated") {
   try {
     const headers = { Accept: "text/html", "Content-Type": "application/json" };
     const answer = await fetch(address, { signal: mine.signal, headers, ...question(address) });
-    if (!answer.ok) throw new Error(String(answer.status));
+    // A session has ended.
+    if (answer.redirected) { location.assign(answer.url); return; }
+    if (answer.status >= 500) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.getElementById("main");
     if (!next) throw new Error("no page");
@@ -126,6 +128,7 @@ function swap(next, title) {
   const id = old.contains(focused) ? focused.id : "";
   const typed = id && focused.matches("input[type=text], input[type=date]")
     ? { value: focused.value, start: focused.selectionStart, end: focused.selectionEnd } : null;
+  const filled = new Map([...old.querySelectorAll("form[method=post] input[id]")].map((each) => [each.id, each]));
   const open = new Map([...old.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
   const scrolled = new Map([...old.querySelectorAll("[data-scroll]")].map((each) => [each.id, each.scrollLeft]));
   for (const name of Object.keys(old.dataset)) delete old.dataset[name];
@@ -133,6 +136,10 @@ function swap(next, title) {
   old.replaceChildren(...next.childNodes);
   document.title = title;
   made = Date.now();
+  for (const each of old.querySelectorAll("form[method=post] input[id]")) {
+    const before = filled.get(each.id);
+    if (before) [each.value, each.checked] = [before.value, before.checked];
+  }
   for (const each of old.querySelectorAll("details[id]")) if (open.has(each.id)) each.open = open.get(each.id);
   prepare();
   for (const each of old.querySelectorAll("[data-scroll]")) {

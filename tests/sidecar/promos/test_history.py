@@ -46,6 +46,18 @@ def kept(tmp_path: Path) -> History:
     return written(tmp_path / "var" / "history")
 
 
+def test_what_a_record_made_different_is_read_alone(kept: History):
+    first, _, second, *_ = kept.records()
+    for record in (first, second):
+        before, after = kept.before(record), kept.files(record)
+        names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        old, new = kept.changed(record)
+        assert old == {name: data for name, data in before.items() if name in names}
+        assert new == {name: data for name, data in after.items() if name in names}
+    assert kept.changed(first) == ({}, FIRST)
+    assert kept.changed(kept.records()[1]) == ({}, {})
+
+
 def log(kept: History) -> Path:
     return kept.folder / "audit.jsonl"
 

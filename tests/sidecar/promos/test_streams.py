@@ -118,3 +118,18 @@ def test_streams_are_counted_whatever_the_order(events: list[tuple[str, int]]):
 )
 def test_how_long_a_client_would_wait(prefer: str | None, seconds: float):
     assert wait_of(prefer) == seconds
+
+
+def test_who_has_gone_is_not_waited_for():
+    changes, ended = Changes(), set[str]()
+    here, gone = changes.open("web-1"), changes.open("web-2", lambda: "web-2" in ended)
+    changes.tell("r2", 1.0)
+    changes.told(here, "r2")
+    changes.fetched(here.number, "r2")
+    assert (changes.facts()["all_told_at"], changes.facts()["streams"]) == (None, 2)
+    ended.add("web-2")
+    facts = changes.facts()
+    assert (facts["streams"], list(facts["instances"])) == (1, ["web-1"])
+    assert facts["all_told_at"] is not None
+    assert facts["all_fetched_at"] is not None
+    changes.close(gone)
