@@ -88,8 +88,18 @@ function acknowledge() {
   if (stream !== null) fetch(`/v1/promos?stream=${stream}`, { method: "HEAD" }).catch(() => {});
 }
 
+// A form that is on its way leads to another page; what it changes may be told before that has come.
+let leaving = false;
+addEventListener("submit", (event) => {
+  if (event.defaultPrevented || event.target.method !== "post") return;
+  leaving = true;
+  asking?.abort();
+});
+addEventListener("pageshow", () => { leaving = false; });
+
 async function refresh(address = location.href, say = "Updated") {
   asking?.abort();
+  if (leaving) return;
   const mine = asking = new AbortController();
   try {
     const answer = await fetch(address, { signal: mine.signal, headers: { Accept: "text/html" } });
