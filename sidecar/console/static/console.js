@@ -97,10 +97,20 @@ function question(address) {
   return { method: "POST", body: JSON.stringify({ file, text }) };
 }
 
+// A form that is on its way leads to another page; what it changes may be told before that has come.
+let leaving = false;
+addEventListener("submit", (event) => {
+  if (event.defaultPrevented || event.target.method !== "post") return;
+  leaving = true;
+  asking?.abort();
+});
+addEventListener("pageshow", () => { leaving = false; });
+
 async function refresh(address = location.href, say = "Updated") {
   // What somebody types there is not swapped away.
   if (main().dataset.stay) { document.dispatchEvent(new Event("edited")); acknowledge(); return; }
   asking?.abort();
+  if (leaving) return;
   const mine = asking = new AbortController();
   try {
     const headers = { Accept: "text/html", "Content-Type": "application/json" };
