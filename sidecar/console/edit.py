@@ -155,8 +155,9 @@ class _Pages:
         return served(request, self._mirror)
 
     async def _draft(self, request: web.Request) -> tuple[str, str | None]:
-        if foreign := self._frame.access.foreign(request):
-            raise _refused(foreign.status, foreign.sentence)
+        # What others have written and is not live yet is for those who may write.
+        if isinstance(who := self._frame.access.who(request), Denied):
+            raise _refused(who.status, who.sentence)
         try:
             told = json.loads(await request.read())
         except (ValueError, RecursionError) as error:
@@ -201,7 +202,7 @@ def _images(folder: Path) -> list[str]:
 
 
 def _refused(status: int, sentence: str) -> web.HTTPException:
-    kinds = {403: web.HTTPForbidden, 421: web.HTTPMisdirectedRequest}
+    kinds = {401: web.HTTPUnauthorized, 403: web.HTTPForbidden, 421: web.HTTPMisdirectedRequest}
     return kinds.get(status, web.HTTPBadRequest)(
         text=json.dumps({"message": sentence}), content_type="application/json"
     )

@@ -1,5 +1,5 @@
-"""What every request for `/v1/promos` passes: pages of other sites read nothing that is not for everybody, and what
-goes wrong is told as JSON."""
+"""What every request for `/v1/promos` passes: what is not for everybody is for those who may write, and no page of
+another site makes a browser ask; and what goes wrong is told as JSON."""
 
 import logging
 
@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
-from .access import Access
+from .access import Access, Denied
 
 PREFIX = "/v1/promos"
 IMAGES = f"{PREFIX}/images/"
@@ -25,8 +25,8 @@ def door(access: Access) -> Middleware:
         if request.path != PREFIX and not request.path.startswith(f"{PREFIX}/"):
             return await handler(request)
         public = request.path in PUBLIC or request.path.startswith(IMAGES)
-        if not public and (foreign := access.foreign(request)):
-            return told(foreign.status, foreign.sentence)
+        if not public and isinstance(who := access.who(request), Denied):
+            return told(who.status, who.sentence, **({"WWW-Authenticate": "Bearer"} if who.status == 401 else {}))
         try:
             return await handler(request)
         except web.HTTPException as error:

@@ -147,7 +147,10 @@ def test_with_a_token_one_signs_in_and_out(house: House, tmp_path: Path):
         assert driver.execute_script("return document.cookie") == ""
         answered(driver, "with a name")
         wait_for(lambda: "It is off the homepage" in said(driver), 10)
-        assert asked(house, "GET", "/history?limit=1")[2]["records"][0]["who"] == "ops-1"
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert asked(house, "GET", "/history?limit=1")[0] == 401
+        told = asked(house, "GET", "/history?limit=5", None, **bearer)[2]["records"]
+        assert next(each["who"] for each in told if each["what"] == "published") == "ops-1"
         driver.find_element(By.CSS_SELECTOR, ".viewer button").click()
         wait_for(lambda: driver.find_elements(By.ID, "token"), 10)
         opened(driver, house, "/console/now")

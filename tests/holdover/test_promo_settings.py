@@ -109,7 +109,7 @@ def test_a_homepage_needs_no_route(tmp_path):
             "homepage.toml:7: promos[0].path: a path starts with / and has plain segments or {word} between slashes, none empty"
         ]),
         ('"image.src"', '"image.source"', [
-            "homepage.toml:10: promos[0].fields.imgUrl: must be 'id', 'kind', 'title', 'text', 'action', 'link', 'start', 'end', 'variant', 'image', 'image.src', 'image.alt', 'terms', 'terms.short' or 'terms.link'"
+            "homepage.toml:10: promos[0].fields.imgUrl: must be 'id', 'kind', 'title', 'text', 'action', 'link', 'start', 'end', 'variant', 'image', 'image.src', 'image.alt', 'terms', 'terms.short', 'terms.link', 'odds', 'odds.event', 'odds.market', 'odds.selection', 'odds.price' or 'odds.was'"
         ]),
     ],
 )  # fmt: skip
