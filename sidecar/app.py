@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -32,19 +32,8 @@ from .console.frame import framed
 from .console.guard import guard
 from .console.login import known
 from .console.views import console_routes
-from .promos.access import Access
-from .promos.api import Promotions
-from .promos.bound import Bound
-from .promos.chronicle import Chronicle
-from .promos.desk import Desk
 from .promos.door import brief, door
-from .promos.history import History
-from .promos.images import image_routes
-from .promos.past import HISTORY
-from .promos.remembered import recalled, remember
-from .promos.standing import Change, Standing
-from .promos.watch import first, watch
-from .promos.writing import Writing
+from .promos.service import PromoService
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
 
@@ -74,16 +63,7 @@ class Sidecar:
         )
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
 
-        state = config.path(config.settings.promos.state)
-        history = History(state / HISTORY)
-        chronicle = Chronicle(config.path(config.settings.promos.folder), history)
-        approved = chronicle.is_approved if config.settings.promos.approval else None
-        self.desk = Desk(chronicle.folder, Standing(recalled(state), approved), chronicle)
-        self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
-        self.access = Access(config.settings.promos, config.settings.sidecar.admin, state)
-        self.writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
-        self._begun: Change | None = None
-        self.bound = Bound(store, config.rules, self.promotions, metrics, self.refresher.asked)
+        self.promos = PromoService(config, store, metrics, self.refresher.asked)
         self.steward = Steward(config.rules, self.filler, self.refresher, ledger, metrics)
 
     async def carry_on(self) -> None:
@@ -100,52 +80,7 @@ class Sidecar:
             await self.filler.recall()
             self.refresher.use(config.rules)
             self.steward.use(config.rules)
-            self.bound.configure(config.rules)
-
-    async def follow_promos(self) -> None:
-        """For ever: what operations edit is live within half a second."""
-        desk = self.desk
-
-        degraded = self.metrics.runtime.degraded.labels("promos")
-
-        def keep(change: Change) -> None:
-            degraded.set(1)
-            remember(self.access.state, change.files)
-            desk.chronicle.keep(change)
-            degraded.set(0)
-
-        notified, begun = self.config.settings.promos.notify, self._begun
-        await watch(
-            desk.folder, desk.standing, self._publish, keep, nudge=desk.written, notified=notified, begun=begun
-        )
-
-    async def begin_promos(self) -> None:
-        """Before anybody can ask: who is answered that there are no promos may keep that for a while."""
-        self._begun = await first(self.desk.folder, self.desk.standing)
-        if self._begun:
-            self._publish(self._begun)
-
-    def _publish(self, change: Change) -> None:
-        """In this order: nobody is shown a promo before its odds are looked at. What is killed costs no credits."""
-        live = change.live
-        self.bound.use(promo for promo in live.promos if promo.id not in live.withheld)
-        self.promotions.publish(change)
-        self.desk.told()
-
-    async def follow_odds_of_promos(self) -> None:
-        """For ever: what the odds hide and show again is in the history."""
-        told: Mapping[str, str] = {}
-        while True:
-            waiting, now, hidden = self.promotions.changes.next, time.time(), self.promotions.hidden
-            try:
-                await asyncio.to_thread(self.desk.chronicle.note_hidden, told, hidden, now)
-                told = hidden
-            except OSError as error:
-                logger.warning("what the odds hide could not be written to the history: %s", error)
-                await asyncio.sleep(TOLD_AGAIN_S)
-                continue
-            if hidden is self.promotions.hidden:
-                await waiting.wait()
+            self.promos.configure(config.rules)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced and shows how full it is."""
@@ -202,16 +137,9 @@ def control_app(sidecar: Sidecar) -> web.Application:
         except (WireError, ValueError, KeyError, TypeError) as error:
             raise web.HTTPBadRequest(text=f"not a question of this version: {error}") from error
 
-    app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=[door(sidecar.access), refuse_foreign])
-    app.add_routes(
-        [
-            web.post("/fetch", fetch),
-            web.post("/demand", demand),
-            *sidecar.promotions.routes(),
-            *sidecar.promotions.control(),
-            *sidecar.writing.routes(),
-        ]
-    )
+    middlewares = [door(sidecar.promos.access), refuse_foreign]
+    app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=middlewares)
+    app.add_routes([web.post("/fetch", fetch), web.post("/demand", demand), *sidecar.promos.control()])
     return app
 
 
@@ -226,17 +154,14 @@ def admin_app(sidecar: Sidecar) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
-    settings = sidecar.config.settings
+    settings, promos = sidecar.config.settings, sidecar.promos
     own = guard(settings.sidecar.admin, settings.promos.hosts)
-    app = web.Application(
-        client_max_size=MAX_EDIT_BYTES, middlewares=[door(sidecar.access), own, known(sidecar.access)]
-    )
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz)])
-    app.add_routes([*sidecar.promotions.routes(), *sidecar.writing.routes()])
-    app.add_routes(image_routes(sidecar.promotions, sidecar.desk.folder))
-    frame, libraries = framed(sidecar.promotions, sidecar.access), sidecar.config.path(settings.promos.libraries)
-    app.add_routes([*console_routes(frame, sidecar.desk), *edit_routes(frame, sidecar.desk, libraries)])
-    app.on_shutdown.append(sidecar.promotions.stop)
+    middlewares = [door(promos.access), own, known(promos.access)]
+    app = web.Application(client_max_size=MAX_EDIT_BYTES, middlewares=middlewares)
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), *promos.routes()])
+    frame, libraries = framed(promos.promotions, promos.access), sidecar.config.path(settings.promos.libraries)
+    app.add_routes([*console_routes(frame, promos.desk), *edit_routes(frame, promos.desk, libraries)])
+    app.on_shutdown.append(promos.promotions.stop)
     return app
 
 
@@ -254,12 +179,11 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await sidecar.filler.recall()
-    await sidecar.begin_promos()
+    await sidecar.promos.begin()
     async with _listening(sidecar, config):
         await sidecar.carry_on()
-        followed = (sidecar.follow_config(), sidecar.follow_store(), sidecar.follow_promos())
-        odds = (sidecar.bound.follow(), sidecar.follow_odds_of_promos())
-        tasks = start((sidecar.steward.run(), *followed, *odds, observe_loop(metrics.runtime)), metrics.runtime)
+        followed = (sidecar.follow_config(), sidecar.follow_store(), *sidecar.promos.followed())
+        tasks = start((sidecar.steward.run(), *followed, observe_loop(metrics.runtime)), metrics.runtime)
         logger.info("the sidecar listens on %s", config.socket)
         # What start has made stays: collections of garbage need not look at it again and again.
         gc.freeze()

@@ -157,7 +157,7 @@ def spread(told: Mapping[str, Any]) -> Spread:
     clients = counted(many, "connected client")
     if not told["event"] or noticed is None:
         return Spread("none", "Nothing has changed since holdover was started", f"{clients} would be told.", rows)
-    polling = "Homepages that poll have it within half a minute."
+    polling = "Homepages that poll have it within five seconds."
     if not many:
         return Spread("reached", "No client is connected now", polling, rows)
     if told["all_told_at"] is None:

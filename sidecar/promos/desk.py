@@ -15,10 +15,10 @@ from typing import Literal
 from .access import LOCAL
 from .chronicle import Chronicle
 from .decide import digest
-from .durable import replace, sync
-from .folder import KILL, WORDS, is_pack
+from .folder import KILL, WORDS
 from .history import Unfound
 from .kill import Kills, understood
+from .pen import Drafts, Overtaken, Pen, Wrote
 from .problem import Problem
 from .standing import Standing
 from .sweep import Unread, pictures, sweep
@@ -26,7 +26,6 @@ from .validate import Checked, check
 
 _NAME = re.compile(r"(compliance/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.json")
 _KILLED = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-MODE = 0o644
 TAKEN_S = 3.0
 MOST_WHY = 500
 
@@ -60,10 +59,6 @@ class Written:
     file: str
     tag: str = ""
     note: str = ""
-
-
-class _Overtaken(Exception):
-    """Somebody else wrote the file that is named, after it was looked at."""
 
 
 @dataclass(slots=True)
@@ -118,7 +113,7 @@ class Desk:
                 return Refused(422, f"{name} is not good", problems)
             try:
                 await self._write({name: data}, {name: digest(current)}, who, why)
-            except _Overtaken:
+            except Overtaken:
                 now = (await self.files()).get(name)
                 text = now if isinstance(now, bytes) else None
                 return Refused(412, f"{name} was changed by somebody else meanwhile", current=text)
@@ -221,7 +216,7 @@ class Desk:
             seen = {name: digest(now.get(name)) for name in drafts}
             try:
                 await self._write(drafts, seen, who, f"{told}: {_plain(why)}" if why else told, what="rolled-back")
-            except _Overtaken as error:
+            except Overtaken as error:
                 return Refused(412, f"{error} was changed by somebody else meanwhile; look again")
             self.standing.excuse(drafts)
         await self._taken(lambda: all(self.standing.settled(name) == data for name, data in drafts.items()))
@@ -259,61 +254,12 @@ class Desk:
         return tuple(p for p in after.problems if p.file in drafts or (p.file, p.pointer, p.message) not in known)
 
     async def _write(
-        self,
-        drafts: Mapping[str, bytes | None],
-        seen: Mapping[str, str],
-        who: str,
-        why: str,
-        what: Literal["published", "rolled-back"] = "published",
+        self, drafts: Drafts, seen: Mapping[str, str], who: str, why: str, what: Wrote = "published"
     ) -> None:
-        """`seen`: digests of what was looked at. Who and why first: the watcher looks for them as soon as it sees the
-        files. Raises _Overtaken and OSError."""
-        await asyncio.to_thread(self._put, drafts, seen, who, _plain(why), what)
+        """`seen`: digests of what was looked at. Raises Overtaken and OSError."""
+        pen = Pen(self.folder, self.chronicle.history)
+        await asyncio.to_thread(pen.write, drafts, seen, who, _plain(why), what)
         self.written.set()
-
-    def _put(
-        self,
-        drafts: Mapping[str, bytes | None],
-        seen: Mapping[str, str],
-        who: str,
-        why: str,
-        what: Literal["published", "rolled-back"],
-    ) -> None:
-        self._overtaken(seen)
-        detail = {name: digest(data) for name, data in drafts.items()}
-        try:
-            if what == "rolled-back":
-                detail |= {f"before {name}": self._preserved(name) for name in drafts}
-            self.chronicle.history.append(what, who, why, time.time(), detail=detail)
-        except OSError:
-            # What is dangerous has to go, recorded or not.
-            if drafts.keys() != {KILL}:
-                raise
-            logger.exception("%r, by %r, could not be recorded", why, who)
-        for name, data in drafts.items():
-            self._overtaken({name: seen[name]} if name in seen else {})
-            path = self.folder / name
-            if data is None:
-                path.unlink(missing_ok=True)
-                sync(path.parent)
-                continue
-            if is_pack(name):
-                path.parent.mkdir(exist_ok=True)
-            # What a link in the folder leads to is edited; the link stays.
-            replace(path.resolve() if path.is_symlink() else path, data, MODE)
-
-    def _overtaken(self, seen: Mapping[str, str]) -> None:
-        now = sweep(self.folder).files if seen else {}
-        for name, tag in seen.items():
-            if digest(now.get(name)) != tag:
-                raise _Overtaken(name)
-
-    def _preserved(self, name: str) -> str:
-        """What is written over may be nowhere else: of what was not live there is no record."""
-        try:
-            return self.chronicle.history.preserve((self.folder / name).read_bytes())
-        except FileNotFoundError:
-            return ""
 
 
 def _plain(text: str) -> str:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..command import CommandError, configured_alone
-from .desk import MODE, pretty
+from .desk import pretty
 from .document import Pack, Vocabulary
 from .durable import replace
 from .lint import read
+from .pen import MODE
 from .tokens import new_token, remove_token
 
 _IMAGE = ("banner", "carousel-item")
