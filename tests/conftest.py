@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 WORKERS = 4
 SLOW_FIRST = ("faults", "e2e", "scripts", "emulator")
@@ -11,6 +12,10 @@ SLOW_FIRST = ("faults", "e2e", "scripts", "emulator")
 
 # Every house is three Python processes, which start in half the time with compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# An example may wait for a processor that other tests use: its time tells nothing of the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

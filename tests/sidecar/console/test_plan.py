@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.console.geometry import WIDTH, Box, chart
@@ -39,7 +39,6 @@ def promos(draw: st.DrawFn) -> tuple[Promo, ...]:
     return tuple(many)
 
 
-@settings(deadline=None)
 @given(promos(), st.integers(0, 7 * 48 - 1))
 def test_marks_agree_with_what_is_shown(many: tuple[Promo, ...], half_hours: int):
     at = STRETCH[0] + half_hours * 1_800
@@ -52,7 +51,6 @@ def test_marks_agree_with_what_is_shown(many: tuple[Promo, ...], half_hours: int
         assert _covers(lane.gaps, at) == (found.slots[lane.name] == ())
 
 
-@settings(deadline=None)
 @given(promos())
 def test_what_is_drawn_lies_within_its_lane(many: tuple[Promo, ...]):
     drawn = chart(plan(live(*many), {}, WHO, STRETCH), STRETCH, {promo.id: "A title" for promo in many})
