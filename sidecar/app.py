@@ -179,7 +179,6 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await sidecar.filler.recall()
-    await sidecar.promos.begin()
     async with _listening(sidecar, config):
         await sidecar.carry_on()
         followed = (sidecar.follow_config(), sidecar.follow_store(), *sidecar.promos.followed())

@@ -164,7 +164,7 @@ class Promotions:
     def _cache_control(self, found: Resolution, now: float) -> str:
         """It never outlives the next change; what is for one visitor is for no shared cache. When odds hide a promo,
         or let it be shown again, nobody can tell before."""
-        if any(promo.start <= now < promo.end for promo in self._boosted):
+        if not self.live.revision or any(promo.start <= now < promo.end for promo in self._boosted):
             return "private, no-cache"
         left = LONGEST_S if found.next_change_at is None else min(LONGEST_S, int(found.next_change_at - now))
         return f"private, max-age={max(0, left)}"

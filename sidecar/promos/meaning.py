@@ -33,7 +33,7 @@ def findings(
         (sound("slot", "kind"), lambda: _placement(promo, at, known)),
         (sound("audience", "content"), lambda: _audience(promo, at, known)),
         (sound("image", "content"), lambda: _image(promo, at, known, pictures)),
-        (sound("variants"), lambda: _variants(promo, at)),
+        (sound("variants", "content"), lambda: _variants(promo, at)),
         (sound("terms", "content"), lambda: _missing(promo, f"{at}/terms/short", promo["terms"]["short"])),
         (not any(_is_in(pointer, at) for pointer in misshapen), lambda: compliance.findings(promo, at, known)),
     ]

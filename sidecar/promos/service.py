@@ -24,7 +24,7 @@ from .images import image_routes
 from .past import HISTORY
 from .remembered import recalled, remember
 from .standing import Change, Standing
-from .watch import first, watch
+from .watch import watch
 from .writing import Writing
 
 NOTED_AGAIN_S = 10.0
@@ -46,7 +46,6 @@ class PromoService:
         state = config.path(settings.state)
         self._notify = settings.notify
         self._degraded = metrics.runtime.degraded.labels("promos")
-        self._begun: Change | None = None
         self._chronicle = Chronicle(config.path(settings.folder), History(state / HISTORY))
         approved = self._chronicle.is_approved if settings.approval else None
         self.desk = Desk(self._chronicle.folder, Standing(recalled(state), approved), self._chronicle)
@@ -54,6 +53,9 @@ class PromoService:
         self.access = Access(settings, config.settings.sidecar.admin, state)
         self._writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
         self._bound = Bound(store, config.rules, self.promotions, metrics, asked)
+        # Before anybody can ask: who is answered that there are no promos may keep that for a while.
+        if begun := self.desk.standing.begun(time.time()):
+            self._publish(begun)
 
     def routes(self) -> list[web.RouteDef]:
         """`/v1/promos`, for homepages and for those who may write."""
@@ -66,16 +68,6 @@ class PromoService:
 
     def configure(self, rules: Rules) -> None:
         self._bound.configure(rules)
-
-    async def begin(self) -> None:
-        """Before anybody can ask: who is answered that there are no promos may keep that for a while."""
-        try:
-            self._begun = await first(self.desk.folder, self.desk.standing)
-            if self._begun:
-                self._publish(self._begun)
-        except Exception:
-            # Odds are served without promos; what follows tries again.
-            logger.exception("the promos of %s could not be read at the start", self.desk.folder)
 
     def followed(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for ever."""
@@ -91,7 +83,6 @@ class PromoService:
             self._keep,
             nudge=desk.written,
             notified=self._notify,
-            begun=self._begun,
         )
 
     def _keep(self, change: Change) -> None:

@@ -84,6 +84,11 @@ class Standing:
             *(replace(p, file=REMEMBERED, place=START, message=f"{p.file}: {p.message}") for p in lost),
         )
 
+    def begun(self, now: float) -> Change | None:
+        """What was live before the start, if anything was."""
+        files = {**self._good, **({KILL: self.kills.encoded()} if self.kills else {})}
+        return Change(live_of(files), (), files, now) if self._good else None
+
     def step(self, seen: Seen, now: float) -> Change | None:
         """None when nothing is to be told that was not told before."""
         before, self._before = self._before, seen

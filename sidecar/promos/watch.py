@@ -33,13 +33,11 @@ async def watch(
     *,
     nudge: asyncio.Event | None = None,
     notified: bool = True,
-    begun: Change | None = None,
 ) -> None:
     """Until it is cancelled. `keep` may write to disk: it is called off the event loop. Whoever sets `nudge` knows
-    that there is something to be read. `notified`: whether to use watchfiles where it is installed. `begun`: what was
-    read before (`first`)."""
+    that there is something to be read. `notified`: whether to use watchfiles where it is installed."""
     nudge = nudge or asyncio.Event()
-    untold = begun
+    untold: Change | None = None
     failing = _Failing(folder)
     async with _notifications(folder, nudge, notified), _keeper(folder, keep) as unkept:
         while True:
@@ -59,15 +57,6 @@ async def watch(
             else:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(nudge.wait(), INTERVAL_S)
-
-
-async def first(folder: Path, standing: Standing) -> Change | None:
-    """What is in the folder at the start, or was live before."""
-    change: Change | None = None
-    for _ in range(2):
-        change = standing.step(await asyncio.to_thread(sweep, folder), time.time()) or change
-        await asyncio.sleep(AGAIN_S)
-    return change
 
 
 @dataclass(slots=True)

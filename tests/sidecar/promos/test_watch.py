@@ -602,7 +602,8 @@ def test_at_rest_nothing_is_judged_until_something_is_read_or_excused(desk: Desk
 def test_an_excuse_that_nothing_came_of_is_forgotten_at_rest_too(desk: Desk):
     desk.sweep(3)
     desk.standing.excuse({"hero.json": None})
-    desk.sweep()
+    # One reading may have begun before.
+    desk.sweep(2)
     (desk.folder / "hero.json").unlink()
     desk.sweep(2)
     assert desk.status("hero.json").state == "held"
