@@ -85,7 +85,11 @@ class _Pages:
         found = await self._desk.read(name)
         known = self._promotions.live.vocabulary
         if isinstance(found, Refused):
+            # Without both, where it is a draft in this browser that leads here.
             slot, kind = request.query.get("slot", ""), request.query.get("kind", "")
+            if not slot and known.slots:
+                slot = next(iter(known.slots))
+                kind = min(known.slots[slot].kinds)
             if found.status != 404 or _doubt(name.removesuffix(".json"), slot, kind, known):
                 raise web.HTTPNotFound(text=f"{found.sentence}\n")
             made = template(name.removesuffix(".json"), kind, slot, known, datetime.now(UTC))

@@ -1,12 +1,10 @@
 """Who may have pages and writes answered, and what browsers may do with the answers."""
 
 from collections.abc import Awaitable, Callable, Collection
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from holdover.settings import split_address
+from ..promos.access import is_own
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; connect-src 'self'; "
@@ -45,23 +43,8 @@ def guard(admin: str, hosts: Collection[str]) -> Callable[..., Awaitable[web.Str
     return guarded
 
 
-def is_own(host: str, admin: str, hosts: Collection[str]) -> bool:
-    """Whether a Host header names loopback, at any port for the sake of tunnels, or what is configured."""
-    try:
-        parts = urlsplit(f"//{host}")
-        name, port = (parts.hostname or ""), parts.port
-    except ValueError:
-        return False
-    if host.lower() == admin.lower() or name in hosts or (name, port) == split_address(admin):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-
-
 def _refused(admin: str) -> web.HTTPException:
-    text = f"The console answers to localhost and {admin} alone; add other names to `hosts` in `[promos]`.\n"
+    text = f"The console answers to localhost, {admin} and `hosts` in `[promos]` alone; add the name there.\n"
     return web.HTTPMisdirectedRequest(text=text)
 
 

@@ -147,13 +147,18 @@ def taken(target: Target, live: Live) -> tuple[Promo, ...]:
     return tuple(p for p in live.promos if what == "everything" or name == (p.slot if what == "slot" else p.id))
 
 
+CONSOLE = "console"
+"""What pages of the console call their instance."""
+
+
 def spread(told: Mapping[str, Any]) -> Spread:
     """Of `Changes.facts()`."""
+    # Pages of the console listen too; whom a kill is for are homepages.
+    others = {name: each for name, each in told["instances"].items() if name != CONSOLE}
     rows = tuple(
-        Row(name or "no name", each["streams"], each["told"], each["fetched"])
-        for name, each in told["instances"].items()
+        Row(name or "no name", each["streams"], each["told"], each["fetched"]) for name, each in others.items()
     )
-    many, noticed = told["streams"], told["noticed_at"]
+    many, noticed = sum(each["streams"] for each in others.values()), told["noticed_at"]
     clients = counted(many, "connected client")
     if not told["event"] or noticed is None:
         return Spread("none", "Nothing has changed since holdover was started", f"{clients} would be told.", rows)
@@ -161,10 +166,15 @@ def spread(told: Mapping[str, Any]) -> Spread:
     if not many:
         return Spread("reached", "No client is connected now", polling, rows)
     if told["all_told_at"] is None:
-        return Spread("going", f"Told {told['told']} of {clients}", "This goes on by itself.", rows)
+        return Spread(
+            "going",
+            f"Told {sum(each['told'] for each in others.values())} of {clients}",
+            "This goes on by itself.",
+            rows,
+        )
     sentence = f"Reached all {clients} in {_seconds(told['all_told_at'] - noticed)}"
     if told["all_fetched_at"] is None:
-        asked = f"{told['fetched']} of {many} have asked anew and say so."
+        asked = f"{sum(each['fetched'] for each in others.values())} of {many} have asked anew and say so."
         return Spread("told", sentence, f"{asked} {polling}", rows)
     late = f"All have asked anew after {_seconds(told['all_fetched_at'] - noticed)}."
     return Spread("reached", sentence, f"{late} {polling}", rows)

@@ -116,7 +116,7 @@ def summary(record: Record, before: Files, after: Files) -> Summary:
     promos = {each.promo for each in found if each.promo} | {record.detail.get("promo", "")} - {""}
     promos |= _killed(old.get(KILL)) ^ _killed(new.get(KILL))
     if record.what != "accepted":
-        files |= {name for name in record.detail if name.endswith(".json")}
+        files |= {name for name in record.detail if _is_file(name)}
         lines += tuple(_details(record))
     return Summary(lines or (("Only how it is written",) if old or new else ()), frozenset(files), frozenset(promos))
 
@@ -197,17 +197,22 @@ def _kills(before: bytes | None, after: bytes | None) -> Iterator[str]:
         yield from (printable(f"Released {what} {name}") for name in was if name not in now)
 
 
+def _is_file(name: str) -> bool:
+    """Other details tell more of the record: what was written over is "before" its file."""
+    return name.endswith(".json") and not name.startswith("before ")
+
+
 def _details(record: Record) -> Iterator[str]:
     if promo := record.detail.get("promo"):
         reason = record.detail.get("reason")
         yield printable(f"{promo}: {reason}" if reason else f"{promo}: nothing speaks against it")
     for name, content in sorted(record.detail.items()):
-        if name.endswith(".json"):
+        if _is_file(name):
             removal = content == "" or content.startswith("removal")
             yield printable(f"{name}: removal" if removal else f"{name}, content {content[:12]}")
 
 
 def found_in(records: Sequence[Record]) -> tuple[list[str], list[str]]:
     """Files and people that records name, for choosing."""
-    files = {name for record in records for name in record.detail if name.endswith(".json")}
+    files = {name for record in records for name in record.detail if _is_file(name)}
     return sorted(files), sorted({name for record in records for name in people_of(record)})

@@ -57,6 +57,7 @@ class _Room:
                 "last": last,
                 "search": search,
                 "done": _DONE.get(first(query, "done"), ""),
+                "pinned": bool(self.desk.standing.pinned),
             }
 
         return await self.frame.page(request, "kill", facts)

@@ -19,7 +19,11 @@ from .frame import Facts, Frame, Posted, to
 from .shell import Scene
 
 WAITING = "/console/waiting"
-_DONE = {"approved": "Approved: it is live.", "confirmed": "Confirmed: it is gone."}
+_DONE = {
+    "approved": "Approved: it goes live.",
+    "noted": "Noted. Its author may be the same person under another name: one more has to approve it.",
+    "confirmed": "Confirmed: it is gone.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class _Room:
         done = await self.desk.approve(name, content, posted.who, posted.why)
         if isinstance(done, Refused):
             return "", (done.status, f"Nothing was done: {done.sentence}.")
-        return "approved", (200, "")
+        return "noted" if done.note else "approved", (200, "")
 
     async def _shown(self, request: web.Request, wrong: str = "", status: int = 200) -> web.Response:
         waiting, hidden = self.desk.standing.waiting(), self.frame.promotions.hidden

@@ -11,10 +11,11 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -29,7 +30,6 @@ LOCAL = "local"
 """Anybody on this machine."""
 UNIX = "unix:"
 """Before the name of a user of this machine, whom no token or header may name."""
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,8 @@ class Access:
         if _unix(request) is not None:
             return None
         # Without the field the library asks the resolver for this machine's name, and waits.
-        named, (host, _) = request.headers.get("Host", ""), split_address(self.admin)
-        names = {*self.settings.hosts, *((*_LOOPBACK_NAMES, _bracketed(host)) if _is_loopback(host) else ())}
-        if names and _without_port(named) not in names:
+        named = request.headers.get("Host", "")
+        if not is_own(named, self.admin, self.settings.hosts):
             return Denied(421, f"{named!r} is no name of this sidecar; add it to `hosts` in `[promos]`")
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
         if origin is not None and not self._is_own(origin.partition("://")[2], named):
@@ -161,6 +160,21 @@ def user(uid: int) -> str:
         return f"{UNIX}{uid}"
 
 
+def is_own(host: str, admin: str, hosts: Collection[str]) -> bool:
+    """Whether a Host header names loopback, at any port for the sake of tunnels, or what is configured."""
+    try:
+        parts = urlsplit(f"//{host}")
+        name, port = (parts.hostname or ""), parts.port
+    except ValueError:
+        return False
+    if host.lower() == admin.lower() or name in hosts or (name, port) == split_address(admin):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -175,10 +189,6 @@ def _in(remote: str | None, networks: list[str]) -> bool:
         )
     except ValueError:
         return False
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _without_port(host: str) -> str:

@@ -15,9 +15,10 @@ from typing import Literal
 from .access import LOCAL
 from .chronicle import Chronicle
 from .decide import digest
+from .durable import replace
 from .folder import KILL, WORDS
 from .history import Unfound
-from .kill import Kills, understood
+from .kill import Kills, kills_of, understood
 from .pen import Drafts, Overtaken, Pen, Wrote
 from .problem import Problem
 from .standing import Standing
@@ -28,6 +29,7 @@ _NAME = re.compile(r"(compliance/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.json")
 _KILLED = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 TAKEN_S = 3.0
 MOST_WHY = 500
+PINNED = "killed.json"
 
 logger = logging.getLogger("holdover.promos")
 
@@ -68,6 +70,8 @@ class Desk:
     folder: Path
     standing: Standing
     chronicle: Chronicle
+    pins: Path
+    """Keeps what is killed and could not be written into KILL."""
     written: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is something to be read."""
     _told: asyncio.Event = field(default_factory=asyncio.Event)
@@ -121,7 +125,7 @@ class Desk:
         return Written(name, digest(data))
 
     def told(self) -> None:
-        """The watcher has published something."""
+        """The watcher has read the folder."""
         told, self._told = self._told, asyncio.Event()
         told.set()
 
@@ -134,7 +138,7 @@ class Desk:
         return there()
 
     async def kill(self, target: Target, who: str, why: str) -> Written | Refused:
-        """Whatever else is wrong: it is in force also where it can be written nowhere."""
+        """Whatever else is wrong: it is in force at once, and also where it can be written nowhere."""
         what, name = target
         if what != "everything" and not _KILLED.fullmatch(name):
             return Refused(422, f"{name[:80]!r} is no name of a {what}; small letters, digits and hyphens")
@@ -144,12 +148,12 @@ class Desk:
             "slot": Kills(slots={name: reason}),
             "promo": Kills(promos={name: reason}),
         }[what]
+        if self.standing.kills | added == self.standing.kills:
+            return Written(KILL, digest(self.standing.kills.encoded()))
+        # Before the lock: others may wait there for the disk.
+        self._pin(added)
         async with self._writing:
-            if self.standing.kills | added == self.standing.kills:
-                return Written(KILL, digest(self.standing.kills.encoded()))
-            self.standing.pin(added)
-            self.written.set()
-            return await self._killed(added, lambda kills: kills | added, f"killed {what} {name}".strip(), who, why)
+            return await self._killed(lambda kills: kills | added, f"killed {what} {name}".strip(), who, why)
 
     async def release(self, target: Target, who: str, why: str) -> Written | Refused:
         what, name = target
@@ -162,37 +166,65 @@ class Desk:
         async with self._writing:
             if without(self.standing.kills) == self.standing.kills:
                 return Refused(404, "that is not killed")
-            return await self._killed(Kills(), without, f"released {what} {name}".strip(), who, why)
+            pinned = without(self.standing.pinned)
+            self.standing.unpin()
+            self._pin(pinned)
+            return await self._killed(without, f"released {what} {name}".strip(), who, why, releases=True)
 
     async def kill_anew(self, kills: Kills, who: str, why: str) -> Written | Refused:
         """These and nothing else, as where the file is not understood."""
+        self._pin(kills)
         async with self._writing:
-            self.standing.pin(kills)
-            return await self._killed(kills, lambda _: kills, "killed anew", who, why)
+            return await self._killed(lambda _: kills, "killed anew", who, why)
 
     async def _killed(
-        self, pinned: Kills, change: Callable[[Kills], Kills], done: str, who: str, why: str
+        self, change: Callable[[Kills], Kills], done: str, who: str, why: str, *, releases: bool = False
     ) -> Written | Refused:
         """Under the lock until it was read: the next change is one of what is in force then."""
         found = (await self.files()).get(KILL)
         # What somebody has just written into the file may not have been read yet.
         written = understood(found) if isinstance(found, bytes) else None
-        after = change(self.standing.kills | (written or Kills()))
-        told = f"{done}: {_plain(why)}" if why else done
+        after, note = change(self.standing.kills | (written or Kills())), ""
         try:
-            await self._write({KILL: after.encoded()}, {}, who, told)
+            if isinstance(found, bytes) and written is None:
+                kept = await asyncio.to_thread(self.chronicle.history.preserve, found)
+                note = f"what stood in {KILL} was not understood; the history keeps it as {kept[:12]}"
+            await self._write({KILL: after.encoded()}, {}, who, f"{done}: {_plain(why)}" if why else done)
         except OSError as error:
             logger.exception("%s could not be written", KILL)
-            if not pinned:
+            if releases and change(self.standing.read_kills) != self.standing.read_kills:
                 return Refused(503, f"{KILL} cannot be written: {error.strerror}; nothing is released")
-            note = f"{KILL} cannot be written: {error.strerror}; it is in force until the sidecar stops"
-            return Written(KILL, digest(after.encoded()), note)
-        if not pinned:
-            self.standing.unpin()
+            return Written(KILL, digest(after.encoded()), f"{KILL} cannot be written: {error.strerror}{self._kept()}")
         if not await self._taken(lambda: self.standing.read_kills == after):
-            return Written(KILL, digest(after.encoded()), "it was written and not read yet; see the status")
+            return Written(KILL, digest(after.encoded()), note or "it was written and not read yet; see the status")
         self.standing.unpin()
-        return Written(KILL, digest(after.encoded()))
+        self._kept()
+        return Written(KILL, digest(after.encoded()), note)
+
+    def _pin(self, kills: Kills) -> None:
+        self.standing.pin(kills)
+        self.written.set()
+
+    def _kept(self) -> str:
+        """What is killed here and in no file is kept in the state, for the next start; told where that fails."""
+        try:
+            if self.standing.pinned:
+                self.pins.parent.mkdir(parents=True, exist_ok=True)
+                replace(self.pins, self.standing.pinned.encoded())
+            else:
+                self.pins.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", self.pins, error.strerror)
+            return f"; and {self.pins.name} cannot be either: it is in force until the sidecar stops"
+        return "; it is in force all the same"
+
+    def pin_again(self) -> None:
+        """What was killed before the start, where that could be written into no file of promos."""
+        with suppress(FileNotFoundError):
+            try:
+                self.standing.pin(kills_of(self.pins.read_bytes()))
+            except OSError as error:
+                logger.warning("%s cannot be read: %s", self.pins, error.strerror)
 
     async def roll_back(self, text: str, files: frozenset[str], who: str, why: str) -> Written | Refused:
         """To the set that `text` (number or revision) names, or some `files` of it. What is killed stays killed, and

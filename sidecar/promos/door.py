@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 from .access import Access, Denied
 
 PREFIX = "/v1/promos"
-IMAGES = f"{PREFIX}/images/"
+OPEN = (f"{PREFIX}/images/", f"{PREFIX}/schema/")
 PUBLIC = frozenset((PREFIX, f"{PREFIX}/events", f"{PREFIX}/openapi.json"))
 """What homepages and those who write them ask for, under whatever name they know the sidecar."""
 
@@ -24,7 +24,7 @@ def door(access: Access) -> Middleware:
     async def passed(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path != PREFIX and not request.path.startswith(f"{PREFIX}/"):
             return await handler(request)
-        public = request.path in PUBLIC or request.path.startswith(IMAGES)
+        public = request.path in PUBLIC or request.path.startswith(OPEN)
         if not public and isinstance(who := access.who(request), Denied):
             return told(who.status, who.sentence, **({"WWW-Authenticate": "Bearer"} if who.status == 401 else {}))
         try:

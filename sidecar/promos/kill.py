@@ -129,7 +129,8 @@ class Killing:
         if read is None:
             if now - self._since < GRACE_S:
                 return f"is not understood; if it stays so for {GRACE_S:g} s, everything is killed"
-            self.read = _NOT_UNDERSTOOD
+            # What was killed before stays so when everything is released.
+            self.read = self.read | _NOT_UNDERSTOOD
         else:
             self.read = read if again else self.read | read
         return ""

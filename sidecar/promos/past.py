@@ -160,8 +160,12 @@ def _name(record: Record) -> str:
 
 def _line(record: Record) -> str:
     why = f": {record.why}" if record.why else ""
-    told = "".join(f" {name}={value}" for name, value in sorted(record.detail.items()) if name != "holdover")
+    told = "".join(f" {name}={value}" for name, value in sorted(record.detail.items()) if not _is_aside(name))
     return printable(f"{record.number:>5} {record.at} {record.what} {record.revision or '-'} {record.who}{why}{told}")
+
+
+def _is_aside(name: str) -> bool:
+    return name in ("holdover", "changed") or name.startswith("before ")
 
 
 def _slots(found: Resolution) -> Iterable[str]:

@@ -18,7 +18,7 @@ from .access import Access
 from .api import Promotions
 from .bound import Bound
 from .chronicle import Chronicle
-from .desk import Desk
+from .desk import PINNED, Desk
 from .history import History
 from .images import image_routes
 from .past import HISTORY
@@ -48,18 +48,19 @@ class PromoService:
         self._degraded = metrics.runtime.degraded.labels("promos")
         self._chronicle = Chronicle(config.path(settings.folder), History(state / HISTORY))
         approved = self._chronicle.is_approved if settings.approval else None
-        self.desk = Desk(self._chronicle.folder, Standing(recalled(state), approved), self._chronicle)
+        self.desk = Desk(self._chronicle.folder, Standing(recalled(state), approved), self._chronicle, state / PINNED)
         self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
         self.access = Access(settings, config.settings.sidecar.admin, state)
         self._writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
         self._bound = Bound(store, config.rules, self.promotions, metrics, asked)
+        self.desk.pin_again()
         # Before anybody can ask: who is answered that there are no promos may keep that for a while.
         if begun := self.desk.standing.begun(time.time()):
             self._publish(begun)
 
     def routes(self) -> list[web.RouteDef]:
         """`/v1/promos`, for homepages and for those who may write."""
-        images = image_routes(self.promotions, self.desk.folder)
+        images = image_routes(self.promotions, self.desk.folder, self.access)
         return [*self.promotions.routes(), *self._writing.routes(), *images]
 
     def control(self) -> list[web.RouteDef]:
@@ -83,6 +84,7 @@ class PromoService:
             self._keep,
             nudge=desk.written,
             notified=self._notify,
+            read=desk.told,
         )
 
     def _keep(self, change: Change) -> None:
@@ -96,7 +98,6 @@ class PromoService:
         live = change.live
         self._bound.use(promo for promo in live.promos if promo.id not in live.withheld)
         self.promotions.publish(change)
-        self.desk.told()
 
     async def _note_hidden(self) -> None:
         """What the odds hide and show again is in the history."""

@@ -67,6 +67,7 @@ class Standing:
         self._resting = False
         self._read = Seen()
         self._noticed_at = 0.0
+        self._noticing = False
         self._settled: dict[str, Found] = {}
         self._since: dict[str, float] = {}
         self._held = Held()
@@ -93,8 +94,8 @@ class Standing:
         """None when nothing is to be told that was not told before."""
         before, self._before = self._before, seen
         self.unsettled = seen != before
-        if self.unsettled:
-            self._noticed_at = now
+        if self.unsettled or self._noticing:
+            self._noticed_at, self._noticing = now, False
         elif self._resting and not self._confirmed and not self._killing.doubtful:
             return None
         self._resting = False
@@ -107,6 +108,7 @@ class Standing:
         if not self._good and (before is None or bool(before.fault) != bool(seen.fault)):
             return None
         self._ended = {promo: at for promo, at in self._ended.items() if now - at < TOGETHER_S}
+        waited = self._held
         outcome, self._held, ended = decided(
             self._good,
             self._settled,
@@ -116,6 +118,8 @@ class Standing:
             self._approved,
             frozenset(self._ended),
         )
+        if waited.unapproved - self._held.unapproved:
+            self._noticed_at = now
         self._ended |= dict.fromkeys(ended, now)
         # Whatever is decided of the same again is the same: only what is held waits for a time, or for somebody.
         self._resting = not self.unsettled and outcome.files == self._good and self._held == Held()
@@ -144,6 +148,7 @@ class Standing:
         again."""
         taken = self._held.unconfirmed.intersection(names)
         self._confirmed.update({name: self._settled.get(name) for name in taken})
+        self._asked()
         return taken
 
     def waiting(self) -> dict[str, str]:
@@ -161,6 +166,10 @@ class Standing:
         return self._killing.kills
 
     @property
+    def pinned(self) -> Kills:
+        return self._killing.pinned
+
+    @property
     def read_kills(self) -> Kills:
         """What the file kills, as it was read."""
         return self._killing.read
@@ -168,11 +177,15 @@ class Standing:
     def pin(self, kills: Kills) -> None:
         """Kills these from the next reading on, whatever the file says, until `unpin`."""
         self._killing.pinned |= kills
-        self._resting = False
+        self._asked()
 
     def unpin(self) -> None:
         self._killing.pinned = Kills()
         self._resting = False
+
+    def _asked(self) -> None:
+        """Somebody wants something that no reading tells: what comes of it is noticed at the next step."""
+        self._resting, self._noticing = False, True
 
     def settled(self, name: str) -> Found:
         """What was read last of a file and stays so."""
@@ -221,6 +234,8 @@ class Standing:
             state: State = "refused"
             if name in held:
                 state = "held"
+            elif name == KILL and self._killing.doubtful:
+                state = "refused"
             elif name in self._good or name in (".", KILL):
                 state = "kept" if wrong or name == "." else "good"
             if own or name in self._good or name in here:

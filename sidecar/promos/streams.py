@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -56,7 +57,6 @@ class Changes:
     stopped: bool = False
     streams: dict[int, Stream] = field(default_factory=dict)
     spread: Spread = field(default_factory=Spread)
-    _opened: int = 0
 
     def tell(self, event: str, noticed_at: float) -> None:
         """`event` names what is shown now; it is another one for every change."""
@@ -73,8 +73,9 @@ class Changes:
         told.set()
 
     def open(self, instance: str, gone: Callable[[], bool] = lambda: False) -> Stream:
-        self._opened += 1
-        stream = self.streams[self._opened] = Stream(self._opened, instance, gone=gone)
+        # Nobody can tell for another client that it has asked again.
+        number = secrets.randbelow(10**15)
+        stream = self.streams[number] = Stream(number, instance, gone=gone)
         return stream
 
     def close(self, stream: Stream) -> None:

@@ -33,9 +33,11 @@ async def watch(
     *,
     nudge: asyncio.Event | None = None,
     notified: bool = True,
+    read: Callable[[], None] = lambda: None,
 ) -> None:
     """Until it is cancelled. `keep` may write to disk: it is called off the event loop. Whoever sets `nudge` knows
-    that there is something to be read. `notified`: whether to use watchfiles where it is installed."""
+    that there is something to be read. `notified`: whether to use watchfiles where it is installed. `read` is
+    called after every reading."""
     nudge = nudge or asyncio.Event()
     untold: Change | None = None
     failing = _Failing(folder)
@@ -52,6 +54,7 @@ async def watch(
                 failing.over()
             except Exception as error:
                 failing.tell(error)
+            read()
             if standing.unsettled:
                 await asyncio.sleep(AGAIN_S)
             else:

@@ -4,15 +4,16 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from scripts.rig import ROOT, House, running, wait_for, write_house
+from scripts.rig import DIRECT, ROOT, House, running, wait_for, write_house
 from tests.e2e.browser import DESKTOP, PHONE, Browser, browser, complaints, needs_browser
-from tests.e2e.test_promos_writing import asked, command
+from tests.e2e.test_promos_writing import asked, command, heard
 from tests.sidecar.console import gallery
 
 pytestmark = needs_browser
@@ -25,6 +26,13 @@ def house(tmp_path: Path) -> Iterator[House]:
     with running(house, "sidecar", ready="the sidecar is ready"):
         wait_for(lambda: asked(house, "GET", "/history")[2]["records"], 20)
         yield house
+
+
+@pytest.fixture
+def homepage(house: House) -> Iterator[Any]:
+    """One that listens."""
+    with DIRECT.open(f"{house.url('admin')}/v1/promos/events?instance=web-1", timeout=60) as stream:
+        yield stream
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +91,14 @@ def test_a_change_is_seen_and_taken_back(house: House, chrome: Browser):
     assert '"hoops" changed' in said(chrome)
     assert "Second <b>words</b>" in live(house)
     answered(chrome, "the first were right")
-    wait_for(lambda: "Restored: it is live again" in said(chrome), 10)
+    wait_for(lambda: "Restored, as a new revision" in said(chrome), 10)
     assert "First words" in live(house)
     assert "the first were right" in said(chrome)
     assert complaints(chrome) == []
 
 
-def test_a_promo_is_killed_and_this_page_tells_that_it_has_it(house: House, chrome: Browser):
+def test_a_promo_is_killed_and_this_page_tells_who_has_it(house: House, chrome: Browser, homepage: Any):
+    number = heard(homepage)["stream"]
     opened(chrome, house, "/console/kill")
     wait_for(lambda: chrome.find_element(By.ID, "live").get_attribute("data-state") == "live", 20)
     link(chrome, "='/console/kill/confirm?promo=hoops'").click()
@@ -98,7 +107,10 @@ def test_a_promo_is_killed_and_this_page_tells_that_it_has_it(house: House, chro
     wait_for(lambda: "It is off the homepage" in said(chrome), 10)
     assert '"hoops"' not in live(house)
     reached = "return document.getElementById('spread').innerText.replace(/\\s+/g, ' ')"
-    wait_for(lambda: "console 1 1 1" in chrome.execute_script(reached), 15)
+    wait_for(lambda: "Reached all 1 connected client in " in chrome.execute_script(reached), 15)
+    assert "web-1 1 1 0" in chrome.execute_script(reached)
+    asked(house, "GET", f"?jurisdiction=US-NJ&language=en&stream={number}")
+    wait_for(lambda: "web-1 1 1 1" in chrome.execute_script(reached), 15)
     assert "wrong picture" in said(chrome)
     assert chrome.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
     # What others do appears by itself.

@@ -24,14 +24,14 @@ from sidecar.promos.access import Access
 from sidecar.promos.api import Promotions
 from sidecar.promos.chronicle import Chronicle
 from sidecar.promos.decide import digest
-from sidecar.promos.desk import Desk, Written
+from sidecar.promos.desk import PINNED, Desk, Written
 from sidecar.promos.document import Audience, Promo, Slot, Text, Vocabulary
 from sidecar.promos.history import History
 from sidecar.promos.images import image_routes
 from sidecar.promos.past import HISTORY
 from sidecar.promos.record import Record
 from sidecar.promos.resolve import Visitor
-from sidecar.promos.standing import Change, Live, Standing, Status
+from sidecar.promos.standing import Live, Standing, Status
 from sidecar.promos.sweep import sweep
 from sidecar.promos.validate import check
 from sidecar.promos.watch import watch
@@ -96,9 +96,10 @@ async def served(
     for _ in range(2):
         standing.step(sweep(folder), NOW)
     state = folder / "state"
-    desk = Desk(folder, standing, Chronicle(folder, History(state / HISTORY)))
-    frame = framed(promotions, Access(PromoSettings(), "127.0.0.1:9102", state))
-    app.add_routes([*promotions.routes(), *image_routes(promotions, folder)])
+    desk = Desk(folder, standing, Chronicle(folder, History(state / HISTORY)), state / PINNED)
+    access = Access(PromoSettings(), "127.0.0.1:9102", state)
+    frame = framed(promotions, access)
+    app.add_routes([*promotions.routes(), *image_routes(promotions, folder, access)])
     app.add_routes([*console_routes(frame, desk), *edit_routes(frame, desk, folder / "libraries")])
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -149,21 +150,20 @@ async def staffed(
     settings, state = settings or PromoSettings(), folder / "var"
     history, promotions = History(state / HISTORY), Promotions(Metrics().promos)
     chronicle = Chronicle(folder / "promos", history)
-    desk = Desk(chronicle.folder, Standing(None, chronicle.is_approved if settings.approval else None), chronicle)
+    standing = Standing(None, chronicle.is_approved if settings.approval else None)
+    desk = Desk(chronicle.folder, standing, chronicle, state / PINNED)
     promotions.waiting = desk.standing.waiting
     access = Access(settings, admin, state)
 
-    def publish(change: Change) -> None:
-        promotions.publish(change)
-        desk.told()
-
     own = guard(admin, ["ops.example"])
     app = web.Application(middlewares=[own, known(access)])
-    app.add_routes([*promotions.routes(), *image_routes(promotions, desk.folder)])
+    app.add_routes([*promotions.routes(), *image_routes(promotions, desk.folder, access)])
     frame = framed(promotions, access)
     app.add_routes([*console_routes(frame, desk), *edit_routes(frame, desk, folder / "libraries")])
     app.on_shutdown.append(promotions.stop)
-    watching = asyncio.create_task(watch(desk.folder, desk.standing, publish, chronicle.keep, nudge=desk.written))
+    watching = asyncio.create_task(
+        watch(desk.folder, standing, promotions.publish, chronicle.keep, nudge=desk.written, read=desk.told)
+    )
     try:
         async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:
             staff = Staff(client, desk, promotions, access)

@@ -62,7 +62,7 @@ async def test_a_change_is_listed_shown_and_taken_back(staff: Staff):
     done = await staff.post(target, why="the old one was right")
     assert done.headers["Location"] == "/console/history?done=restored"
     page = read(await staff.get("/console/history?done=restored"))
-    assert "Restored: it is live again" in page
+    assert "Restored, as a new revision" in page
     assert "Restored big-sunday: priority 10 → 900" in page
     assert (await staff.post(target, why="again")).status == 409
     assert "there is nothing to restore" in await staff.get(target)

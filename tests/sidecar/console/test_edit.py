@@ -55,7 +55,6 @@ async def test_pages_keep_to_the_policy(client: TestClient[Any, Any], target: st
 @pytest.mark.parametrize(
     ("target", "status"),
     [
-        ("/console/edit/none.json", 404),
         ("/console/edit/none.json?slot=hero&kind=notice", 404),
         ("/console/edit/Bad!.json", 404),
         ("/console/edit/..%2fholdover.toml", 404),

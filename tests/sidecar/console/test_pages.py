@@ -11,7 +11,8 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from scripts.rig import ROOT
-from sidecar.console.guard import POLICY, is_own
+from sidecar.console.guard import POLICY
+from sidecar.promos.access import is_own
 from sidecar.promos.document import Audience, Boost, Image, Text, Vocabulary
 from sidecar.promos.problem import Problem
 from sidecar.promos.scan import Place

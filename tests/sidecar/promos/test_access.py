@@ -65,7 +65,7 @@ def test_damaged_tokens_let_nobody_in(tmp_path: Path, data: bytes):
         (LOOPBACK, "127.0.0.1.evil.example:9102", 421),
         (LOOPBACK, "", 421),
         (LOOPBACK, "::1", 421),
-        ("0.0.0.0:9102", "promos.example", 401),
+        ("0.0.0.0:9102", "promos.example", 421),
     ],
 )
 def test_a_name_that_only_leads_here_is_not_taken(tmp_path: Path, admin: str, host: str, status: str | int):
@@ -75,7 +75,8 @@ def test_a_name_that_only_leads_here_is_not_taken(tmp_path: Path, admin: str, ho
 def test_names_that_are_configured_are_the_only_ones(tmp_path: Path):
     named = access(tmp_path, "10.0.0.5:9102", hosts=["promos.example"])
     assert told(named, host="promos.example") == told(named, host="promos.example:9102") == 401
-    assert told(named, host="10.0.0.5:9102") == told(named, host="evil.example") == 421
+    assert told(named, host="10.0.0.5:9102") == 401
+    assert told(named, host="evil.example") == 421
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from sidecar.promos.access import user
 from sidecar.promos.chronicle import Chronicle
 from sidecar.promos.decide import digest
-from sidecar.promos.desk import Desk, Refused, Written
+from sidecar.promos.desk import PINNED, Desk, Refused, Written
 from sidecar.promos.document import Vocabulary
 from sidecar.promos.folder import KILL
 from sidecar.promos.history import History
@@ -46,14 +46,14 @@ async def desk(tmp_path: Path) -> AsyncIterator[Followed]:
         (tmp_path / "promos" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "promos" / name).write_bytes(data)
     chronicle = Chronicle(tmp_path / "promos", History(tmp_path / "history"))
-    desk = Followed(chronicle.folder, Standing(), chronicle)
+    desk = Followed(chronicle.folder, Standing(), chronicle, tmp_path / PINNED)
 
     def keep(change: Change) -> None:
         chronicle.keep(change)
         desk.kept = change.files
 
     task = asyncio.create_task(
-        watch(desk.folder, desk.standing, lambda _: desk.told(), keep, nudge=desk.written, notified=False)
+        watch(desk.folder, desk.standing, lambda _: None, keep, nudge=desk.written, notified=False, read=desk.told)
     )
     await desk.live("top.json", GOOD["top.json"])
     yield desk
@@ -205,11 +205,24 @@ async def test_a_kill_is_in_force_where_it_can_be_written_nowhere(desk: Followed
     (desk.folder / KILL).mkdir()
     done = await desk.kill(("promo", "line"), "ops-1", "now")
     assert isinstance(done, Written)
-    assert "it is in force until the sidecar stops" in done.note
+    assert done.note == "kill.json cannot be written: Is a directory; it is in force all the same"
     assert desk.standing.kills.promos == {"line": "now"}
+    again = Followed(desk.folder, Standing(), desk.chronicle, desk.pins)
+    again.pin_again()
+    assert again.standing.kills.promos == {"line": "now"}, "also after the next start"
+    assert isinstance(await desk.release(("promo", "line"), "ops-1", ""), Written)
+    assert not desk.standing.kills
+    assert not desk.pins.exists()
+
+
+async def test_what_the_file_kills_is_not_released_where_it_cannot_be_written(desk: Followed):
+    assert isinstance(await desk.kill(("promo", "line"), "ops-1", "now"), Written)
+    (desk.folder / KILL).unlink()
+    (desk.folder / KILL).mkdir()
     refused = await desk.release(("promo", "line"), "ops-1", "")
     assert isinstance(refused, Refused)
     assert refused.status == 503
+    assert desk.standing.kills.promos == {"line": "now"}
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "\ud800", "A", "a/b"])

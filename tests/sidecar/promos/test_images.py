@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.promos.document import Image
 from sidecar.promos.images import KINDS, MOST_BYTES, read
+from sidecar.promos.tokens import new_token
 from tests.sidecar.console.scenes import PROMO, live, served
 
 
@@ -47,7 +48,6 @@ async def test_an_image_of_a_live_promo(folder: Path):
 @pytest.mark.parametrize(
     "named",
     [
-        "idle.png",
         "missing.png",
         "out.png",
         "away/secret.png",
@@ -62,12 +62,19 @@ async def test_an_image_of_a_live_promo(folder: Path):
     ],
 )
 async def test_what_is_no_image_in_the_folder_is_not_found(folder: Path, named: str):
-    live_too = () if named == "idle.png" else (named,)
-    async with served(showing("live.png", *live_too), folder) as client:
+    async with served(showing("live.png", named), folder) as client:
         for path in (named, named.replace("/", "%2f").replace(".", "%2e")):
             answer = await client.get(f"/v1/promos/images/{path}".replace("\0", "%00"))
             assert answer.status == 404
             assert b"secret" not in (await answer.read()).replace(b"secret.png", b"")
+
+
+async def test_an_image_that_nothing_live_names_is_for_those_who_may_write(folder: Path):
+    async with served(showing("live.png"), folder) as client:
+        assert (await client.get("/v1/promos/images/idle.png")).status == 200
+        new_token(folder / "state", "ops-1")
+        assert (await client.get("/v1/promos/images/idle.png")).status == 404
+        assert (await client.get("/v1/promos/images/live.png")).status == 200
 
 
 def test_a_file_that_is_too_large_is_not_read_into_memory(tmp_path: Path):
