@@ -220,11 +220,12 @@ class Desk:
 
     def pin_again(self) -> None:
         """What was killed before the start, where that could be written into no file of promos."""
-        with suppress(FileNotFoundError):
-            try:
-                self.standing.pin(kills_of(self.pins.read_bytes()))
-            except OSError as error:
-                logger.warning("%s cannot be read: %s", self.pins, error.strerror)
+        try:
+            self.standing.pin(kills_of(self.pins.read_bytes()))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("%s cannot be read: %s", self.pins, error.strerror)
 
     async def roll_back(self, text: str, files: frozenset[str], who: str, why: str) -> Written | Refused:
         """To the set that `text` (number or revision) names, or some `files` of it. What is killed stays killed, and
