@@ -85,14 +85,14 @@ class Access:
         """Who reads: wherever the link is that led here."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return owner(self._tokens(), token.strip()) or Denied(401, "the token is not known here")
+            return _unreserved(owner(self._tokens(), token.strip()) or "")
         if header := self.settings.user_header:
             told = request.headers.getall(header, [])
             if len(told) == 1 and told[0] and _in(request.remote, self.settings.trusted_proxies):
-                return "".join(c if c.isprintable() else "?" for c in told[0][:200]).replace(UNIX, "")
+                return _unreserved("".join(c if c.isprintable() else "?" for c in told[0][:200]))
         session = self._sessions.get(request.cookies.get(COOKIE, ""))
         if session is not None and session.until > time.time() and self._begun(session):
-            return session.name
+            return _unreserved(session.name)
         if self.open:
             return LOCAL
         return Denied(401, "a token is asked for; `holdover promos token NAME` makes one")
@@ -138,6 +138,13 @@ class Access:
 
     def _tokens(self) -> Mapping[str, str]:
         return tokens(self.state)
+
+
+def _unreserved(name: str) -> str | Denied:
+    """Who could call himself a user of this machine could approve what he wrote."""
+    if not name:
+        return Denied(401, "the token is not known here")
+    return Denied(401, f"{name!r} is reserved") if name == LOCAL or name.startswith(UNIX) else name
 
 
 def _unix(request: web.Request) -> Any | None:

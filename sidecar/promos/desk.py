@@ -151,7 +151,7 @@ class Desk:
         if self.standing.kills | added == self.standing.kills:
             return Written(KILL, digest(self.standing.kills.encoded()))
         # Before the lock: others may wait there for the disk.
-        self._pin(added)
+        self._pin(self.standing.pinned | added)
         async with self._writing:
             return await self._killed(lambda kills: kills | added, f"killed {what} {name}".strip(), who, why)
 
@@ -166,14 +166,12 @@ class Desk:
         async with self._writing:
             if without(self.standing.kills) == self.standing.kills:
                 return Refused(404, "that is not killed")
-            pinned = without(self.standing.pinned)
-            self.standing.unpin()
-            self._pin(pinned)
+            self._pin(without(self.standing.pinned))
             return await self._killed(without, f"released {what} {name}".strip(), who, why, releases=True)
 
     async def kill_anew(self, kills: Kills, who: str, why: str) -> Written | Refused:
         """These and nothing else, as where the file is not understood."""
-        self._pin(kills)
+        self._pin(self.standing.pinned | kills)
         async with self._writing:
             return await self._killed(lambda _: kills, "killed anew", who, why)
 
@@ -197,7 +195,8 @@ class Desk:
             return Written(KILL, digest(after.encoded()), f"{KILL} cannot be written: {error.strerror}{self._kept()}")
         if not await self._taken(lambda: self.standing.read_kills == after):
             return Written(KILL, digest(after.encoded()), note or "it was written and not read yet; see the status")
-        self.standing.unpin()
+        # Who has killed meanwhile waits for the lock: that is in no file yet.
+        self._pin(self.standing.pinned - after)
         self._kept()
         return Written(KILL, digest(after.encoded()), note)
 

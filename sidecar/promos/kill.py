@@ -29,6 +29,12 @@ class Kills:
         slots, promos = {**self.slots, **other.slots}, {**self.promos, **other.promos}
         return replace(self, everything=other.everything or self.everything, slots=slots, promos=promos)
 
+    def __sub__(self, other: Self) -> Self:
+        """What `other` does not kill."""
+        slots = {name: why for name, why in self.slots.items() if name not in other.slots}
+        promos = {name: why for name, why in self.promos.items() if name not in other.promos}
+        return replace(self, everything="" if other.everything else self.everything, slots=slots, promos=promos)
+
     def withheld(self, promos: Iterable[Promo]) -> dict[str, str]:
         """Why each of those that are killed is."""
         told: dict[str, str] = {}

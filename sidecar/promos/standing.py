@@ -175,13 +175,9 @@ class Standing:
         return self._killing.read
 
     def pin(self, kills: Kills) -> None:
-        """Kills these from the next reading on, whatever the file says, until `unpin`."""
-        self._killing.pinned |= kills
+        """Kills these and nothing else, besides what the file kills, from the next reading on."""
+        self._killing.pinned = kills
         self._asked()
-
-    def unpin(self) -> None:
-        self._killing.pinned = Kills()
-        self._resting = False
 
     def _asked(self) -> None:
         """Somebody wants something that no reading tells: what comes of it is noticed at the next step."""

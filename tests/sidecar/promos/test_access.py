@@ -115,6 +115,14 @@ def test_a_header_counts_once_and_from_a_proxy_that_is_trusted(tmp_path: Path):
     assert len(str(told(behind, ("X-User", "x" * 999), peer="10.1.2.3"))) == 200
 
 
+@pytest.mark.parametrize("name", ["local", "unix:root", "unix:"])
+def test_nobody_calls_himself_anybody_or_a_user_of_this_machine(tmp_path: Path, name: str):
+    behind = access(tmp_path, user_header="X-User", trusted_proxies=["10.0.0.0/8"])
+    assert told(behind, ("X-User", name), peer="10.1.2.3") == 401
+    assert told(behind, ("X-User", "ununix:ix:root"), peer="10.1.2.3") == "ununix:ix:root"
+    assert told(access(tmp_path), bearer(new_token(tmp_path, name))) == 401
+
+
 def test_a_session_is_its_owners_until_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     here, token = access(tmp_path), new_token(tmp_path, "ops-1")
     assert here.login("x") is None

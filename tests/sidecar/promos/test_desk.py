@@ -200,6 +200,28 @@ async def test_two_who_kill_at_once_both_kill(desk: Followed):
     assert desk.standing.read_kills.promos.keys() == {"a", "b", "c", "by-hand"}
 
 
+async def test_what_is_killed_is_so_without_a_gap_while_others_kill(desk: Followed):
+    seen, done = set[str](), asyncio.Event()
+
+    async def look() -> None:
+        while not done.is_set():
+            now = set(desk.standing.kills.promos)
+            assert seen <= now
+            seen.update(now)
+            await asyncio.sleep(0)
+
+    async def kill(number: int) -> None:
+        await asyncio.sleep(number * 0.013)
+        assert isinstance(await desk.kill(("promo", f"p{number}"), "ops-1", ""), Written)
+
+    looking = asyncio.create_task(look())
+    await asyncio.gather(*map(kill, range(12)))
+    done.set()
+    await looking
+    assert len(desk.standing.read_kills.promos) == 12
+    assert not desk.standing.pinned
+
+
 async def test_a_kill_is_in_force_where_it_can_be_written_nowhere(desk: Followed):
     (desk.folder / KILL).unlink(missing_ok=True)
     (desk.folder / KILL).mkdir()
