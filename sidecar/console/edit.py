@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
+from ..promos import images
 from ..promos.access import Denied
 from ..promos.decide import digest
 from ..promos.desk import Desk, Refused, is_edited, pretty
@@ -28,7 +29,6 @@ from .shell import KINDS, Scene
 from .views import preview_facts, served
 
 _NEW_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg", ".avif")
 MOST_IMAGES = 500
 LIST, LIBRARY, MIRROR = "/console/edit", "/console/library/", "codemirror.js"
 
@@ -199,7 +199,7 @@ def _words(known: Vocabulary) -> dict[str, Any]:
 def _images(folder: Path) -> list[str]:
     """Names of images beside the campaigns; none where the folder cannot be read."""
     try:
-        names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _IMAGES)
+        names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in images.KINDS)
     except OSError:
         return []
     return names[:MOST_IMAGES]

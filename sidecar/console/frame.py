@@ -17,8 +17,6 @@ from .files import Static, environment, statics
 from .shell import PAGES, Scene, shell
 
 LOGIN = "/console/login"
-MOST_TYPED = 500
-"""Characters of a reason, as the API takes them."""
 type Facts = Mapping[str, Any]
 type Fill = Callable[[Scene, Query], Facts]
 
@@ -46,7 +44,7 @@ class Posted:
 
     @property
     def why(self) -> str:
-        return self.get("why")[:MOST_TYPED]
+        return self.get("why")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from holdover.metrics import PromoMetrics
 
 from .described import described
 from .document import Promo, Vocabulary
+from .door import bad
 from .explain import Explained, explain
 from .moment import Unclear, absolute
 from .resolve import Resolution, Resolver, Shown, Visitor
@@ -205,13 +206,13 @@ def _asked(request: web.Request) -> tuple[Visitor, float | None]:
     """The visitor, and the time that is asked about, if not now. Raises HTTPBadRequest."""
     query = request.query
     if unknown := sorted(set(query) - _WHO):
-        raise _bad(f"{unknown[0]!r} is not known; there are {', '.join(sorted(_WHO))}")
+        raise bad(f"{unknown[0]!r} is not known; there are {', '.join(sorted(_WHO))}")
     if twice := next((name for name in sorted(query) if name != "segment" and len(query.getall(name)) > 1), ""):
-        raise _bad(f"{twice} stands twice; segment alone may")
+        raise bad(f"{twice} stands twice; segment alone may")
     if not _STREAM.fullmatch(query.get("stream", "0")):
-        raise _bad("stream is the number that the stream told")
+        raise bad("stream is the number that the stream told")
     if query.get("visits", "") not in _VISITS:
-        raise _bad("visits is new or returning")
+        raise bad("visits is new or returning")
     one = {name: query.get(name, "") for name in ("jurisdiction", "language", "device")}
     segments = frozenset(filter(None, query.getall("segment", [])))
     returning = _VISITS[query.get("visits", "")]
@@ -223,12 +224,8 @@ def _asked(request: web.Request) -> tuple[Visitor, float | None]:
 def _moment(text: str | None) -> float | None:
     at = None if text is None else absolute(text)
     if isinstance(at, Unclear):
-        raise _bad(f"at {at.message}; {at.remedy}")
+        raise bad(f"at {at.message}; {at.remedy}")
     return at
-
-
-def _bad(message: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=json.dumps({"message": message}), content_type="application/json")
 
 
 def _responsible(known: Vocabulary, visitor: Visitor) -> dict[str, Any] | None:

@@ -83,12 +83,6 @@ class Partition:
         return Crowd(jurisdictions, languages, devices, segments, "".join(visits), self.asked)
 
 
-def audiences(vocabulary: Vocabulary, promos: Iterable[Promo]) -> tuple[tuple[Crowd, ...], ...]:
-    """The kinds of visitors that any of `promos` tells apart."""
-    partition = told_apart([Side(tuple(promos), vocabulary)])
-    return tuple(partition.crowds([cell]) for cell in partition.cells)
-
-
 def told_apart(sides: Sequence[Side], marks: Callable[[str], int] = lambda _: 0, width: int = 0) -> Partition:
     """`marks` of a language, `width` bits, stand above those of the promos: what else tells languages apart."""
     asked = _asked(sides)

@@ -27,6 +27,7 @@ from .validate import Checked, check
 
 _NAME = re.compile(r"(compliance/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.json")
 _KILLED = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+"""What is longer could make KILL too large to be understood, which would kill everything."""
 TAKEN_S = 3.0
 MOST_WHY = 500
 PINNED = "killed.json"

@@ -1,6 +1,7 @@
 """What every request for `/v1/promos` passes: what is not for everybody is for those who may write, and no page of
 another site makes a browser ask; and what goes wrong is told as JSON."""
 
+import json
 import logging
 
 from aiohttp import web
@@ -14,6 +15,9 @@ OPEN = (f"{PREFIX}/images/", f"{PREFIX}/schema/")
 PUBLIC = frozenset((PREFIX, f"{PREFIX}/events", f"{PREFIX}/openapi.json"))
 """What homepages and those who write them ask for, under whatever name they know the sidecar."""
 
+WHO = web.RequestKey("who", str)
+"""Of a request that passed: the name of who may write."""
+
 _FIELDS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 logger = logging.getLogger("holdover.promos")
@@ -24,9 +28,10 @@ def door(access: Access) -> Middleware:
     async def passed(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path != PREFIX and not request.path.startswith(f"{PREFIX}/"):
             return await handler(request)
-        public = request.path in PUBLIC or request.path.startswith(OPEN)
-        if not public and isinstance(who := access.who(request), Denied):
-            return told(who.status, who.sentence, **({"WWW-Authenticate": "Bearer"} if who.status == 401 else {}))
+        if request.path not in PUBLIC and not request.path.startswith(OPEN):
+            if isinstance(who := access.who(request), Denied):
+                return told(who.status, who.sentence, **({"WWW-Authenticate": "Bearer"} if who.status == 401 else {}))
+            request[WHO] = who
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -52,6 +57,10 @@ def brief(record: logging.LogRecord) -> bool:
         record.msg, record.args, record.exc_info = "%s: %s", (record.getMessage(), type(error).__name__), None
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True
+
+
+def bad(message: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=json.dumps({"message": message}), content_type="application/json")
 
 
 def told(status: int, message: str, **fields: str) -> web.Response:

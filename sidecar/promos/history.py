@@ -45,7 +45,6 @@ class History:
         self._log = folder / "audit.jsonl"
         self._objects = Objects(folder / "objects")
         self._view = _View()
-        self._approved: tuple[tuple[Record, ...], frozenset[tuple[str, str]]] = ((), frozenset())
 
     def append(
         self,
@@ -58,17 +57,15 @@ class History:
         files: Mapping[str, bytes] | None = None,
         detail: Mapping[str, str] | None = None,
     ) -> Record:
-        """`files`: what is in force from now on, or of "approved" what is approved, which is not in force by that.
-        Raises OSError, and ValueError for a time that is in no year of four digits."""
+        """`files`: what is in force from now on. Raises OSError, and ValueError for a time that is in no year of four
+        digits."""
         then = stamp(at)
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked(fcntl.LOCK_EX):
             self._mend(then)
             # Objects first: a stop in between leaves objects that nobody names, and no name without its object.
             told, held = dict(detail or {}), ""
-            if what == "approved":
-                told |= {name: self._objects.keep(data) for name, data in (files or {}).items()}
-            elif files is not None:
+            if files is not None:
                 # Another version may resolve the same set otherwise.
                 told, held = {"holdover": __version__, **told}, self._objects.keep_set(files)
             return self._write(what, who, why, then, revision, held, told)
@@ -113,14 +110,6 @@ class History:
         if not named:
             return Unfound(f"{text!r} is no number and no beginning of a revision; see `holdover promos history`")
         return Unfound(f"{text!r} is the beginning of {', '.join(several)}; write more of it")
-
-    def approved(self) -> frozenset[tuple[str, str]]:
-        """Names of files, with the digest of the content that was approved; "" where its removal was."""
-        records, found = self._approved
-        if records is not (now := self.records()):
-            found = frozenset(pair for r in now if r.what == "approved" for pair in r.detail.items())
-            self._approved = now, found
-        return found
 
     def preserve(self, data: bytes) -> str:
         """Keeps what is about to be written over; returns its digest, by which `objects` has it. Raises OSError."""

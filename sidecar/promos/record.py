@@ -16,7 +16,7 @@ _AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Record:
     """`set`: the digest of the list of files that is in force from here on, "" where that did not change. `detail`
-    depends on `what`: of "approved" the digest of each approved file by name, "" for its removal; of "hidden" and
+    depends on `what`: of "approved" and what was written the `decide.digest` of each file by name; of "hidden" and
     "shown" `promo` and `reason`. `previous`: the hash of the line before."""
 
     number: int

@@ -51,7 +51,7 @@ class PromoService:
         self.desk = Desk(self._chronicle.folder, Standing(recalled(state), approved), self._chronicle, state / PINNED)
         self.promotions = Promotions(metrics.promos, waiting=self.desk.standing.waiting)
         self.access = Access(settings, config.settings.sidecar.admin, state)
-        self._writing = Writing(self.desk, self.access, lambda: self.promotions.statuses)
+        self._writing = Writing(self.desk, lambda: self.promotions.statuses)
         self._bound = Bound(store, config.rules, self.promotions, metrics, asked)
         self.desk.pin_again()
         # Before anybody can ask: who is answered that there are no promos may keep that for a while.

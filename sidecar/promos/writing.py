@@ -1,18 +1,18 @@
-"""Writes of promos over HTTP: who writes is known, what was edited is told, and everything is in the history."""
+"""Writes of promos over HTTP: who writes is known (`door`), what was edited is told, and everything is in the
+history."""
 
 import asyncio
 import json
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from .access import Access, Denied
 from .decide import digest
 from .desk import Desk, Refused, Target, Written, pretty
 from .diff import differences, facts
+from .door import WHO, bad
 from .history import History, Unfound
 from .objects import HistoryError
 from .problem import excerpt
@@ -23,15 +23,12 @@ from .validate import Checked
 
 MOST_DRAFTS = 100
 
-type _Handler = Callable[[web.Request, str], Awaitable[web.Response]]
-
 
 @dataclass(slots=True)
 class Writing:
     """`statuses` tells what of each file is live."""
 
     desk: Desk
-    access: Access
     statuses: Callable[[], tuple[Status, ...]]
     _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Drafts take turns, so that many of them leave a processor for what is asked besides."""
@@ -39,31 +36,21 @@ class Writing:
     def routes(self) -> list[web.RouteDef]:
         file = "/v1/promos/files/{name:.+}"
         return [
-            web.get("/v1/promos/files", self._known(self._files)),
-            web.get(file, self._known(self._file)),
-            web.put(file, self._known(self._put)),
-            web.delete(file, self._known(self._delete)),
-            web.post("/v1/promos/validate", self._known(self._validate)),
-            web.post("/v1/promos/kill", self._known(self._kill)),
-            web.post("/v1/promos/release", self._known(self._release)),
-            web.post("/v1/promos/confirm", self._known(self._confirm)),
-            web.post("/v1/promos/approve", self._known(self._approve)),
-            web.post("/v1/promos/rollback", self._known(self._roll_back)),
-            web.get("/v1/promos/history", self._known(self._history)),
-            web.get("/v1/promos/history/{record}", self._known(self._record)),
+            web.get("/v1/promos/files", self._files),
+            web.get(file, self._file),
+            web.put(file, self._put),
+            web.delete(file, self._delete),
+            web.post("/v1/promos/validate", self._validate),
+            web.post("/v1/promos/kill", self._kill),
+            web.post("/v1/promos/release", self._release),
+            web.post("/v1/promos/confirm", self._confirm),
+            web.post("/v1/promos/approve", self._approve),
+            web.post("/v1/promos/rollback", self._roll_back),
+            web.get("/v1/promos/history", self._history),
+            web.get("/v1/promos/history/{record}", self._record),
         ]
 
-    def _known(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def known(request: web.Request) -> web.Response:
-            who = self.access.who(request)
-            if isinstance(who, Denied):
-                fields = {"WWW-Authenticate": "Bearer"} if who.status == 401 else {}
-                return _said(who.status, {"message": who.sentence}, **fields)
-            return await handler(request, who)
-
-        return known
-
-    async def _files(self, _: web.Request, __: str) -> web.Response:
+    async def _files(self, _: web.Request) -> web.Response:
         states = {each.file: each.state for each in self.statuses()}
         files = [
             {
@@ -76,24 +63,24 @@ class Writing:
         ]
         return _said(200, {"files": files})
 
-    async def _file(self, request: web.Request, _: str) -> web.Response:
+    async def _file(self, request: web.Request) -> web.Response:
         found = await self.desk.read(request.match_info["name"])
         if isinstance(found, Refused):
             return refusal(found)
         tag = f'"{digest(found)}"'
         return web.Response(body=found, content_type="application/json", headers={"ETag": tag, **_NO_STORE})
 
-    async def _put(self, request: web.Request, who: str) -> web.Response:
+    async def _put(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":
             return _said(415, {"message": "a file of promos is application/json"})
-        return await self._publish(request, who, await request.read())
+        return await self._publish(request, await request.read())
 
-    async def _delete(self, request: web.Request, who: str) -> web.Response:
-        return await self._publish(request, who, None)
+    async def _delete(self, request: web.Request) -> web.Response:
+        return await self._publish(request, None)
 
-    async def _publish(self, request: web.Request, who: str, data: bytes | None) -> web.Response:
+    async def _publish(self, request: web.Request, data: bytes | None) -> web.Response:
         name = request.match_info["name"]
-        written = await self.desk.publish(name, data, _edited(request), who, request.query.get("why", "")[:500])
+        written = await self.desk.publish(name, data, _edited(request), request[WHO], request.query.get("why", ""))
         if isinstance(written, Refused):
             return refusal(written)
         status = next((each for each in self.statuses() if each.file == name), None)
@@ -101,66 +88,56 @@ class Writing:
         tag = {"ETag": f'"{written.tag}"'} if written.tag else {}
         return _said(200, {"file": name, "tag": written.tag, "state": "removed", "problems": [], **told}, **tag)
 
-    async def _validate(self, request: web.Request, _: str) -> web.Response:
+    async def _validate(self, request: web.Request) -> web.Response:
         told = await _document(request)
         drafts = told.get("files")
         if not isinstance(drafts, dict) or len(drafts) > MOST_DRAFTS:
-            raise _bad(
-                'files is an object of at most 100 names, each with text, a document, or null: {"a.json": "…"}'
-            )
+            raise bad('files is an object of at most 100 names, each with text, a document, or null: {"a.json": "…"}')
         async with self._judging:
             files = await asyncio.to_thread(lambda: {name: _draft(draft) for name, draft in drafts.items()})
             found = await self.desk.judged(files)
             return _said(200, await asyncio.to_thread(validated, found, drafts.keys()))
 
-    async def _kill(self, request: web.Request, who: str) -> web.Response:
+    async def _kill(self, request: web.Request) -> web.Response:
         target, why = _target(await _document(request))
-        if target[0] != "everything" and not _NAME.fullmatch(target[1]):
-            raise _bad(f"{target[0]} is a name: small letters, digits and hyphens, 64 at most")
-        return self._done(await self.desk.kill(target, who, why))
+        return self._done(await self.desk.kill(target, request[WHO], why))
 
-    async def _release(self, request: web.Request, who: str) -> web.Response:
+    async def _release(self, request: web.Request) -> web.Response:
         target, why = _target(await _document(request))
-        return self._done(await self.desk.release(target, who, why))
+        return self._done(await self.desk.release(target, request[WHO], why))
 
-    async def _confirm(self, request: web.Request, who: str) -> web.Response:
+    async def _confirm(self, request: web.Request) -> web.Response:
         names = _names(await _document(request), None)
-        return _said(200, {"confirmed": sorted(await self.desk.confirm(names, who))})
+        return _said(200, {"confirmed": sorted(await self.desk.confirm(names, request[WHO]))})
 
-    async def _approve(self, request: web.Request, who: str) -> web.Response:
+    async def _approve(self, request: web.Request) -> web.Response:
         file, content, why = _texts(await _document(request), "file", "content", why="")
-        return self._done(await self.desk.approve(file, content, who, why))
+        return self._done(await self.desk.approve(file, content, request[WHO], why))
 
-    async def _roll_back(self, request: web.Request, who: str) -> web.Response:
+    async def _roll_back(self, request: web.Request) -> web.Response:
         document = await _document(request)
         files = _names(document, [])
         to, why = _texts(document, "to", why="")
         try:
-            return self._done(await self.desk.roll_back(to, files, who, why))
+            return self._done(await self.desk.roll_back(to, files, request[WHO], why))
         except HistoryError as error:
             return _said(409, {"message": str(error)})
 
-    async def _history(self, request: web.Request, _: str) -> web.Response:
+    async def _history(self, request: web.Request) -> web.Response:
         limit = request.query.get("limit", "50")
         if not limit.isascii() or not limit.isdigit() or len(limit) > 6:
-            raise _bad("limit is a number")
+            raise bad("limit is a number")
         records = await asyncio.to_thread(self.desk.chronicle.history.records)
         return _said(200, {"records": [asdict(record) for record in records[::-1][: int(limit)]]})
 
-    async def _record(self, request: web.Request, _: str) -> web.Response:
+    async def _record(self, request: web.Request) -> web.Response:
         return await asyncio.to_thread(recorded, self.desk.chronicle.history, request.match_info["record"])
 
     def _done(self, done: Written | Refused) -> web.Response:
-        return (
-            refusal(done)
-            if isinstance(done, Refused)
-            else _said(200, {"file": done.file, "tag": done.tag, "note": done.note})
-        )
+        return refusal(done) if isinstance(done, Refused) else _said(200, asdict(done))
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-"""Of promos. What is longer could make kill.json too large to be understood, which would kill everything."""
 
 
 def recorded(history: History, text: str) -> web.Response:
@@ -226,21 +203,21 @@ def _target(told: Mapping[str, Any]) -> tuple[Target, str]:
             return ("slot", name), why
         case {"promo": str(name), **others} if name and not others:
             return ("promo", name), why
-    raise _bad('tell one of {"everything": true}, {"slot": "hero"} and {"promo": "id"}, and "why"')
+    raise bad('tell one of {"everything": true}, {"slot": "hero"} and {"promo": "id"}, and "why"')
 
 
 def _names(told: Mapping[str, Any], otherwise: list[str] | None) -> frozenset[str]:
     names = told.get("files", otherwise)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _bad('files is a list of names: {"files": ["a.json"]}')
+        raise bad('files is a list of names: {"files": ["a.json"]}')
     return frozenset(names)
 
 
 def _texts(told: Mapping[str, Any], *names: str, **optional: str) -> list[str]:
     found = [told.get(name) for name in names] + [told.get(name, default) for name, default in optional.items()]
     if not all(isinstance(text, str) for text in found):
-        raise _bad(f"text is asked for: {', '.join((*names, *optional))}")
-    return [str(text)[:500] for text in found]
+        raise bad(f"text is asked for: {', '.join((*names, *optional))}")
+    return [str(text) for text in found]
 
 
 async def _document(request: web.Request) -> dict[str, Any]:
@@ -251,14 +228,10 @@ async def _document(request: web.Request) -> dict[str, Any]:
         # Half a character in an escape is none that can be written.
         json.dumps(told, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise _bad(f"the body is no JSON: {error}") from error
+        raise bad(f"the body is no JSON: {error}") from error
     if not isinstance(told, dict):
-        raise _bad("the body is an object")
+        raise bad("the body is an object")
     return told
-
-
-def _bad(message: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=json.dumps({"message": message}), content_type="application/json")
 
 
 def _said(status: int, told: Mapping[str, Any], **fields: str) -> web.Response:

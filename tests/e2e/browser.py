@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from scripts.rig import House, wait_for
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -51,3 +54,9 @@ def complaints(driver: Browser) -> list[str]:
     """Of the page that is open: violations of its policy, and what its console has logged since the last call."""
     logged = [f"{each['level']}: {each['message']}" for each in driver.get_log("browser")]
     return [*driver.execute_script("return window.violations"), *logged]
+
+
+def opened(driver: Browser, house: House, target: str) -> None:
+    """A page of the console, once it follows what is live."""
+    driver.get(f"{house.url('admin')}{target}")
+    wait_for(lambda: driver.find_element(By.ID, "live").get_attribute("data-state") == "live", 20)

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from scripts.rig import ROOT, House, fetch_json, running, wait_for, write_house
-from tests.e2e.browser import DESKTOP, PHONE, Browser, browser, complaints, needs_browser
+from tests.e2e.browser import DESKTOP, PHONE, Browser, browser, complaints, needs_browser, opened
 from tests.sidecar.console import gallery
 
 pytestmark = needs_browser
@@ -42,11 +42,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
-
-
-def opened(driver: Browser, house: House, target: str) -> None:
-    driver.get(f"{house.url('admin')}{target}")
-    wait_for(lambda: driver.find_element(By.ID, "live").get_attribute("data-state") == "live", 20)
 
 
 def titles(driver: Browser) -> list[str]:

@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from scripts.rig import ROOT, House, fetch_json, running, wait_for, write_house
-from tests.e2e.browser import PHONE, Browser, browser, complaints, needs_browser
+from tests.e2e.browser import PHONE, Browser, browser, complaints, needs_browser, opened
 from tests.sidecar.console import gallery
 
 pytestmark = needs_browser
@@ -36,13 +36,8 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield driver
 
 
-def opened(driver: Browser, house: House, target: str) -> None:
-    driver.get(f"{house.url('admin')}/console{target}")
-    wait_for(lambda: driver.find_element(By.ID, "live").get_attribute("data-state") == "live", 20)
-
-
 def edited(driver: Browser, house: House, file: str) -> None:
-    opened(driver, house, f"/edit/{file}")
+    opened(driver, house, f"/console/edit/{file}")
     said(driver, "")
 
 
@@ -99,7 +94,7 @@ def on_disk(house: House, file: str) -> Any:
 
 
 def test_a_campaign_is_made_mended_in_place_reviewed_published_and_seen(house: House, chrome: Browser):
-    opened(chrome, house, "/edit")
+    opened(chrome, house, "/console/edit")
     chrome.find_element(By.LINK_TEXT, "New campaign").click()
     chrome.find_element(By.ID, "new-name").send_keys("thanks")
     Select(chrome.find_element(By.ID, "new-place")).select_by_value("notices/notice")
@@ -186,7 +181,7 @@ def test_a_draft_survives_a_reload_and_is_seen_in_the_preview(house: House, chro
     said(chrome, "Good, 1 change")
     assert "unsaved draft" in chrome.find_element(By.ID, "notices").text
     assert field(chrome, "/promos/0/content/en/title").get_attribute("value") == f"Draft {HOSTILE}"
-    opened(chrome, house, "/preview?draft=football.json&jurisdiction=US-NJ")
+    opened(chrome, house, "/console/preview?draft=football.json&jurisdiction=US-NJ")
     heroes = "return [...document.querySelectorAll('.home-hero h4')].map((h) => h.textContent)"
     both = ["Big Sunday of football", f"Draft {HOSTILE}"]
     wait_for(lambda: chrome.execute_script(heroes) == both, 10, 0.05)
@@ -316,8 +311,8 @@ def test_a_file_is_removed_and_what_takes_much_away_is_confirmed(house: House, c
 
 def test_on_a_phone_one_of_both_is_seen_and_it_fits(house: House, tmp_path: Path):
     with browser(tmp_path, PHONE, dark=True) as driver:
-        for target in ("/edit", "/edit/new", "/edit/carousel.json#promo-hoops", "/edit/compliance/GB.json"):
-            opened(driver, house, target)
+        for target in ("", "/new", "/carousel.json#promo-hoops", "/compliance/GB.json"):
+            opened(driver, house, f"/console/edit{target}")
             assert driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
         edited(driver, house, "carousel.json#promo-hoops")
         form, text = driver.find_element(By.ID, "form"), driver.find_element(By.ID, "text")

@@ -25,15 +25,13 @@ from .test_watch import NOW, WORDS, promo, told
 
 FIRST = {**WORDS, "a.json": told("x"), "b.json": told("y")}
 SECOND = {**FIRST, "a.json": told("x", "z")}
-NEVER = told("never")
-"""Approved and not accepted."""
 
 
 def written(folder: Path) -> History:
     """Six records; sets in the first, third and fifth."""
     kept = History(folder)
     kept.append("accepted", "ops-1", "", NOW, revision="aa01", files=FIRST)
-    kept.append("approved", "ops-2", "", NOW + 1, files={"a.json": NEVER})
+    kept.append("approved", "ops-2", "", NOW + 1, detail={"a.json": hashlib.sha256(b"never").hexdigest()})
     kept.append("accepted", "ops-1", "more", NOW + 2, revision="aa02", files=SECOND)
     kept.append("hidden", "odds", "", NOW + 3, revision="aa02", detail={"promo": "x", "reason": "market suspended"})
     kept.append("rolled-back", "ops-1", "wrong price", NOW + 4, revision="aa01", files=FIRST)
@@ -89,7 +87,7 @@ def test_the_log_can_be_read_without_this_code(kept: History):
 
 
 def test_equal_files_and_equal_sets_are_kept_once(kept: History):
-    assert len(objects(kept)) == len({*FIRST.values(), *SECOND.values(), NEVER}) + 2
+    assert len(objects(kept)) == len({*FIRST.values(), *SECOND.values()}) + 2
     assert kept.records()[0].set == kept.records()[4].set
     for path in objects(kept):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.parent.name + path.name
@@ -128,15 +126,6 @@ def test_by_number_and_by_revision(kept: History):
         assert "is no number and no beginning" in str(number(unknown))
 
 
-def test_an_approval_is_of_one_content(kept: History):
-    assert kept.approved() == {("a.json", hashlib.sha256(NEVER).hexdigest())}
-    kept.append("approved", "ops-2", "", NOW + 6, detail={"b.json": ""})
-    assert ("b.json", "") in kept.approved()
-    # What was approved can be seen later, though it is not in force.
-    assert any(path.read_bytes() == NEVER for path in objects(kept))
-    assert kept.files(kept.records()[1]) == FIRST
-
-
 def test_of_another_process_at_once(kept: History):
     other = History(kept.folder)
     assert kept.records() is kept.records()
@@ -148,7 +137,7 @@ def test_of_another_process_at_once(kept: History):
 
 def test_nothing_yet(tmp_path: Path):
     kept = History(tmp_path / "none")
-    assert (kept.records(), kept.verify(), kept.at(NOW), kept.approved()) == ((), (), None, frozenset())
+    assert (kept.records(), kept.verify(), kept.at(NOW)) == ((), (), None)
     assert not kept.folder.exists()
 
 
@@ -367,9 +356,7 @@ def test_no_object_is_changed_or_removed_unseen(original: Path, data: st.DataObj
         kept = History(shutil.copytree(original, Path(folder) / "history"))
         path = data.draw(st.sampled_from(objects(kept)))
         content = path.read_bytes()
-        # Of what was only approved it is not known whether it was kept.
-        gone = [None] if content != NEVER else []
-        damaged = data.draw(st.sampled_from([*gone, b"", content[:-1], content + b" ", content.swapcase(), b"{}"]))
+        damaged = data.draw(st.sampled_from([None, b"", content[:-1], content + b" ", content.swapcase(), b"{}"]))
         path.unlink()
         if damaged is not None:
             path.write_bytes(damaged)

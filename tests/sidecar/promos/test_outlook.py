@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.promos.crowd import audiences
+from sidecar.promos.crowd import Side, told_apart
 from sidecar.promos.document import Promo, Text, Vocabulary
 from sidecar.promos.filling import Seen
 from sidecar.promos.outlook import Finding, Occupancy, occupancy
@@ -92,7 +92,8 @@ def test_each_visitor_is_of_one_kind_and_a_kind_is_shown_the_same(
     promos: list[Promo], visitor: Visitor, segments: frozenset[str]
 ):
     promos = [replace(promo, rollout=100.0) for promo in promos]
-    kinds = audiences(VOCABULARY, promos)
+    partition = told_apart([Side(tuple(promos), VOCABULARY)])
+    kinds = [partition.crowds([cell]) for cell in partition.cells]
     other = replace(visitor, segments=segments, id="other")
     mine, its = ([kind for kind in kinds if any(crowd.has(each) for crowd in kind)] for each in (visitor, other))
     assert len(mine) == len(its) == 1
