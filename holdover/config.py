@@ -256,7 +256,8 @@ def _keys_at(model: type[BaseModel], loc: KeyPath) -> list[str]:
     """The keys that the table at `loc` may have."""
     current: Any = model
     for part in loc:
-        if isinstance(part, str):
+        # Other text is the name of a table in a table of them: [classes.NAME].
+        if isinstance(part, str) and part in current.model_fields:
             annotation: Any = current.model_fields[part].annotation
             options = [annotation, *getattr(annotation, "__args__", ())]
             current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)

@@ -67,6 +67,9 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
         ("query", "Query", [
             "vendor.toml:7: credential.Query: unknown key; did you mean 'query'?",
         ]),
+        ("[[routes]]", f'[classes.gold]\ncredentials = ["{DIGEST}"]\nenvv = "GOLD_KEY"\n[[routes]]', [
+            "vendor.toml:11: classes.gold.envv: unknown key; did you mean 'env'?"
+        ]),
         ("[credential]", "[credentials]", ["vendor.toml:5: credentials: unknown key; did you mean 'credential'?"]),
         ("[credential]", "[limits]\nrate_per_sec = 1\n[credential]", [
             "vendor.toml:6: limits.rate_per_sec: unknown key; did you mean 'rate_per_s'?"
