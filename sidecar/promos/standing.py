@@ -87,8 +87,7 @@ class Standing:
 
     def begun(self, now: float) -> Change | None:
         """What was live before the start, if anything was."""
-        files = {**self._good, **({KILL: self.kills.encoded()} if self.kills else {})}
-        return Change(live_of(files), (), files, now) if self._good else None
+        return Change(live_of(self.accepted), (), self.accepted, now) if self._good else None
 
     def step(self, seen: Seen, now: float) -> Change | None:
         """None when nothing is to be told that was not told before."""
@@ -107,6 +106,18 @@ class Standing:
                 self._settle(before, seen)
         if not self._good and (before is None or bool(before.fault) != bool(seen.fault)):
             return None
+        outcome = self._decide(seen, now)
+        fault = seen.fault if before is not None and before.fault else ""
+        files = self.accepted
+        live = live_of(files)
+        told = live, tuple(self._statuses(outcome.problems, fault, self._kill(live, absent)))
+        if told == self._told:
+            return None
+        self._told = told
+        return Change(*told, files, self._noticed_at)
+
+    def _decide(self, seen: Seen, now: float) -> Outcome:
+        """Takes over what is to be live."""
         self._ended = {promo: at for promo, at in self._ended.items() if now - at < TOGETHER_S}
         waited = self._held
         outcome, self._held, ended = decided(
@@ -134,14 +145,7 @@ class Standing:
         }
         self._excused = frozenset()
         outcome.problems += self._imageless(outcome)
-        fault = seen.fault if before is not None and before.fault else ""
-        files = self.accepted
-        live = live_of(files)
-        told = live, tuple(self._statuses(outcome.problems, fault, self._kill(live, absent)))
-        if told == self._told:
-            return None
-        self._told = told
-        return Change(*told, files, self._noticed_at)
+        return outcome
 
     def confirm(self, names: Iterable[str]) -> frozenset[str]:
         """Those of `names` whose removals are held. Counts for what they hold now: a later edit is to be confirmed
