@@ -35,12 +35,17 @@ def main(arguments: list[str] | None = None) -> int:
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except ConfigError as error:
         print(f"holdover: the configuration cannot be used:\n{error}", file=sys.stderr)
         return 2
     except (CommandError, StoreError, app.CannotStart) as error:
         print(f"holdover: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever reads has read enough (`| head`). What is still buffered would fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         print(f"holdover: {_os_sentence(error)}", file=sys.stderr)
         return 1

@@ -51,6 +51,16 @@ def test_a_mistake_is_shown_where_it_is(folder: Path):
     assert facts["problems"][0]["pointer"] == "/promos/0/kind"
 
 
+@pytest.mark.parametrize("which", ["occupancy", "lint"])
+def test_who_reads_the_beginning_alone_is_told_of_no_error(folder: Path, which: str):
+    command = [sys.executable, "-m", "sidecar", "promos", which, str(folder), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        assert running.stderr is not None
+        assert (running.stderr.read(), running.wait(30)) == (b"", 141)
+
+
 def test_no_folder(tmp_path: Path):
     done = lint(str(tmp_path / "none"))
     assert (done.returncode, done.stdout) == (1, "")
