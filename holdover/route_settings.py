@@ -100,6 +100,10 @@ class RouteSettings(Table):
         description="How long a key is kept fresh after the last request for it, in seconds; by default two windows, "
         "at least 60.",
     )
+    lane: Literal["fast", "full"] = Field(
+        default="fast",
+        description="`full`: every request goes through mitmproxy's flows, where other addons see it.",
+    )
     trailing_slash: Literal["same", "distinct"] = Field(
         default="same",
         description="Whether `/odds/` is the same as `/odds`; the template's own form is sent upstream.",

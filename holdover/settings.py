@@ -74,12 +74,55 @@ class ProxySettings(Table):
     max_body_bytes: int = Field(
         default=16_777_216, ge=1024, description="Largest body that is passed through, either way."
     )
+    workers: int = Field(
+        default=0, ge=0, le=256, description="Processes that share the addresses; 0: one for each core."
+    )
+    http2: bool = Field(
+        default=False,
+        description="Whether clients that offer HTTP/2 over TLS get it; it costs many times what HTTP/1.1 does.",
+    )
+    certificates: list[str] = Field(
+        default=[],
+        description="PEM files, each with a certificate, its chain and its key, used for the hosts that the "
+        "certificate names instead of one by holdover's own authority.",
+    )
 
     @model_validator(mode="after")
     def _some_address(self) -> Self:
         if not (self.reverse or self.regular):
             raise ValueError("reverse and regular are both empty; give at least one address")
         return self
+
+
+class LaneSettings(Table):
+    """`[lane]` in holdover.toml: hits answered without mitmproxy's flows, and what no client may exceed."""
+
+    enabled: bool = Field(default=True, description="Whether hits are answered below mitmproxy's flows.")
+    observe: int = Field(
+        default=1000,
+        ge=0,
+        description="One in so many hits goes through mitmproxy's flows, where other addons see it; 0: none.",
+    )
+    strict: bool = Field(
+        default=False,
+        description="Whether the lane is off while a foreign addon listens to requests or responses, so that it "
+        "sees all of them.",
+    )
+    max_connections: int = Field(default=20_000, ge=1, description="Most connections of clients, per process.")
+    max_per_address: int = Field(default=5_000, ge=1, description="Most connections from one address, per process.")
+    head_timeout_s: PositiveSeconds = Field(
+        default=10.0, description="Longest that a client may take to send a request's head, or its side of TLS."
+    )
+    idle_timeout_s: PositiveSeconds = Field(
+        default=120.0, description="Longest that a connection may be open without a request."
+    )
+    write_timeout_s: PositiveSeconds = Field(
+        default=30.0, description="Longest that a client may take none of the bytes that wait for it."
+    )
+    max_head_bytes: int = Field(default=65_536, ge=1024, description="Largest head of a request.")
+    max_pending_bytes: int = Field(
+        default=262_144, ge=4096, description="Most bytes read ahead of a client whose request is being answered."
+    )
 
 
 class SidecarSettings(Table):
@@ -167,6 +210,7 @@ class Settings(Table):
     """`config/holdover.toml`. Relative paths start at the configuration folder."""
 
     proxy: ProxySettings = ProxySettings()
+    lane: LaneSettings = LaneSettings()
     sidecar: SidecarSettings = SidecarSettings()
     store: StoreSettings = StoreSettings()
     hot: HotSettings = HotSettings()

@@ -16,6 +16,7 @@ from holdover.metrics import Metrics
 README = Path(__file__).resolve().parent.parent / "README.md"
 TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`config/holdover.toml`, `[proxy]`", settings.ProxySettings),
+    ("`config/holdover.toml`, `[lane]`", settings.LaneSettings),
     ("`config/holdover.toml`, `[sidecar]`", settings.SidecarSettings),
     ("`config/holdover.toml`, `[store]`", settings.StoreSettings),
     ("`config/holdover.toml`, `[hot]`", settings.HotSettings),

@@ -286,15 +286,17 @@ def _with_lines(section: str, lines: Mapping[str, str | None]) -> str:
     return "\n".join([name, *added, rest])
 
 
-def write_house(folder: Path, origin: str, top: str = "", **settings: object) -> House:
-    """The configuration of a house; `top` is added to holdover.toml, `settings` fill the provider's template."""
+def write_house(folder: Path, origin: str, top: str = "", *, proxy: str = "workers = 1", **settings: object) -> House:
+    """The configuration of a house; `top` is added to holdover.toml, `proxy` to its [proxy] table; `settings` fill
+    the provider's template."""
     roles = ("reverse", "regular", "metrics", "admin")
     house = House(folder, dict(zip(roles, free_ports(len(roles)), strict=True)), {"origin": origin, **settings})
     (house.config / "providers").mkdir(parents=True)
     ports = house.ports
     (house.config / "holdover.toml").write_text(
         f"[proxy]\nreverse = ['127.0.0.1:{ports['reverse']}']\nregular = ['127.0.0.1:{ports['regular']}']\n"
-        f"metrics = '127.0.0.1:{ports['metrics']}'\n\n[sidecar]\nadmin = '127.0.0.1:{ports['admin']}'\n\n{top}\n"
+        f"metrics = '127.0.0.1:{ports['metrics']}'\n{proxy}\n\n"
+        f"[sidecar]\nadmin = '127.0.0.1:{ports['admin']}'\n\n{top}\n"
     )
     house.write_provider()
     return house
