@@ -37,7 +37,7 @@ def findings(
         (sound("variants", "content"), lambda: _variants(promo, at)),
         (sound("terms", "content"), lambda: _missing(promo, f"{at}/terms/short", promo["terms"]["short"])),
         (
-            sound("audience", "content") and all(map(sound, {"image", "terms", "variants"} & promo.keys())),
+            sound("audience", "content") and all(map(sound, {"image", "kind", "terms", "variants"} & promo.keys())),
             lambda: compliance.findings(promo, at, known),
         ),
     ]
