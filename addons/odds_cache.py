@@ -5,11 +5,11 @@ loaded so has no package, hence only absolute imports; mitmproxy runs it anew wh
 module level; and it takes the module's own names for hooks, hence none here is called like an event (`load`)."""
 
 import asyncio
-import http
 import logging
 import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,19 +17,22 @@ from typing import Any
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
+from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.http import Headers, HTTPFlow
 from mitmproxy.http import Response as HTTPResponse
 from mitmproxy.net.http.url import parse_authority
-from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
 
 from holdover import config as configuration
-from holdover.answer import Answer, local
+from holdover.answer import REASONS, Answer, local
 from holdover.config import Config, ConfigError
 from holdover.exchange import Request
 from holdover.key import Bypass, Cacheable, ForPromos
+from holdover.lane import Lane
 from holdover.metrics import OTHER, Metrics, Outcome
 from holdover.rules import Provider
 from holdover.settings import split_address
@@ -39,8 +42,15 @@ from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
+if __package__:
+    from .fast_lane import FastLane
+else:
+    # As a script of mitmdump: without a package.
+    from holdover.addons.fast_lane import FastLane  # type: ignore[import-not-found, no-redef]
+
 _PASSED = "holdover.passed"
-_REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+BACKLOG = 4096
+DRAIN_S = 5.0
 
 logger = logging.getLogger("holdover.proxy")
 
@@ -58,8 +68,18 @@ class _Passed:
 class OddsCache:
     """Answers what routes cover from the shared cache, passes the rest on, refuses what is nobody's."""
 
-    def __init__(self, config: Config | None = None, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        metrics: Metrics | None = None,
+        listeners: Mapping[socket.socket, str] | None = None,
+    ) -> None:
+        """`listeners`: sockets to listen on, each with mitmproxy's specification of what it is for; None when the
+        sockets of mitmproxy's own servers are to be taken over."""
         self._config = config
+        self._listeners = listeners
+        self._lane: Lane | None = None
+        self.fast: FastLane | None = None
         self._metrics = metrics or Metrics()
         self._overhead = self._metrics.client.overhead.labels("request")
         self._standin: StandIn | None = None
@@ -113,12 +133,45 @@ class OddsCache:
             self._follow_config(standin),
         )
         self._tasks = start(jobs, self._metrics.runtime)
+        self._lane = Lane(standin, config.settings.lane, self._metrics.lane)
+
+    async def running(self) -> None:
+        """mitmproxy listens by now, where it does so itself."""
+        if self._standin is None or self._lane is None:
+            return
+        manager = ctx.master.addons.get("proxyserver")
+        settings = self._standin.config.settings.lane
+        self.fast = FastLane(self._lane, settings, self._metrics, manager)
+        self._tasks += start([self.fast.sweep()], self._metrics.runtime)
+        if self._listeners is None:
+            self._take_over(manager)
+        for listener, mode in (self._listeners or {}).items():
+            self.fast.listen(listener, ProxyMode.parse(mode))
+
+    def _take_over(self, manager: Proxyserver) -> None:
+        """Accepts in the place of mitmproxy's servers, on their sockets."""
+        assert self.fast is not None
+        loop = asyncio.get_running_loop()
+        for instance in manager.servers:
+            if not isinstance(instance, AsyncioServerInstance):
+                continue
+            if not isinstance(instance.mode, ReverseMode | RegularMode):
+                continue
+            for server in instance._servers:  # noqa: SLF001
+                for theirs in server.sockets if isinstance(server, asyncio.Server) else ():
+                    loop.remove_reader(theirs.fileno())
+                    mine = socket.socket(fileno=os.dup(theirs.fileno()))
+                    mine.listen(BACKLOG)
+                    self.fast.listen(mine, instance.mode)
 
     def done(self) -> None:
         self._stop_metrics()
         self.closed = asyncio.create_task(self._close())
 
     async def _close(self) -> None:
+        if self.fast is not None:
+            self.fast.close_listeners()
+            await self.fast.drain(DRAIN_S)
         await cancel(self._tasks)
         if self._standin is not None:
             await self._standin.close()
@@ -142,6 +195,8 @@ class OddsCache:
     async def _follow_config(self, standin: StandIn) -> None:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
             standin.use(config)
+            if self.fast is not None:
+                self.fast.use(config.settings.lane)
 
     # Flows.
 
@@ -295,7 +350,7 @@ def _host(authority: str | None) -> str:
 def _response(answer: Answer) -> HTTPResponse:
     """Built directly: `Response.make` costs as much as the rest of a hit."""
     now = time.time()
-    reason = _REASONS.get(answer.status, b"")
+    reason = REASONS.get(answer.status, b"")
     return HTTPResponse(b"HTTP/1.1", answer.status, reason, Headers(answer.fields), answer.body, None, now, now)
 
 

@@ -5,6 +5,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 from collections.abc import Callable
 
 from mitmproxy import options
@@ -14,7 +15,7 @@ from mitmproxy.master import Master
 from holdover.config import Config
 from holdover.settings import split_address
 
-from .odds_cache import OddsCache
+from .odds_cache import BACKLOG, OddsCache
 
 
 class _Announcer:
@@ -32,18 +33,22 @@ class _Announcer:
             self._ready()
 
 
-def modes(config: Config) -> list[str]:
-    """mitmproxy's mode specifications. The reverse target is never called: every flow is answered, sent to its
-    provider's origin, or refused."""
+REVERSE = "reverse:http://no-provider.invalid"
+"""mitmproxy's specification. The target is never called: every flow is answered, sent to its provider's origin, or
+refused."""
+
+
+def listeners(config: Config) -> dict[socket.socket, str]:
+    """Listening sockets, each with mitmproxy's specification of what it is for. Raises OSError."""
     proxy = config.settings.proxy
-    reverse = [f"reverse:http://no-provider.invalid@{_plain(address)}" for address in proxy.reverse]
-    return reverse + [f"regular@{_plain(address)}" for address in proxy.regular]
+    wanted = [(address, REVERSE) for address in proxy.reverse] + [(address, "regular") for address in proxy.regular]
+    return {_listener(address): mode for address, mode in wanted}
 
 
-def _plain(address: str) -> str:
-    """mitmproxy takes IPv6 hosts without brackets."""
+def _listener(address: str) -> socket.socket:
     host, port = split_address(address)
-    return f"{host}:{port}"
+    [family, *_], *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True)
 
 
 async def _serve(config: Config, ready: Callable[[], None]) -> None:
@@ -51,7 +56,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     # mitmproxy tells of every connection at INFO.
     logging.getLogger("mitmproxy").setLevel(logging.WARNING)
     master = Master(options.Options(confdir=str(config.ca_folder)))
-    addon = OddsCache(config)
+    addon = OddsCache(config, listeners=listeners(config))
     master.addons.add(
         core.Core(),
         errorcheck.ErrorCheck(repeat_errors_on_stderr=False),
@@ -62,7 +67,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
         _Announcer(master, addon, ready),
     )
     settings = {
-        "mode": modes(config),
+        "server": False,
         "connection_strategy": "lazy",
         "keep_host_header": True,
         "body_size_limit": str(config.settings.proxy.max_body_bytes),

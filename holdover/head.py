@@ -55,7 +55,7 @@ class _Framing:
 
 
 def read(data: bytes, client: str = "") -> Head | Unfinished | None:
-    """The request that `data` begins with; `unfinished` when more bytes have to come, None when it is not for here."""
+    """The request that `data` begins with; `unfinished` when more have to come, None when it is not for here."""
     end = data.find(_END)
     if end < 0:
         # Some servers end a head at bare line feeds; whoever forwards it has to judge it.

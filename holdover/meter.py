@@ -1,12 +1,14 @@
 """Counts answers: how fast they were, how old, and what they saved."""
 
+import math
 import random
 import time
+from bisect import bisect_left
 
 from holdover.answer import Answer, Ready, Wants
 from holdover.hot import HotTier
 from holdover.key import Cacheable
-from holdover.metrics import Metrics, Outcome
+from holdover.metrics import AGE, Metrics, Outcome
 from holdover.policy import age
 from holdover.tally import Tally
 
@@ -55,3 +57,30 @@ class Meter:
         known = durations if outcome != "fetched" else ()
         counterfactual = random.choice(known) if known else seconds  # noqa: S311
         client.compared(upstream, seconds, counterfactual)
+
+    def count_many(self, cacheable, outcome, status, size, ready, now, seconds, clients) -> None:  # type: ignore
+        times = sum(clients.values())
+        for c, n in clients.items():
+            for _ in range(n):
+                self.count(
+                    cacheable,
+                    outcome,
+                    Wants(client=c),
+                    Answer(status, (), b"x" * size),
+                    time.perf_counter() - seconds,
+                    ready,
+                    now,
+                )
+
+    def next_bucket(self, ready: Ready, now: float) -> float:
+        """When one of the ages that are counted of this answer leaves its bucket."""
+        entry = ready.entry
+        bases = (entry.requested_at - entry.initial_age, ready.dated_at, entry.board.typical)
+        return min(_leaves_bucket(basis, now) for basis in bases if basis is not None)
+
+
+def _leaves_bucket(basis: float, now: float) -> float:
+    index = bisect_left(AGE, now - basis)
+    moment = basis + AGE[index] if index < len(AGE) else math.inf
+    # The bucket's end belongs to it.
+    return math.nextafter(moment, math.inf)

@@ -31,6 +31,7 @@ TRIGGERS: tuple[Trigger, ...] = get_args(Trigger.__value__)
 EFFECTS: tuple[Effect, ...] = get_args(Effect.__value__)
 CIRCUIT_STATES = ("closed", "half_open", "open")
 OTHER = "_other"
+CLOSED_FOR = ("max_connections", "max_per_address", "head_timeout", "idle_timeout", "write_timeout", "head_size")
 
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 AGE = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 300)
@@ -164,6 +165,36 @@ class ClientMetrics:
             self.duration.labels(upstream, outcome),
             self.bytes.labels(upstream, outcome),
         )
+
+
+class LaneMetrics:
+    """How clients' requests went through a proxy process, and their connections."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.requests = make.counter(
+            "lane_requests_total",
+            "Requests by way: answered at once below mitmproxy's flows (hit), after a fetch (waited), or through the "
+            "flows, for these to be seen (observed) or because they are for them (passed).",
+            "way",
+        )
+        self.connections = make.gauge("lane_connections", "Connections of clients that are open.")
+        self.closed = make.counter(
+            "lane_connections_closed_total",
+            "Connections that were closed to protect the others, by why.",
+            "reason",
+        )
+        self.handshakes = make.counter(
+            "lane_tls_handshakes_total", "TLS handshakes, by how: full, resumed, or failed.", "how"
+        )
+
+    def prepare(self) -> None:
+        """Makes the series."""
+        for way in ("hit", "waited", "observed", "passed"):
+            self.requests.labels(way)
+        for reason in CLOSED_FOR:
+            self.closed.labels(reason)
+        for how in ("full", "resumed", "failed"):
+            self.handshakes.labels(how)
 
 
 class UpstreamMetrics:
@@ -354,6 +385,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         make = _Maker(self.registry)
         self.client = ClientMetrics(make)
+        self.lane = LaneMetrics(make)
         self.upstream = UpstreamMetrics(make)
         self.refresh = RefreshMetrics(make)
         self.cache = CacheMetrics(make)
@@ -380,5 +412,6 @@ class Metrics:
             self.runtime.degraded.labels(dependency)
         for result in ("ok", "error"):
             self.runtime.config_reloads.labels("config", result)
-        for where in ("request", "refresh", "steward", "store", "background"):
+        self.lane.prepare()
+        for where in ("request", "lane", "refresh", "steward", "store", "background"):
             self.runtime.internal_errors.labels(where)
