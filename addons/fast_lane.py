@@ -4,8 +4,10 @@ import asyncio
 import errno
 import logging
 import socket
+import threading
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from mitmproxy.addons.proxyserver import Proxyserver
@@ -20,6 +22,7 @@ from .handover import Handover
 
 ACCEPTS = 16
 SWEEP_S = 1.0
+ADD_UP_S = 0.25
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S = 1.0
 _DRAIN_POLL_S = 0.02
@@ -31,14 +34,23 @@ class FastLane:
     """All connections of one process. Make it inside the event loop."""
 
     def __init__(
-        self, lane: Lane, settings: LaneSettings, metrics: Metrics, manager: Proxyserver, tls: Any = None
+        self,
+        lane: Lane,
+        settings: LaneSettings,
+        metrics: Metrics,
+        manager: Proxyserver,
+        foreign: Callable[[], list[str]],
+        tls: Any = None,
     ) -> None:
+        """`foreign` names the addons that want to see all requests."""
         self.lane = lane
         self.settings = settings
         self.metrics = metrics
         self.tls = tls
         self.loop = asyncio.get_running_loop()
         self._manager = manager
+        self._find_foreign = foreign
+        self._foreign: list[str] = []
         self._listeners: dict[socket.socket, ProxyMode] = {}
         self._connections: set[Connection] = set()
         self._addresses = Counter[str]()
@@ -48,6 +60,7 @@ class FastLane:
         """Takes over a changed configuration."""
         self.settings = settings
         self.lane.use(settings)
+        self._foreign = []
 
     def listen(self, listener: socket.socket, mode: ProxyMode) -> None:
         """Accepts on a listening socket, which is this object's from now on."""
@@ -116,10 +129,37 @@ class FastLane:
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
+            self._heed_others()
             for connection in tuple(self._connections):
                 connection.sweep(now)
             self.metrics.lane.connections.set(len(self._connections))
             self.lane.flush()
+
+    def _heed_others(self) -> None:
+        """Off while somebody else's addon needs to see every request, if that is wanted."""
+        names = self._find_foreign() if self.settings.strict else []
+        if names == self._foreign:
+            return
+        if names:
+            logger.warning("the fast lane is off: %s would not see every request", ", ".join(names))
+        else:
+            logger.warning("the fast lane is on again")
+        self._foreign = names
+        self.lane.switch(on=self.settings.enabled and not names)
+
+    def add_up(self) -> None:
+        """For the thread that serves the metrics: waits until what the lane counted has been added to them, for a
+        moment at most."""
+        added = threading.Event()
+
+        def flush() -> None:
+            self.lane.flush()
+            added.set()
+
+        # The loop may be closed by now.
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(flush)
+            added.wait(ADD_UP_S)
 
     def close_listeners(self) -> None:
         """Accepts nothing any more. What the system has queued is for others that hold the same sockets."""

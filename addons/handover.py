@@ -82,10 +82,15 @@ class Handover:
         if self._http is None and self._handler is not None:
             layers = self._handler.layer.context.layers
             self._http = next((layer for layer in layers if isinstance(layer, HttpLayer)), None)
-        http = self._http
-        if http is None or http.streams or http._paused is not None:  # noqa: SLF001
-            return None
-        server = http.connections.get(http.context.client)
-        if not isinstance(server, Http1Server) or server._paused is not None:  # noqa: SLF001
-            return None
-        return server if getattr(server.state, "__func__", None) is Http1Server.read_headers else None
+        return reads_heads(self._http) if self._http is not None else None
+
+
+def reads_heads(http: HttpLayer) -> Http1Server | None:
+    """mitmproxy's side towards the client, where it waits for a head or for more of one; None while it does anything
+    else, and for ever where the connection is HTTP/2 or became a tunnel."""
+    if http.streams or http._paused is not None:  # noqa: SLF001
+        return None
+    server = http.connections.get(http.context.client)
+    if not isinstance(server, Http1Server) or server._paused is not None:  # noqa: SLF001
+        return None
+    return server if getattr(server.state, "__func__", None) is Http1Server.read_headers else None

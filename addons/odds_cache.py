@@ -7,6 +7,7 @@ module level; and it takes the module's own names for hooks, hence none here is 
 import asyncio
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,9 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.http import Headers, HTTPFlow
 from mitmproxy.http import Response as HTTPResponse
 from mitmproxy.net.http.url import parse_authority
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -44,11 +48,16 @@ from holdover.watch import cancel, config_changes, observe_loop, start, took_ove
 
 if __package__:
     from .fast_lane import FastLane
+    from .foreign import foreign
+    from .lane_layer import LaneLayer
 else:
     # As a script of mitmdump: without a package.
     from holdover.addons.fast_lane import FastLane  # type: ignore[import-not-found, no-redef]
+    from holdover.addons.foreign import foreign  # type: ignore[import-not-found, no-redef]
+    from holdover.addons.lane_layer import LaneLayer  # type: ignore[import-not-found, no-redef]
 
 _PASSED = "holdover.passed"
+_HTTP = re.compile(rb"(GET|HEAD|POST) /")
 BACKLOG = 4096
 DRAIN_S = 5.0
 
@@ -141,7 +150,9 @@ class OddsCache:
             return
         manager = ctx.master.addons.get("proxyserver")
         settings = self._standin.config.settings.lane
-        self.fast = FastLane(self._lane, settings, self._metrics, manager)
+        master = ctx.master
+        self.fast = FastLane(self._lane, settings, self._metrics, manager, lambda: foreign(master.addons.chain, self))
+        self._metrics.registry.add_up = self.fast.add_up
         self._tasks += start([self.fast.sweep()], self._metrics.runtime)
         if self._listeners is None:
             self._take_over(manager)
@@ -264,6 +275,25 @@ class OddsCache:
         host = data.client_hello.sni or (address[0] if address else "")
         if self._standin.config.rules.provider_of(host) is None:
             data.ignore_connection = True
+
+    def next_layer(self, data: NextLayer) -> None:
+        """Puts the lane between what mitmproxy has opened and its HTTP."""
+        if self._standin is None or self._lane is None or data.layer is not None:
+            return
+        context = data.context
+        stands_in = isinstance(context.client.proxy_mode, ReverseMode)
+        inside = any(isinstance(each, ClientTLSLayer | HttpLayer) for each in context.layers)
+        if not inside:
+            if stands_in and starts_like_tls_record(data.data_client()):
+                # mitmproxy would put HTTP into it without asking what was agreed on.
+                data.layer = ClientTLSLayer(context)
+            return
+        if context.client.alpn not in (None, b"", b"http/1.1") or not _HTTP.match(data.data_client()):
+            return
+        address = context.server.address
+        provider = self._standin.config.rules.provider_of(address[0]) if address and not stands_in else None
+        if stands_in or provider is not None:
+            data.layer = LaneLayer(context, self._lane, provider.name if provider else None)
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """A fixed address replaces what DNS says, which may be this very proxy."""

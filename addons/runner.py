@@ -68,6 +68,7 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     )
     settings = {
         "server": False,
+        "http2": config.settings.proxy.http2,
         "connection_strategy": "lazy",
         "keep_host_header": True,
         "body_size_limit": str(config.settings.proxy.max_body_bytes),

@@ -70,16 +70,24 @@ class Lane:
 
     def use(self, settings: LaneSettings) -> None:
         """Takes over a changed configuration."""
-        self.open = settings.enabled
         self._observe = settings.observe
         self._left = settings.observe
-        self._asked.clear()
         self._leases.clear()
+        self.switch(on=settings.enabled)
+
+    def switch(self, *, on: bool) -> None:
+        """Off, every request is for mitmproxy's flows."""
+        self._on = on
+        self._asked.clear()
 
     def hit(self, data: bytes, client: str) -> Lease | None:
         """What answers exactly these bytes, noted as given to `client`; None when `take` has to look at them."""
         asked = self._asked.get(data)
         return None if asked is None else self.give(asked, client)
+
+    def known(self, data: bytes) -> Asked | None:
+        """The request that exactly these bytes are, if it is remembered."""
+        return self._asked.get(data)
 
     def give(self, asked: Asked, client: str) -> Lease | None:
         """What answers the request now, noted as given to `client`; None when it has to wait or is to be observed."""
@@ -122,7 +130,7 @@ class Lane:
 
     def take(self, data: bytes, client: str) -> Asked | Unfinished | None:
         """The request that `data` begins with, remembered; None when it is for mitmproxy's flows."""
-        head = read(data, client) if self.open else None
+        head = read(data, client) if self._on else None
         if head is None or head == "unfinished":
             return head
         planned = self._standin.plan(head.request)

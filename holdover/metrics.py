@@ -3,6 +3,7 @@
 Label values come from the configuration and from the closed sets below alone; whatever else a request names counts
 under `_other`, so the number of series does not depend on traffic."""
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Literal, get_args
 
@@ -13,6 +14,7 @@ from prometheus_client import (
     GCCollector,
     Histogram,
     Info,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
@@ -393,12 +395,28 @@ class RuntimeMetrics:
         self.build.info({"version": __version__})
 
 
+class _Registry(CollectorRegistry):
+    """Has what was counted elsewhere added before it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_up: Callable[[], None] = _nothing
+
+    def collect(self) -> Iterable[Metric]:
+        self.add_up()
+        return super().collect()
+
+
+def _nothing() -> None:
+    """Nothing is counted elsewhere."""
+
+
 class Metrics:
     """All families on one registry. Both processes make all of them, so a sum over both never lacks a series."""
 
     def __init__(self) -> None:
         disable_created_metrics()
-        self.registry = CollectorRegistry()
+        self.registry = _Registry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
