@@ -46,15 +46,15 @@ from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
-if __package__:
+if __name__.startswith("__mitmproxy_script__"):
+    # What mitmdump loads by its path has no package of its own.
+    from holdover.addons.fast_lane import FastLane
+    from holdover.addons.foreign import foreign
+    from holdover.addons.lane_layer import LaneLayer
+else:
     from .fast_lane import FastLane
     from .foreign import foreign
     from .lane_layer import LaneLayer
-else:
-    # As a script of mitmdump: without a package.
-    from holdover.addons.fast_lane import FastLane  # type: ignore[import-not-found, no-redef]
-    from holdover.addons.foreign import foreign  # type: ignore[import-not-found, no-redef]
-    from holdover.addons.lane_layer import LaneLayer  # type: ignore[import-not-found, no-redef]
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
