@@ -5,6 +5,7 @@ loaded so has no package, hence only absolute imports; mitmproxy runs it anew wh
 module level; and it takes the module's own names for hooks, hence none here is called like an event (`load`)."""
 
 import asyncio
+import errno
 import http
 import logging
 import os
@@ -40,6 +41,7 @@ from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
 _PASSED = "holdover.passed"
+METRICS_RETRY_S = 0.1
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
 logger = logging.getLogger("holdover.proxy")
@@ -58,8 +60,13 @@ class _Passed:
 class OddsCache:
     """Answers what routes cover from the shared cache, passes the rest on, refuses what is nobody's."""
 
-    def __init__(self, config: Config | None = None, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, config: Config | None = None, metrics: Metrics | None = None, metrics_address: str | None = None
+    ) -> None:
+        """`metrics_address`: of one of several workers. It is waited for: the worker before this one holds it until
+        it has drained."""
         self._config = config
+        self._metrics_address = metrics_address
         self._metrics = metrics or Metrics()
         self._overhead = self._metrics.client.overhead.labels("request")
         self._standin: StandIn | None = None
@@ -105,7 +112,7 @@ class OddsCache:
         self._metrics.prepare(config.rules)
         took_over(config, self._metrics.runtime)
         self._standin = standin = StandIn(config, store, ledger, self._metrics)
-        self.serving = self._serve_metrics(config)
+        self.serving = self._serve_metrics(self._metrics_address or config.settings.proxy.metrics)
         jobs = (
             standin.report_demand(),
             standin.follow_store(),
@@ -123,12 +130,16 @@ class OddsCache:
         if self._standin is not None:
             await self._standin.close()
 
-    def _serve_metrics(self, config: Config) -> bool:
-        host, port = split_address(config.settings.proxy.metrics)
+    def _serve_metrics(self, address: str) -> bool:
+        host, port = split_address(address)
         try:
             server, thread = start_http_server(port, host, registry=self._metrics.registry)
         except OSError as error:
-            logger.error("metrics cannot be served on %s: %s", config.settings.proxy.metrics, error.strerror)  # noqa: TRY400
+            if self._metrics_address and error.errno == errno.EADDRINUSE:
+                waiting = asyncio.get_running_loop().call_later(METRICS_RETRY_S, self._serve_metrics, address)
+                self._stop_metrics = waiting.cancel
+                return True
+            logger.error("metrics cannot be served on %s: %s", address, error.strerror)  # noqa: TRY400
             return False
 
         def stop() -> None:

@@ -2,19 +2,43 @@
 request some 15 microseconds."""
 
 import asyncio
+import errno
 import gc
 import logging
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from mitmproxy import options
-from mitmproxy.addons import core, errorcheck, next_layer, proxyserver, tlsconfig
+from mitmproxy.addons import core, errorcheck, next_layer, tlsconfig
+from mitmproxy.certs import CertStore
 from mitmproxy.master import Master
 
+from holdover import workers
 from holdover.config import Config
 from holdover.settings import split_address
 
+from .doors import Doors, Farewell
 from .odds_cache import OddsCache
+from .sockets import check_free, opened
+
+DRAIN_S = 8.0
+LAST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What all workers share, made before the first is forked: sockets that listen, each with mitmproxy's mode, and
+    the address of metrics of each worker."""
+
+    sockets: tuple[tuple[str, socket.socket], ...]
+    metrics: tuple[str, ...]
+
+    def close(self) -> None:
+        """In a process that accepts nothing (more)."""
+        for _, one in self.sockets:
+            one.close()
 
 
 class _Announcer:
@@ -32,12 +56,29 @@ class _Announcer:
             self._ready()
 
 
-def modes(config: Config) -> list[str]:
-    """mitmproxy's mode specifications. The reverse target is never called: every flow is answered, sent to its
-    provider's origin, or refused."""
+def prepare(config: Config) -> Prepared:
+    """Opens the public addresses and makes the certificate authority: of several workers that found none, each would
+    make its own, and one would read another's half of it. Raises OSError, whose text is a sentence with the place and
+    the remedy."""
+    sockets: list[tuple[str, socket.socket]] = []
+    try:
+        for mode, address, setting in _doors(config):
+            sockets += [(mode, one) for one in opened(address, setting)]
+        metrics = tuple(_metrics_addresses(config))
+        _make_authority(config)
+    except OSError:
+        for _, one in sockets:
+            one.close()
+        raise
+    return Prepared(tuple(sockets), metrics)
+
+
+def _doors(config: Config) -> list[tuple[str, str, str]]:
+    """mitmproxy's mode specification, the address and the setting it is from. The reverse target is never called:
+    every flow is answered, sent to its provider's origin, or refused."""
     proxy = config.settings.proxy
-    reverse = [f"reverse:http://no-provider.invalid@{_plain(address)}" for address in proxy.reverse]
-    return reverse + [f"regular@{_plain(address)}" for address in proxy.regular]
+    reverse = [(f"reverse:http://no-provider.invalid@{_plain(a)}", a, "[proxy] reverse") for a in proxy.reverse]
+    return reverse + [(f"regular@{_plain(a)}", a, "[proxy] regular") for a in proxy.regular]
 
 
 def _plain(address: str) -> str:
@@ -46,23 +87,48 @@ def _plain(address: str) -> str:
     return f"{host}:{port}"
 
 
-async def _serve(config: Config, ready: Callable[[], None]) -> None:
-    config.ca_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _metrics_addresses(config: Config) -> Iterator[str]:
+    """One for each worker, which opens it itself when the worker before it has left it."""
+    proxy = config.settings.proxy
+    for worker in range(workers.count(proxy)):
+        address = workers.metrics_address(proxy, worker)
+        setting = f"metrics of worker {worker}, by [proxy] metrics"
+        if address == config.settings.sidecar.admin or split_address(address)[1] > LAST_PORT:
+            text = f"the proxy cannot start: {address} ({setting}) is the sidecar's or no port; choose another"
+            raise OSError(errno.EADDRINUSE, text)
+        check_free(address, setting)
+        yield address
+
+
+def _make_authority(config: Config) -> None:
+    folder = config.ca_folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        CertStore.from_store(folder, options.CONF_BASENAME, options.KEY_SIZE)
+    except ValueError as error:
+        text = f"the proxy cannot start: the certificate authority in {folder} ([proxy] ca_folder) cannot be read"
+        text += "; move the folder away for a new one, or put a good one there"
+        raise OSError(errno.EINVAL, text) from error
+
+
+async def _serve(config: Config, prepared: Prepared, ready: Callable[[], None], worker: int) -> None:
     # mitmproxy tells of every connection at INFO.
     logging.getLogger("mitmproxy").setLevel(logging.WARNING)
     master = Master(options.Options(confdir=str(config.ca_folder)))
-    addon = OddsCache(config)
+    addon = OddsCache(config, metrics_address=prepared.metrics[worker])
+    doors = Doors(prepared.sockets)
     master.addons.add(
         core.Core(),
         errorcheck.ErrorCheck(repeat_errors_on_stderr=False),
         addon,
-        proxyserver.Proxyserver(),
+        doors,
         next_layer.NextLayer(),
         tlsconfig.TlsConfig(),
         _Announcer(master, addon, ready),
     )
     settings = {
-        "mode": modes(config),
+        "mode": [mode for mode, _, _ in _doors(config)],
+        "server": False,
         "connection_strategy": "lazy",
         "keep_host_header": True,
         "body_size_limit": str(config.settings.proxy.max_body_bytes),
@@ -70,22 +136,40 @@ async def _serve(config: Config, ready: Callable[[], None]) -> None:
     if config.ca_file:
         settings["ssl_verify_upstream_trusted_ca"] = str(config.ca_file)
     master.options.update(**settings)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, master.shutdown)
+    _drain_on_signals(master, doors)
     # What start-up made lives as long as the process; a full collection over it takes 40 ms.
     gc.collect()
     gc.freeze()
     try:
         await master.run()
     finally:
-        # mitmproxy does not call `done` when it could not listen.
+        # mitmproxy does not call `done` when it could not start.
         if addon.closed is None:
             addon.done()
         assert addon.closed is not None
         await addon.closed
 
 
-def main(config: Config, ready: Callable[[], None]) -> None:
-    """Runs the proxy until SIGTERM or SIGINT; calls `ready` once it listens. Exits with status 1 when it cannot."""
-    asyncio.run(_serve(config, ready))
+def _drain_on_signals(master: Master, doors: Doors) -> None:
+    loop = asyncio.get_running_loop()
+    ends: list[asyncio.Task[None]] = []
+
+    async def end() -> None:
+        doors.close_listeners()
+        master.addons.add(Farewell())
+        await doors.drain(DRAIN_S)
+        master.shutdown()
+
+    def begin() -> None:
+        # Ctrl-C reaches a worker twice: from the terminal and from its supervisor.
+        if not ends:
+            ends.append(loop.create_task(end()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, begin)
+
+
+def main(config: Config, prepared: Prepared, ready: Callable[[], None], worker: int) -> None:
+    """Runs one proxy process until SIGTERM or SIGINT and what is in flight then; calls `ready` once it accepts.
+    Exits with status 1 when it cannot."""
+    asyncio.run(_serve(config, prepared, ready, worker))
