@@ -38,13 +38,13 @@ class Doors(Proxyserver):
         self._arriving: set[asyncio.Task[None]] = set()
 
     def running(self) -> None:
-        super().running()
+        super().running()  # type: ignore[no-untyped-call]
         for mode, listening in self._sockets:
             self._listen(listening, ServerInstance.make(mode, self))
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """A proxy that is asked for itself would ask itself without end."""
-        super().server_connect(data)  # type: ignore[no-untyped-call]
+        super().server_connect(data)
         assert data.server.address
         host, port = data.server.address[:2]
         if any(port == own_port and host in (*_OWN, own) for own, own_port in self._addresses):
