@@ -17,12 +17,15 @@ from holdover.lane import Lane
 from holdover.metrics import Metrics
 from holdover.settings import LaneSettings
 
+from .certificates import Certificates
 from .connection import Connection
 from .handover import Handover
+from .termination import Buffers, Termination
 
-ACCEPTS = 16
+ACCEPTS = 4
 SWEEP_S = 1.0
 ADD_UP_S = 0.25
+LINGER_S = 1.0
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S = 1.0
 _DRAIN_POLL_S = 0.02
@@ -40,13 +43,14 @@ class FastLane:
         metrics: Metrics,
         manager: Proxyserver,
         foreign: Callable[[], list[str]],
-        tls: Any = None,
+        certificates: Certificates | None,
     ) -> None:
         """`foreign` names the addons that want to see all requests."""
         self.lane = lane
         self.settings = settings
         self.metrics = metrics
-        self.tls = tls
+        self._certificates = certificates
+        self._buffers = Buffers()
         self.loop = asyncio.get_running_loop()
         self._manager = manager
         self._find_foreign = foreign
@@ -115,6 +119,12 @@ class FastLane:
         else:
             del self._addresses[connection.client]
 
+    def terminated(self, sock: socket.socket) -> Termination | None:
+        """The server's side of TLS; None when that is mitmproxy's."""
+        if self._certificates is None:
+            return None
+        return Termination(self._certificates, self._buffers, sock.getsockname()[0])
+
     def hand_over(self, connection: Connection, mode: ProxyMode) -> Handover:
         return Handover(connection, mode, self._manager)
 
@@ -164,17 +174,26 @@ class FastLane:
     def close_listeners(self) -> None:
         """Accepts nothing any more. What the system has queued is for others that hold the same sockets."""
         for listener in self._listeners:
+            # Before the close: the socket stays open elsewhere, and with it the system's interest in it.
             self.loop.remove_reader(listener.fileno())
             listener.close()
         self._listeners.clear()
 
     async def drain(self, seconds: float) -> None:
-        """Waits until every answer that is due was given, at most so long; then closes what is left."""
-        end = self.loop.time() + seconds
-        while self._connections and self.loop.time() < end:
-            for connection in tuple(self._connections):
-                connection.drain()
+        """Until no connection is left, `seconds` at most. Idle ones are closed after LINGER_S: clients that go on
+        asking have been told `Connection: close` by then, by mitmproxy's flows: all requests take these from now."""
+        self.lane.switch(on=False)
+        start = self.loop.time()
+        while self._connections and self.loop.time() < start + seconds:
+            if self.loop.time() > start + LINGER_S:
+                for connection in tuple(self._connections):
+                    connection.rest()
             await asyncio.sleep(_DRAIN_POLL_S)
+        if self._connections:
+            logger.warning("%d connections were cut after %g s", len(self._connections), seconds)
+
+    def close(self) -> None:
+        """Cuts every connection."""
         for connection in tuple(self._connections):
             connection.abort()
         self.lane.flush()

@@ -14,6 +14,8 @@ from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from .rest import rests
+
 type Standing = Literal["idle", "head", "busy"]
 """Between two requests; within the head of one; at work."""
 
@@ -71,6 +73,11 @@ class Handover:
         """How much of a head has come that is not whole yet."""
         server = self._server()
         return len(server.buf) if server is not None else 0
+
+    def rests(self) -> bool:
+        """Whether nothing is going on, in whatever mitmproxy has made of the connection."""
+        handler, reader = self._handler, self._reader
+        return handler is not None and reader.waiting and not reader.untaken and rests(handler.layer, handler.client)
 
     def is_used(self) -> None:
         """The client is there, though mitmproxy sees nothing of it."""

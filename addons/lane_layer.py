@@ -25,7 +25,7 @@ class LaneLayer(layer.Layer):
         self._lane = lane
         self._provider = provider
         self._client = str(context.client.peername[0]) if context.client.peername else ""
-        self._http = HttpLayer(context, HTTPMode.transparent)
+        self.child_layer = HttpLayer(context, HTTPMode.transparent)
         self._began = False
 
     def handle_event(self, event: events.Event) -> Iterable[commands.Command]:  # type: ignore[override]
@@ -58,11 +58,11 @@ class LaneLayer(layer.Layer):
         return lease
 
     def _is_idle(self) -> bool:
-        server = reads_heads(self._http)
+        server = reads_heads(self.child_layer)
         return server is not None and not server.buf
 
     def _to_http(self, event: events.Event) -> layer.CommandGenerator[None]:
         if not self._began:
             self._began = True
-            yield from self._http.handle_event(events.Start())
-        yield from self._http.handle_event(event)
+            yield from self.child_layer.handle_event(events.Start())
+        yield from self.child_layer.handle_event(event)

@@ -5,12 +5,13 @@ loaded so has no package, hence only absolute imports; mitmproxy runs it anew wh
 module level; and it takes the module's own names for hooks, hence none here is called like an event (`load`)."""
 
 import asyncio
+import errno
 import logging
 import os
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,10 +49,12 @@ from holdover.watch import cancel, config_changes, observe_loop, start, took_ove
 
 if __name__.startswith("__mitmproxy_script__"):
     # What mitmdump loads by its path has no package of its own.
+    from holdover.addons.certificates import Certificates
     from holdover.addons.fast_lane import FastLane
     from holdover.addons.foreign import foreign
     from holdover.addons.lane_layer import LaneLayer
 else:
+    from .certificates import Certificates
     from .fast_lane import FastLane
     from .foreign import foreign
     from .lane_layer import LaneLayer
@@ -59,7 +62,7 @@ else:
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
 BACKLOG = 4096
-DRAIN_S = 5.0
+METRICS_RETRY_S = 0.1
 
 logger = logging.getLogger("holdover.proxy")
 
@@ -81,12 +84,16 @@ class OddsCache:
         self,
         config: Config | None = None,
         metrics: Metrics | None = None,
-        listeners: Mapping[socket.socket, str] | None = None,
+        doors: Iterable[tuple[str, socket.socket]] | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
-        """`listeners`: sockets to listen on, each with mitmproxy's specification of what it is for; None when the
-        sockets of mitmproxy's own servers are to be taken over."""
+        """`doors`: sockets to listen on, each with mitmproxy's specification of what it is for; None when those of
+        mitmproxy's own servers are to be taken over. `certificates`: None when TLS is mitmproxy's."""
         self._config = config
-        self._listeners = listeners
+        self._doors = doors
+        self._certificates = certificates
+        self.metrics_address: str | None = None
+        """Of one of several workers. It is waited for: the worker before this one holds it until it has drained."""
         self._lane: Lane | None = None
         self.fast: FastLane | None = None
         self._metrics = metrics or Metrics()
@@ -134,7 +141,7 @@ class OddsCache:
         self._metrics.prepare(config.rules)
         took_over(config, self._metrics.runtime)
         self._standin = standin = StandIn(config, store, ledger, self._metrics)
-        self.serving = self._serve_metrics(config)
+        self.serving = self._serve_metrics(self.metrics_address or config.settings.proxy.metrics)
         jobs = (
             standin.report_demand(),
             standin.follow_store(),
@@ -154,9 +161,9 @@ class OddsCache:
         self.fast = FastLane(self._lane, settings, self._metrics, manager, lambda: foreign(master.addons.chain, self))
         self._metrics.registry.add_up = self.fast.add_up
         self._tasks += start([self.fast.sweep()], self._metrics.runtime)
-        if self._listeners is None:
+        if self._doors is None:
             self._take_over(manager)
-        for listener, mode in (self._listeners or {}).items():
+        for mode, listener in self._doors or ():
             self.fast.listen(listener, ProxyMode.parse(mode))
 
     def _take_over(self, manager: Proxyserver) -> None:
@@ -182,17 +189,21 @@ class OddsCache:
     async def _close(self) -> None:
         if self.fast is not None:
             self.fast.close_listeners()
-            await self.fast.drain(DRAIN_S)
+            self.fast.close()
         await cancel(self._tasks)
         if self._standin is not None:
             await self._standin.close()
 
-    def _serve_metrics(self, config: Config) -> bool:
-        host, port = split_address(config.settings.proxy.metrics)
+    def _serve_metrics(self, address: str) -> bool:
+        host, port = split_address(address)
         try:
             server, thread = start_http_server(port, host, registry=self._metrics.registry)
         except OSError as error:
-            logger.error("metrics cannot be served on %s: %s", config.settings.proxy.metrics, error.strerror)  # noqa: TRY400
+            if self.metrics_address and error.errno == errno.EADDRINUSE:
+                waiting = asyncio.get_running_loop().call_later(METRICS_RETRY_S, self._serve_metrics, address)
+                self._stop_metrics = waiting.cancel
+                return True
+            logger.error("metrics cannot be served on %s: %s", address, error.strerror)  # noqa: TRY400
             return False
 
         def stop() -> None:
