@@ -46,13 +46,13 @@ class Staying(Load):
         connection.close()
 
 
-def several(folder: Path, origin: str, workers: int = WORKERS, **settings: object) -> House:
+def several(folder: Path, origin: str, workers: int = WORKERS) -> House:
     """A house whose workers' metrics have free ports too: `metrics`, `metrics-1`, ..."""
     while True:
         ports = free_ports(workers + 3)
         if all(later == earlier + 1 for earlier, later in pairwise(ports)):
             break
-    house = write_house(folder, origin, proxy=f"workers = {workers}", window_s=600, max_stale_s=1200, **settings)
+    house = write_house(folder, origin, proxy=f"workers = {workers}", window_s=600, max_stale_s=1200)
     written = (house.config / "holdover.toml").read_text()
     written = written.replace(str(house.ports["metrics"]), str(ports[0]))
     (house.config / "holdover.toml").write_text(written)
@@ -267,10 +267,11 @@ def test_answers_of_a_worker_that_ends_say_that_they_are_the_last(vendor: Emulat
         connection.close()
 
 
-def test_the_address_is_free_while_a_proxy_drains(vendor: Emulator, tmp_path: Path):
+@pytest.mark.parametrize("command", ["proxy", "up"])
+def test_the_address_is_free_while_a_proxy_drains(vendor: Emulator, tmp_path: Path, command: str):
     """Another can take it over at once: who drains listens no more."""
     house = several(tmp_path, vendor.url)
-    with running(house, "proxy"), socket.create_connection(("127.0.0.1", house.ports["reverse"])) as open_:
+    with running(house, command), socket.create_connection(("127.0.0.1", house.ports["reverse"])) as open_:
         open_.sendall(b"GET ")
         time.sleep(0.2)
         assert house.process is not None
@@ -288,6 +289,16 @@ def test_the_address_is_free_while_a_proxy_drains(vendor: Emulator, tmp_path: Pa
 
         wait_for(bound, 3)
         assert house.process.poll() is None
+
+
+@pytest.mark.parametrize("role", ["reverse", "regular"])
+def test_a_proxy_that_is_asked_for_itself_does_not_ask_itself(crew: House, role: str):
+    own = f"127.0.0.1:{crew.ports[role]}"
+    connection = http.client.HTTPConnection("127.0.0.1", crew.ports["regular"], timeout=10)
+    connection.request("GET", f"http://{own}/", headers={"Host": own})
+    answer = connection.getresponse()
+    assert (answer.status, b"this proxy itself" in answer.read()) == (502, True)
+    connection.close()
 
 
 def test_workers_on_an_empty_folder_have_one_authority(vendor: Emulator, tmp_path: Path):
