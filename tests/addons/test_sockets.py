@@ -26,6 +26,13 @@ def test_connections_are_taken_on_every_address_of_the_host(port: int, host: str
                 assert one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
 
 
+def test_both_families_can_have_the_same_port(port: int):
+    opened = [*sockets.opened(f"[::]:{port}", "here"), *sockets.opened(f"0.0.0.0:{port}", "here")]
+    assert [one.family for one in opened] == [socket.AF_INET6, socket.AF_INET]
+    for one in opened:
+        one.close()
+
+
 def test_a_second_listener_is_an_error_that_names_place_and_remedy(port: int):
     [one] = sockets.opened(f"127.0.0.1:{port}", "[proxy] reverse")
     with closing(one), pytest.raises(OSError) as caught:
