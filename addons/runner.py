@@ -53,7 +53,7 @@ class _Announcer:
 
     def running(self) -> None:
         asyncio.get_running_loop().call_soon(self._master.addons.remove, self)
-        if self._addon.serving:
+        if self._addon.serving and self._addon.fast is not None:
             self._ready()
 
 
