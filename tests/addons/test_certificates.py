@@ -169,9 +169,10 @@ def test_the_operators_certificates_serve_the_hosts_that_they_name(store, tmp_pa
     assert common == f"CN={by or name or HOST}"
 
 
-def test_the_operators_certificate_of_the_default_serves_who_names_no_host(store, tmp_path):
-    files = [pem(tmp_path / "own.pem", [HOST])]
-    assert presented(Certificates(store, HOST, files), None, heedless()).subject.rfc4514_string() == "CN=own"
+@pytest.mark.parametrize("address", ["", "192.0.2.7"])
+def test_the_operators_certificate_of_the_default_serves_who_names_no_host(store, tmp_path, address):
+    certificates = Certificates(store, HOST, [pem(tmp_path / "own.pem", [HOST])])
+    assert presented(certificates, None, heedless(), address).subject.rfc4514_string() == "CN=own"
 
 
 def test_a_chain_of_the_operators_is_sent(store, tmp_path):

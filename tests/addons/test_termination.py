@@ -164,7 +164,9 @@ def test_a_broken_record_ends_its_connection_alone(pair, accepted, trusting):
     assert server.broken is not None
     assert server.broken.during == "records"
     assert server.outgoing()
+    first = server.broken
     assert (server.receive(behind), server.send(ANSWER), server.close()) == (b"", [], b"")
+    assert server.broken is first
     assert other.receive(other_client.sealed(REQUEST)) == REQUEST
     assert other_client.opened(b"".join(other.send(ANSWER))) == ANSWER
 
