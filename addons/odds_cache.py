@@ -165,6 +165,7 @@ class OddsCache:
             manager,
             lambda: foreign(master.addons.chain, self),
             self._certificates,
+            http2=self._standin.config.settings.proxy.http2,
         )
         self._metrics.registry.add_up = self.fast.add_up
         self._tasks += start([self.fast.sweep()], self._metrics.runtime)
@@ -225,7 +226,7 @@ class OddsCache:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
             standin.use(config)
             if self.fast is not None:
-                self.fast.use(config.settings.lane)
+                self.fast.use(config.settings.lane, config.rules.hosts)
 
     # Flows.
 

@@ -343,7 +343,7 @@ def test_an_unreadable_authority_is_a_sentence(vendor: Emulator, tmp_path: Path)
     (house.ca.parent / "mitmproxy-ca.pem").write_text("no certificate\n")
     done = house.run("up")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert f"the certificate authority in {house.ca.parent} ([proxy] ca_folder) cannot be read" in done.stderr
+    assert f"{house.ca.parent}/mitmproxy-ca.pem: no certificate authority can be used or made here" in done.stderr
 
 
 def test_the_number_on_the_command_line_counts(vendor: Emulator, tmp_path: Path):
