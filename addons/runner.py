@@ -20,6 +20,7 @@ from holdover.settings import split_address
 
 from .certificates import CertificateError, Certificates, authority
 from .doors import Doors, Farewell
+from .loops import loop_factory
 from .odds_cache import OddsCache
 from .sockets import check_free, opened
 
@@ -178,4 +179,4 @@ def _drain_on_signals(master: Master, addon: OddsCache) -> None:
 def main(config: Config, prepared: Prepared, ready: Callable[[], None], worker: int) -> None:
     """Runs one proxy process until SIGTERM or SIGINT and what is in flight then; calls `ready` once it accepts.
     Exits with status 1 when it cannot."""
-    asyncio.run(_serve(config, prepared, ready, worker))
+    asyncio.run(_serve(config, prepared, ready, worker), loop_factory=loop_factory())

@@ -1,5 +1,5 @@
-"""Watches sockets by an epoll of its own within the loop's: a turn of asyncio costs microseconds of Python, which many
-sockets that are ready at once share so."""
+"""Watches sockets by an epoll of its own within the loop's: a turn of asyncio costs microseconds of Python, which
+many sockets that are ready at once share so."""
 
 import asyncio
 import select

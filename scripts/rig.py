@@ -288,11 +288,13 @@ def _with_lines(section: str, lines: Mapping[str, str | None]) -> str:
 
 def write_house(folder: Path, origin: str, top: str = "", *, proxy: str = "workers = 1", **settings: object) -> House:
     """The configuration of a house; `top` is added to holdover.toml, `proxy` to its [proxy] table; `settings` fill
-    the provider's template."""
+    the provider's template. With RIG_LANE=off in the environment, the lane is off."""
     roles = ("reverse", "regular", "metrics", "admin")
     house = House(folder, dict(zip(roles, free_ports(len(roles)), strict=True)), {"origin": origin, **settings})
     (house.config / "providers").mkdir(parents=True)
     ports = house.ports
+    if os.environ.get("RIG_LANE") == "off" and "[lane]" not in top:
+        top += "\n\n[lane]\nenabled = false"
     (house.config / "holdover.toml").write_text(
         f"[proxy]\nreverse = ['127.0.0.1:{ports['reverse']}']\nregular = ['127.0.0.1:{ports['regular']}']\n"
         f"metrics = '127.0.0.1:{ports['metrics']}'\n{proxy}\n\n"
