@@ -13,7 +13,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop
 
     class Loop(uvloop.Loop):
-        """uvloop 0.23 hands `eager_start` to task factories (https://github.com/MagicStack/uvloop/pull/748); asyncio's
+        """uvloop hands `eager_start` to task factories (https://github.com/MagicStack/uvloop/pull/748). asyncio's
         eager one, which mitmproxy sets, takes no such argument before Python 3.13.3."""
 
         def set_task_factory(self, factory: Any) -> None:
