@@ -132,7 +132,7 @@ class OddsCache:
 
     def _start(self, config: Config) -> None:
         try:
-            store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
+            store = DiskStore(config.cache_folder, config.settings.store.max_bytes, logger.error)
             ledger = Ledger(config.store_folder, logger.error)
         except StoreError as error:
             # Logged as an error during start-up, which ends mitmproxy with status 1.

@@ -21,6 +21,7 @@ from holdover.provider_settings import ProviderSettings
 from holdover.rules import Routed, Rules, Secret, compile_provider
 from holdover.scrutiny import contradictions, doubts
 from holdover.settings import Settings
+from holdover.store.memory import folder_in_memory
 
 SOCKET_PATH_LIMIT = 104
 """Bytes that every Unix allows for the path of a socket (sun_path: 108 on Linux, 104 on the BSDs)."""
@@ -66,6 +67,13 @@ class Config:
     @property
     def store_folder(self) -> Path:
         return self.path(self.settings.store.folder)
+
+    @property
+    def cache_folder(self) -> Path:
+        store = self.settings.store
+        if store.cache == "auto":
+            return folder_in_memory(self.store_folder, store.max_bytes) or self.store_folder
+        return self.path(store.cache) if store.cache else self.store_folder
 
     @property
     def socket(self) -> Path:
@@ -190,6 +198,7 @@ def _path_problems(path: Path, config: Config) -> Iterator[Problem]:
         (("proxy", "ca_folder"), settings.proxy.ca_folder),
         *((("proxy", "certificates"), name) for name in settings.proxy.certificates),
         (("store", "folder"), settings.store.folder),
+        (("store", "cache"), settings.store.cache),
         (("upstream", "ca_file"), settings.upstream.ca_file or ""),
         (("sidecar", "socket"), settings.sidecar.socket),
     ):

@@ -144,7 +144,12 @@ class StoreSettings(Table):
 
     folder: str = Field(
         default="../var/store",
-        description="Folder of the shared cache, for its owner alone; tmpfs is fastest, odds need no disk.",
+        description="Folder of the ledger of accounts, and of the shared cache, for its owner alone.",
+    )
+    cache: str = Field(
+        default="",
+        description="Folder of the shared cache, if it is to be another: odds need no disk. `auto`: in shared memory "
+        "(`/dev/shm`) where that has room for it twice.",
     )
     max_bytes: int = Field(
         default=536_870_912,

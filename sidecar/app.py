@@ -174,7 +174,7 @@ def admin_app(sidecar: Sidecar) -> web.Application:
 
 async def _serve(config: Config, ready: Callable[[], None]) -> None:
     try:
-        store = DiskStore(config.store_folder, config.settings.store.max_bytes, logger.error)
+        store = DiskStore(config.cache_folder, config.settings.store.max_bytes, logger.error)
         ledger = Ledger(config.store_folder, logger.error)
     except StoreError as error:
         raise CannotStart(str(error)) from error

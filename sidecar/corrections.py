@@ -35,9 +35,9 @@ def purge(options: argparse.Namespace) -> str:
         raise CommandError(f"there is no route {what!r}; there are: {known}")
     if not slash and not re.fullmatch(r"[0-9a-f]{32}", what):
         raise CommandError(f"{what!r} is neither a key (32 hex digits, see `holdover explain`) nor PROVIDER/ROUTE")
-    if not (config.store_folder / "cache.db").exists():
-        raise CommandError(f"nothing is stored in {config.store_folder}")
-    store = DiskStore(config.store_folder, config.settings.store.max_bytes)
+    if not (config.cache_folder / "cache.db").exists():
+        raise CommandError(f"nothing is stored in {config.cache_folder}")
+    store = DiskStore(config.cache_folder, config.settings.store.max_bytes)
     keys = (
         [e.key for e in store.entries() if (e.request.provider, e.request.route) == (provider, route)]
         if slash

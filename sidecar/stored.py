@@ -59,10 +59,10 @@ def read(config: Config) -> Stored:
 
 
 def _entries(config: Config) -> tuple[dict[str, Entry], str]:
-    if not (config.store_folder / listing.FILE).exists():
+    if not (config.cache_folder / listing.FILE).exists():
         return {}, ""
     try:
-        return {entry.key: entry for entry in listing.entries(config.store_folder)}, ""
+        return {entry.key: entry for entry in listing.entries(config.cache_folder)}, ""
     except StoreError as error:
         logger.warning("%s; going on without what is stored", error)
         return {}, "the store cannot be read"

@@ -66,7 +66,7 @@ async def watching(house: House) -> AsyncIterator[dict[tuple[str, float], tuple[
     the fetch took, in seconds: every fetch is stored, and at most one per key and window. holdover's own metric is a
     histogram and knows no maximum."""
     config = load(house.config, {**os.environ, **house.environment()})
-    store = DiskStore(config.store_folder, config.settings.store.max_bytes)
+    store = DiskStore(config.cache_folder, config.settings.store.max_bytes)
     seen: dict[tuple[str, float], tuple[str, float]] = {}
 
     async def watch() -> None:

@@ -75,7 +75,7 @@ def measure(size: Size) -> Outcome:
 
 async def _measure(houses: Sequence[House], size: Size) -> Outcome:
     config = load(houses[0].config, {**os.environ, **houses[0].environment()})
-    store, canonical = DiskStore(config.store_folder, config.settings.store.max_bytes), _canonical(config)
+    store, canonical = DiskStore(config.cache_folder, config.settings.store.max_bytes), _canonical(config)
     store.put(_entry(canonical, 0), time.time())
     readers = [Reader(house.ports["reverse"]) for house in houses]
     tasks = [asyncio.create_task(reader.read()) for reader in readers]
