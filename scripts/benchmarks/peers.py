@@ -93,6 +93,8 @@ http {{
 }}
 """
 
+# With fewer threads than clients that answer at the same time, some of them wait for hundreds of milliseconds.
+VARNISH_THREADS = 500
 # Without http_gzip_support both codings are kept ready; with it one of them is made anew for every answer.
 VARNISH = """
 vcl 4.1;
@@ -137,8 +139,9 @@ def varnish(root: Path, origin: int, window_s: int) -> Iterator[Server]:
     port = free_ports(1)[0]
     file = folder / "provider.vcl"
     file.write_text(VARNISH.format(origin=origin, window_s=window_s))
-    options = f"-F -j none -T none -n {folder} -a 127.0.0.1:{port} -f {file} -s malloc,1g -p http_gzip_support=off"
-    with _process(folder, [tools.path("varnishd"), *options.split()], port) as pid:
+    options = f"-F -j none -T none -n {folder} -a 127.0.0.1:{port} -f {file} -s malloc,1g"
+    settings = f"-p http_gzip_support=off -p thread_pool_min={VARNISH_THREADS}"
+    with _process(folder, [tools.path("varnishd"), *options.split(), *settings.split()], port) as pid:
         yield Server("varnish", pid, port)
 
 
