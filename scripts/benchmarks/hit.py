@@ -104,10 +104,10 @@ def _compare(record: Record, case: Case, coding: str, servers: Sequence[Server],
     name = f"{case.size}, {coding}, {case.connections}"
     rounds.write(record, name, readings)
     bare = able[-1].name
-    to_bare = rounds.cpu_ratio(readings, "holdover", bare)
+    to_bare = rounds.ratio(readings, "holdover", bare)
     record.result(f"holdover, {name}", "CPU per request / bare", "ratio", to_bare)
     if case.limit is not None:
-        to_nginx = rounds.cpu_ratio(readings, "holdover", "nginx")
+        to_nginx = rounds.ratio(readings, "holdover", "nginx")
         record.at_most(f"CPU of a hit / nginx's, {name}", case.limit, to_nginx)
     if case.bare_limit is not None:
         record.at_most(f"CPU of a hit / that of the bare server, {name}", case.bare_limit, to_bare)

@@ -39,7 +39,10 @@ class Server:
         return machine.tree(self.pid)
 
     def cpu_s(self) -> float:
-        return sum(machine.cpu_seconds(pid) for pid in self.pids())
+        return sum(map(machine.cpu_seconds, self.pids()))
+
+    def resident_bytes(self) -> int:
+        return sum(map(machine.resident_bytes, self.pids()))
 
 
 # tcp_nopush stays off: with it the client whose request starts a background update gets its answer 200 ms late. One
@@ -124,7 +127,10 @@ def nginx(root: Path, origin: int, window_s: int) -> Iterator[Server]:
             # Started by root its worker would be somebody else, who may not write here.
             user="user root;" if os.geteuid() == 0 else "",
             certificate=write_certificate(folder / "certificate.pem"),
-            **{"port": port, "tls_port": tls_port, "origin": origin, "window_s": window_s},
+            port=port,
+            tls_port=tls_port,
+            origin=origin,
+            window_s=window_s,
         )
     )
     command = [tools.path("nginx"), "-p", str(folder), "-c", str(file), "-e", str(folder / "error.log")]
@@ -151,7 +157,9 @@ def python(root: Path, source: Server, targets: Sequence[str]) -> Iterator[Serve
     folder = root / "bare"
     folder.mkdir()
     answers = {
-        target: [raw.fetch(source.port, raw.request(target, *fields)).decode("latin-1") for fields in CODINGS.values()]
+        target: [
+            raw.fetch(source.port, raw.request(target, *fields)).decode("latin-1") for fields in CODINGS.values()
+        ]
         for target in targets
     }
     file = folder / "answers.json"

@@ -74,8 +74,8 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """Asks every `every_s`, for the first time `first_s` after the start; 0: as soon as it has its answer. `fresh`:
-    on a new connection each time."""
+    """Asks every `every_s`, for the first time `first_s` after the start, until there are no more `requests`; 0: as
+    soon as it has its answer. `fresh`: on a new connection each time."""
 
     opening: Opening
     requests: Iterator[bytes]
@@ -104,10 +104,10 @@ class Client:
             self.connection.close()
             self.connection = None
 
-    def ask(self) -> None:
+    def ask(self, asked: bytes) -> None:
         """Raises OSError."""
         assert self.connection is not None
-        self._missing, self._head, self._asked, self.waits = -1, b"", next(self.requests), True
+        self._missing, self._head, self._asked, self.waits = -1, b"", asked, True
         if self._shaken or self._shake():
             self.connection.send(self._asked)
 
@@ -199,8 +199,10 @@ class Crowd:
             while due and due[0][0] <= now:
                 moment, number = heapq.heappop(due)
                 client = self._clients[number]
+                if (asked := next(client.requests, None)) is None:
+                    continue
                 client.due = moment
-                if self._start(client):
+                if self._start(client, asked):
                     waiting += 1
                 else:
                     again(client, now, client.answer(now, broken=True))
@@ -213,13 +215,13 @@ class Crowd:
         answers += [client.answer(now, broken=True) for client in self._clients if client.waits]
         return answers
 
-    def _start(self, client: Client) -> bool:
+    def _start(self, client: Client, asked: bytes) -> bool:
         """Whether the request is on its way."""
         client.started = time.monotonic()
         try:
             if client.fresh or client.connection is None:
                 self._connect(client)
-            client.ask()
+            client.ask(asked)
         except OSError:
             client.close()
             return False

@@ -39,9 +39,7 @@ def read(server: Server, load: Callable[[Server], Load]) -> Reading:
     return Reading(1e6 * spent / done.requests, done)
 
 
-def interleaved(
-    servers: Sequence[Server], rounds: int, load: Callable[[Server], Load]
-) -> dict[str, list[Reading]]:
+def interleaved(servers: Sequence[Server], rounds: int, load: Callable[[Server], Load]) -> dict[str, list[Reading]]:
     """By server, one reading for each round. Each comes as often early as late in a round: a load of the machine that
     grows or ebbs away hits all alike."""
     readings: dict[str, list[Reading]] = {server.name: [] for server in servers}
@@ -59,13 +57,14 @@ def write(record: Record, case: str, readings: Mapping[str, Sequence[Reading]]) 
             values = [value(reading) for reading in own]
             record.result(f"{name}, {case}", metric, unit, statistics.median(values))
             if BASELINE in readings and name != BASELINE:
-                record.result(f"{name}, {case}", f"{metric} / nginx", "ratio", _ratio(own, readings[BASELINE], value))
+                to_nginx = ratio(readings, name, BASELINE, metric)
+                record.result(f"{name}, {case}", f"{metric} / {BASELINE}", "ratio", to_nginx)
 
 
-def cpu_ratio(readings: Mapping[str, Sequence[Reading]], name: str, baseline: str) -> float:
-    return _ratio(readings[name], readings[baseline], METRICS["CPU per request"][1])
-
-
-def _ratio(own: Sequence[Reading], other: Sequence[Reading], value: Callable[[Reading], float]) -> float:
-    # A tick of the CPU clock, or a microsecond of latency, is the least that is ever told.
-    return ratio_of_pairs([value(r) for r in own], [value(r) or 1e-3 for r in other])
+def ratio(
+    readings: Mapping[str, Sequence[Reading]], name: str, baseline: str, metric: str = "CPU per request"
+) -> float:
+    """Median of the ratios in the same round."""
+    value = METRICS[metric][1]
+    # A microsecond is the least that a latency is told in, and a round may be too short for a tick of the CPU clock.
+    return ratio_of_pairs([value(r) for r in readings[name]], [value(r) or 1e-3 for r in readings[baseline]])

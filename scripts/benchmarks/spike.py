@@ -57,9 +57,12 @@ def measure(size: Size) -> Outcome:
     machine.allow_files(2 * size.clients + 200)
     record = Record(NAME)
     for peer in (peers.nginx, peers.varnish):
-        with memory_folder() as root, _provider(size) as provider:
-            with peer(root, int(provider.url.rpartition(":")[2]), size.window_s) as server:
-                _write(record, size, server.name, _seen(server, provider, size))
+        with (
+            memory_folder() as root,
+            _provider(size) as provider,
+            peer(root, int(provider.url.rpartition(":")[2]), size.window_s) as server,
+        ):
+            _write(record, size, server.name, _seen(server, provider, size))
     with memory_folder() as root, _provider(size) as provider:
         house = write_house(root / "house", provider.url, window_s=size.window_s)
         with peers.holdover(house) as server:

@@ -39,7 +39,14 @@ def result_rows(outcome: Outcome) -> Rows:
     """A figure and its ratio to nginx's stand in one row."""
     ratios = {(r.scenario, r.target, r.metric): figure(r.value) for r in outcome.results if r.metric.endswith(_RATIO)}
     return [
-        (r.scenario, r.target, r.metric, figure(r.value), r.unit, ratios.get((r.scenario, r.target, f"{r.metric}{_RATIO}"), ""))
+        (
+            r.scenario,
+            r.target,
+            r.metric,
+            figure(r.value),
+            r.unit,
+            ratios.get((r.scenario, r.target, f"{r.metric}{_RATIO}"), ""),
+        )
         for r in outcome.results
         if not r.metric.endswith(_RATIO)
     ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 PACKAGES = {"nginx": "nginx", "varnishd": "varnish", "wrk": "wrk"}
 """Debian's packages by program."""
-_VERSION_ARGUMENTS = {"nginx": "-v", "varnishd": "-V", "wrk": "-v"}
+_VERSION = {"nginx": "-v", "varnishd": "-V", "wrk": "-v"}
 # Debian has nginx and varnishd where only root's PATH looks.
 _SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
 
@@ -35,13 +35,13 @@ def remedy(programs: Iterable[str]) -> str:
 
 def versions() -> dict[str, str]:
     """Of those that are there."""
-    return {program: _version(found) for program in PACKAGES if (found := find(program)) is not None}
+    return {
+        program: _version([found, _VERSION[program]]) for program in PACKAGES if (found := find(program)) is not None
+    }
 
 
-def _version(program: str) -> str:
+def _version(command: list[str]) -> str:
     # wrk says its version together with how it is used, and then fails.
-    told = subprocess.run(
-        [program, _VERSION_ARGUMENTS[os.path.basename(program)]], capture_output=True, text=True, check=False
-    )
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
     return found[0] if found else "?"

@@ -31,9 +31,7 @@ class Load:
 CLOSE = "Connection: close"
 
 
-def run(
-    port: int, target: str, *fields: str, seconds: int = 1, connections: int = 32, tls: bool = False
-) -> Load:
+def run(port: int, target: str, *fields: str, seconds: int = 1, connections: int = 32, tls: bool = False) -> Load:
     """`fields` are header lines. wrk resumes TLS sessions when it connects again. Raises RuntimeError."""
     # After an answer that does not repeat `close` wrk asks once more, and counts that the connection has ended.
     ends = CLOSE in fields
