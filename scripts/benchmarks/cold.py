@@ -84,7 +84,7 @@ def _measure(
 
 @contextmanager
 def _workers(count: int, root: Path, origin: str) -> Iterator[Served]:
-    house = write_house(root / "house", origin, proxy=f"workers = {count}", **WINDOW)
+    house = write_house(root / "house", origin, "", proxy=f"workers = {count}", **WINDOW)
     with running(house) as up:
         assert up.process is not None
         yield [house.ports["reverse"]], [up.process.pid]

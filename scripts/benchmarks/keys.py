@@ -50,7 +50,7 @@ def measure(size: Size) -> Outcome:
     for count in size.keys:
         window_s = max(size.least_window_s, count / size.refreshes_per_s)
         with memory_folder() as root, emulator(latency_p50_ms=0, rate=0, events=5, quota=10**9) as provider:
-            house = write_house(root / "house", provider.url, window_s=window_s, **PLENTY)
+            house = write_house(root / "house", provider.url, "", window_s=window_s, **PLENTY)
             with peers.holdover(house) as server, machine.apart(server.pids(), [provider.process.pid]):
                 _hits(record, count, size, house, server)
                 # All keys are refreshed together, at the boundaries of their window.

@@ -189,7 +189,7 @@ def caches(root: Path, origin_url: str, window_s: int, **settings: object) -> It
     origin = int(origin_url.rpartition(":")[2])
     with ExitStack() as stack:
         servers = [stack.enter_context(start(root, origin, window_s)) for start in (nginx, varnish)]
-        house = write_house(root / "house", origin_url, window_s=window_s, **settings)
+        house = write_house(root / "house", origin_url, "", window_s=window_s, **settings)
         yield [*servers, stack.enter_context(holdover(house))]
 
 

@@ -66,7 +66,7 @@ def measure(size: Size) -> Outcome:
 def _start(stack: ExitStack, root: Path, origin: str, count: int) -> Server:
     name = "1 worker" if count == 1 else f"{count} workers"
     settings = {"window_s": 3600, "max_stale_s": 7200, "idle_after_s": 3600}
-    house = write_house(root / f"workers{count}", origin, proxy=f"workers = {count}", **settings)
+    house = write_house(root / f"workers{count}", origin, "", proxy=f"workers = {count}", **settings)
     server = stack.enter_context(peers.holdover(house, name))
     # Connections of one after the other reach every worker.
     for _ in range(8 * count):
