@@ -5,11 +5,13 @@ loaded so has no package, hence only absolute imports; mitmproxy runs it anew wh
 module level; and it takes the module's own names for hooks, hence none here is called like an event (`load`)."""
 
 import asyncio
-import http
+import errno
 import logging
 import os
+import re
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,19 +19,25 @@ from typing import Any
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
+from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.http import Headers, HTTPFlow
 from mitmproxy.http import Response as HTTPResponse
 from mitmproxy.net.http.url import parse_authority
-from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
 
 from holdover import config as configuration
-from holdover.answer import Answer, local
+from holdover.answer import REASONS, Answer, local
 from holdover.config import Config, ConfigError
 from holdover.exchange import Request
 from holdover.key import Bypass, Cacheable, ForPromos
+from holdover.lane import Lane
 from holdover.metrics import OTHER, Metrics, Outcome
 from holdover.rules import Provider
 from holdover.settings import split_address
@@ -39,8 +47,22 @@ from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
+if __name__.startswith("__mitmproxy_script__"):
+    # What mitmdump loads by its path has no package of its own.
+    from holdover.addons.certificates import Certificates
+    from holdover.addons.fast_lane import FastLane
+    from holdover.addons.foreign import foreign
+    from holdover.addons.lane_layer import LaneLayer
+else:
+    from .certificates import Certificates
+    from .fast_lane import FastLane
+    from .foreign import foreign
+    from .lane_layer import LaneLayer
+
 _PASSED = "holdover.passed"
-_REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+_HTTP = re.compile(rb"(GET|HEAD|POST) /")
+BACKLOG = 4096
+METRICS_RETRY_S = 0.1
 
 logger = logging.getLogger("holdover.proxy")
 
@@ -58,8 +80,22 @@ class _Passed:
 class OddsCache:
     """Answers what routes cover from the shared cache, passes the rest on, refuses what is nobody's."""
 
-    def __init__(self, config: Config | None = None, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        metrics: Metrics | None = None,
+        doors: Iterable[tuple[str, socket.socket]] | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
+        """`doors`: sockets to listen on, each with mitmproxy's specification of what it is for; None when those of
+        mitmproxy's own servers are to be taken over. `certificates`: None when TLS is mitmproxy's."""
         self._config = config
+        self._doors = doors
+        self._certificates = certificates
+        self.metrics_address: str | None = None
+        """Of one of several workers. It is waited for: the worker before this one holds it until it has drained."""
+        self._lane: Lane | None = None
+        self.fast: FastLane | None = None
         self._metrics = metrics or Metrics()
         self._overhead = self._metrics.client.overhead.labels("request")
         self._standin: StandIn | None = None
@@ -105,7 +141,7 @@ class OddsCache:
         self._metrics.prepare(config.rules)
         took_over(config, self._metrics.runtime)
         self._standin = standin = StandIn(config, store, ledger, self._metrics)
-        self.serving = self._serve_metrics(config)
+        self.serving = self._serve_metrics(self.metrics_address or config.settings.proxy.metrics)
         jobs = (
             standin.report_demand(),
             standin.follow_store(),
@@ -113,22 +149,61 @@ class OddsCache:
             self._follow_config(standin),
         )
         self._tasks = start(jobs, self._metrics.runtime)
+        self._lane = Lane(standin, config.settings.lane, self._metrics.lane)
+
+    async def running(self) -> None:
+        """mitmproxy listens by now, where it does so itself."""
+        if self._standin is None or self._lane is None:
+            return
+        manager = ctx.master.addons.get("proxyserver")
+        settings = self._standin.config.settings.lane
+        master = ctx.master
+        self.fast = FastLane(self._lane, settings, self._metrics, manager, lambda: foreign(master.addons.chain, self))
+        self._metrics.registry.add_up = self.fast.add_up
+        self._tasks += start([self.fast.sweep()], self._metrics.runtime)
+        if self._doors is None:
+            self._take_over(manager)
+        for mode, listener in self._doors or ():
+            self.fast.listen(listener, ProxyMode.parse(mode))
+
+    def _take_over(self, manager: Proxyserver) -> None:
+        """Accepts in the place of mitmproxy's servers, on their sockets."""
+        assert self.fast is not None
+        loop = asyncio.get_running_loop()
+        for instance in manager.servers:
+            if not isinstance(instance, AsyncioServerInstance):
+                continue
+            if not isinstance(instance.mode, ReverseMode | RegularMode):
+                continue
+            for server in instance._servers:  # noqa: SLF001
+                for theirs in server.sockets if isinstance(server, asyncio.Server) else ():
+                    loop.remove_reader(theirs.fileno())
+                    mine = socket.socket(fileno=os.dup(theirs.fileno()))
+                    mine.listen(BACKLOG)
+                    self.fast.listen(mine, instance.mode)
 
     def done(self) -> None:
         self._stop_metrics()
         self.closed = asyncio.create_task(self._close())
 
     async def _close(self) -> None:
+        if self.fast is not None:
+            self.fast.close_listeners()
+            self.fast.close()
         await cancel(self._tasks)
         if self._standin is not None:
             await self._standin.close()
 
-    def _serve_metrics(self, config: Config) -> bool:
-        host, port = split_address(config.settings.proxy.metrics)
+    def _serve_metrics(self, address: str) -> bool:
+        host, port = split_address(address)
         try:
             server, thread = start_http_server(port, host, registry=self._metrics.registry)
         except OSError as error:
-            logger.error("metrics cannot be served on %s: %s", config.settings.proxy.metrics, error.strerror)  # noqa: TRY400
+            if self.metrics_address and error.errno == errno.EADDRINUSE:
+                waiting = asyncio.get_running_loop().call_later(METRICS_RETRY_S, self._serve_metrics, address)
+                self._stop_metrics = waiting.cancel
+                return True
+            logger.error("metrics cannot be served on %s: %s", address, error.strerror)  # noqa: TRY400
             return False
 
         def stop() -> None:
@@ -142,6 +217,8 @@ class OddsCache:
     async def _follow_config(self, standin: StandIn) -> None:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
             standin.use(config)
+            if self.fast is not None:
+                self.fast.use(config.settings.lane)
 
     # Flows.
 
@@ -209,6 +286,25 @@ class OddsCache:
         host = data.client_hello.sni or (address[0] if address else "")
         if self._standin.config.rules.provider_of(host) is None:
             data.ignore_connection = True
+
+    def next_layer(self, data: NextLayer) -> None:
+        """Puts the lane between what mitmproxy has opened and its HTTP."""
+        if self._standin is None or self._lane is None or data.layer is not None:
+            return
+        context = data.context
+        stands_in = isinstance(context.client.proxy_mode, ReverseMode)
+        inside = any(isinstance(each, ClientTLSLayer | HttpLayer) for each in context.layers)
+        if not inside:
+            if stands_in and starts_like_tls_record(data.data_client()):
+                # mitmproxy would put HTTP into it without asking what was agreed on.
+                data.layer = ClientTLSLayer(context)
+            return
+        if context.client.alpn not in (None, b"", b"http/1.1") or not _HTTP.match(data.data_client()):
+            return
+        address = context.server.address
+        provider = self._standin.config.rules.provider_of(address[0]) if address and not stands_in else None
+        if stands_in or provider is not None:
+            data.layer = LaneLayer(context, self._lane, provider.name if provider else None)
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """A fixed address replaces what DNS says, which may be this very proxy."""
@@ -295,7 +391,7 @@ def _host(authority: str | None) -> str:
 def _response(answer: Answer) -> HTTPResponse:
     """Built directly: `Response.make` costs as much as the rest of a hit."""
     now = time.time()
-    reason = _REASONS.get(answer.status, b"")
+    reason = REASONS.get(answer.status, b"")
     return HTTPResponse(b"HTTP/1.1", answer.status, reason, Headers(answer.fields), answer.body, None, now, now)
 
 

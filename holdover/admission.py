@@ -4,6 +4,7 @@ A proxy that answers anybody would turn one leaked address into free odds, and w
 key is dead. Credentials are kept in memory alone; the ledger has keyed hashes."""
 
 import logging
+import math
 from dataclasses import dataclass, field
 
 from holdover.credential import Credential
@@ -30,20 +31,23 @@ class Admission:
 
     def remembers(self, provider: Provider, credential: Credential, now: float) -> bool:
         """Whether this client is known to get stored answers, by what is in memory and in the configuration."""
-        lends = provider.own() is None
+        return now < self.remembered_until(provider, credential, now)
+
+    def remembered_until(self, provider: Provider, credential: Credential, now: float) -> float:
+        """Until when it is known, in Unix seconds; 0 when it is not."""
         if not provider.asks_for_credentials:
-            return True
-        if lends and not credential.values:
-            return False
+            return math.inf
+        if provider.own() is None and not credential.values:
+            return 0.0
         if provider.settings.clients != "known":
-            return True
+            return math.inf
         until = self._good_until.get((provider.name, credential))
         if until is not None and now < until:
-            return True
+            return until
         if credential.values and provider.recognises(credential):
             self._remember(provider, credential, now)
-            return True
-        return False
+            return self._good_until[provider.name, credential]
+        return 0.0
 
     def admits(self, provider: Provider, credential: Credential, now: float) -> bool:
         """The same by what any process wrote into the ledger, too. Blocks for as long as a disk does."""

@@ -1,9 +1,11 @@
 """Answers ready to send: everything that does not depend on the moment is made once per entry, not per hit."""
 
+import http
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from holdover.cache_status import detail
 from holdover.coding import UnusableBodyError, inflate
@@ -19,6 +21,9 @@ NAME = "holdover"
 _OPAQUE_TAG = re.compile(r'"[^"]*"')
 _ETAG_LIST = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
 _VERBATIM_LIMIT = 16_777_216
+REASONS = MappingProxyType({status.value: status.phrase.encode() for status in http.HTTPStatus})
+"""The reason phrases that are known."""
+
 _NOT_IN_304 = frozenset((b"content-encoding", b"content-length", b"content-type", b"content-language"))
 
 
@@ -29,6 +34,12 @@ class Answer:
     status: int
     fields: Fields
     body: bytes = field(repr=False)
+
+
+def head_of(answer: Answer) -> bytes:
+    """Status line and fields as HTTP/1.1 has them on the wire, the empty line included."""
+    lines = b"".join(b"%b: %b\r\n" % field for field in answer.fields)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (answer.status, REASONS.get(answer.status, b""), lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +54,8 @@ class Wants:
 
 class Ready:
     """One entry made ready, with the notes of the process that holds it: whether it was `served`, whether the store
-    has another (`outdated`), when the sidecar was last told of the demand for it (`reported_at`, Unix seconds), and
-    which connection to the sidecar accepted that (`kept`, 0 for none)."""
+    has another or it is not held any more (`outdated`), when the sidecar was last told of the demand for it
+    (`reported_at`, Unix seconds), and which connection to the sidecar accepted that (`kept`, 0 for none)."""
 
     __slots__ = (
         "_as_told",

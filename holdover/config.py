@@ -76,6 +76,11 @@ class Config:
         return self.path(self.settings.proxy.ca_folder)
 
     @property
+    def certificates(self) -> tuple[Path, ...]:
+        """Of the operator's own."""
+        return tuple(map(self.path, self.settings.proxy.certificates))
+
+    @property
     def ca_file(self) -> Path | None:
         return self.path(name) if (name := self.settings.upstream.ca_file) else None
 
@@ -183,6 +188,7 @@ def _path_problems(path: Path, config: Config) -> Iterator[Problem]:
     settings = config.settings
     for key, value in (
         (("proxy", "ca_folder"), settings.proxy.ca_folder),
+        *((("proxy", "certificates"), name) for name in settings.proxy.certificates),
         (("store", "folder"), settings.store.folder),
         (("upstream", "ca_file"), settings.upstream.ca_file or ""),
         (("sidecar", "socket"), settings.sidecar.socket),

@@ -27,12 +27,12 @@ class Demand:
             ready.reported_at = now
             self._asked[cacheable.canonical.key] = cacheable.canonical
 
-    def sample(self, cacheable: Cacheable, ready: Ready) -> None:
+    def sample(self, cacheable: Cacheable, ready: Ready, times: int) -> None:
         """Some of the hits that show whether projections are right, or would be, are compared."""
         provider = cacheable.provider
         if (one_in := provider.settings.shadow.one_in) and (ready.entry.projected or provider.has_trials):
-            self._projected_hits += 1
-            if self._projected_hits % one_in == 0 and len(self._to_compare) < MAX_COMPARED:
+            before, self._projected_hits = self._projected_hits, self._projected_hits + times
+            if self._projected_hits // one_in > before // one_in and len(self._to_compare) < MAX_COMPARED:
                 self._to_compare.append(cacheable.canonical)
 
     def keeps_fresh(self, cacheable: Cacheable, ready: Ready, now: float) -> bool:

@@ -56,6 +56,8 @@ class HotTier:
         """Takes over a changed configuration. Everything is made anew from the store when next asked for."""
         self._rules = rules
         self._limits = limits
+        for ready in self._ready.values():
+            ready.outdated = True
         self._ready.clear()
         self._lost.clear()
         self._bytes = 0
@@ -144,6 +146,8 @@ class HotTier:
         return None
 
     def _replaced(self, old: Ready, new: Ready) -> None:
+        # Whoever holds it still has to ask anew.
+        old.outdated = True
         new.reported_at, new.kept = old.reported_at, old.kept
         entry, now = new.entry, self._clock()
         upstream = entry.request.provider
@@ -171,6 +175,7 @@ class HotTier:
 
     def _drop(self, key: str, reason: str) -> None:
         if (ready := self._ready.pop(key, None)) is not None:
+            ready.outdated = True
             self._bytes -= ready.size
             self._lost.discard(key)
             self._metrics.cache.evictions.labels("memory", reason).inc()

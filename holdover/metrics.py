@@ -3,6 +3,7 @@
 Label values come from the configuration and from the closed sets below alone; whatever else a request names counts
 under `_other`, so the number of series does not depend on traffic."""
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Literal, get_args
 
@@ -13,12 +14,14 @@ from prometheus_client import (
     GCCollector,
     Histogram,
     Info,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
 )
 
 from holdover import __version__
+from holdover.bins import Binned, Bins
 from holdover.canonical import CanonicalRequest
 from holdover.rules import Rules
 
@@ -31,6 +34,7 @@ TRIGGERS: tuple[Trigger, ...] = get_args(Trigger.__value__)
 EFFECTS: tuple[Effect, ...] = get_args(Effect.__value__)
 CIRCUIT_STATES = ("closed", "half_open", "open")
 OTHER = "_other"
+CLOSED_FOR = ("max_connections", "max_per_address", "head_timeout", "idle_timeout", "write_timeout", "head_size")
 
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 AGE = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 300)
@@ -42,22 +46,31 @@ LOOP_LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class _Maker:
-    """Makes families with the common prefix on one registry."""
+    """Makes families with the common prefix on one registry; `labels` are theirs, by the family's name."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.labels: dict[str, tuple[str, ...]] = {}
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"holdover_{name}", text, labels, registry=self.registry)
+        return Counter(self._noted(name, labels), text, labels, registry=self.registry)
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"holdover_{name}", text, labels, registry=self.registry)
+        return Gauge(self._noted(name, labels), text, labels, registry=self.registry)
 
     def info(self, name: str, text: str) -> Info:
-        return Info(f"holdover_{name}", text, registry=self.registry)
+        return Info(self._noted(name, ()), text, registry=self.registry)
 
     def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"holdover_{name}", text, labels, buckets=buckets, registry=self.registry)
+        return Histogram(self._noted(name, labels), text, labels, buckets=buckets, registry=self.registry)
+
+    def binned(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Binned:
+        """A histogram that one thread observes, a value many times at once if need be."""
+        return Binned(self._noted(name, labels), text, labels, buckets, self.registry)
+
+    def _noted(self, name: str, labels: tuple[str, ...]) -> str:
+        self.labels[f"holdover_{name.removesuffix('_total')}"] = labels
+        return f"holdover_{name}"
 
 
 class ClientMetrics:
@@ -72,14 +85,14 @@ class ClientMetrics:
             "outcome",
             "code",
         )
-        self.duration = make.histogram(
+        self.duration = make.binned(
             "client_request_duration_seconds",
             "Headers read to response ready.",
             LATENCY,
             "upstream",
             "outcome",
         )
-        self.counterfactual = make.histogram(
+        self.counterfactual = make.binned(
             "client_counterfactual_duration_seconds",
             "What the same request would have cost upstream: one of the last 256 fetch durations.",
             LATENCY,
@@ -105,7 +118,7 @@ class ClientMetrics:
             "Sum of actual minus counterfactual where positive.",
             "upstream",
         )
-        self.served_age = make.histogram(
+        self.served_age = make.binned(
             "served_age_seconds",
             "Age at serve (fetch: since holdover asked; header: since the provider's Date; payload: since the median "
             "time at which the provider itself last looked at a price).",
@@ -114,56 +127,95 @@ class ClientMetrics:
         )
         self.active = make.gauge("client_requests_active", "Client requests in progress.")
         self.bytes = make.counter("client_response_bytes_total", "Body bytes to clients.", "upstream", "outcome")
-        self.overhead = make.histogram(
+        self.overhead = make.binned(
             "addon_overhead_seconds", "Own cost of answering a hit in the addon's hook.", OVERHEAD, "hook"
         )
         self._bind = cache(self._bound)
         self._bind_comparison = cache(self._bound_comparison)
         self._bind_ages = cache(self._bound_ages)
+        self._bind_credits = cache(self.credits_saved.labels)
 
-    def answered(self, upstream: str, route: str, outcome: Outcome, status: int, seconds: float, size: int) -> None:
-        """Counts one client request, once, when its answer is ready."""
+    # What follows counts `times` requests alike, once, when they are answered.
+
+    def answered(
+        self, upstream: str, route: str, outcome: Outcome, status: int, seconds: float, size: int, times: int = 1
+    ) -> None:
+        """`seconds` and `size`: of each, until its answer was ready and of its body."""
         requests, duration, volume = self._bind(upstream, route, outcome, status // 100)
-        requests.inc()
-        duration.observe(seconds)
-        volume.inc(size)
+        requests.inc(times)
+        duration.observe(seconds, times)
+        volume.inc(size * times)
 
-    def served(self, upstream: str, fetch: float, header: float | None, payload: float | None) -> None:
-        """Counts how old an answer was in seconds, by what tells it; None is not told."""
+    def spared(self, upstream: str, route: str, credits_each: float, times: int = 1) -> None:
+        """What clients' own calls would have cost."""
+        self._bind_credits(upstream, route).inc(credits_each * times)
+
+    def served(
+        self, upstream: str, fetch: float, header: float | None, payload: float | None, times: int = 1
+    ) -> None:
+        """How old an answer was in seconds, by what tells it; None is not told."""
         ages = self._bind_ages(upstream)
-        for histogram, age in zip(ages, (fetch, header, payload), strict=True):
+        for bins, age in zip(ages, (fetch, header, payload), strict=True):
             if age is not None:
-                histogram.observe(age)
+                bins.observe(age, times)
 
-    def compared(self, upstream: str, actual: float, counterfactual: float) -> None:
-        """Counts what an answer took against what it would have taken without holdover, in seconds."""
+    def compared(self, upstream: str, actual: float, counterfactual: float, times: int = 1) -> None:
+        """What an answer took against what it would have taken without holdover, in seconds."""
         counterfactuals, saved, added = self._bind_comparison(upstream)
-        counterfactuals.observe(counterfactual)
+        counterfactuals.observe(counterfactual, times)
         difference = counterfactual - actual
         if difference > 0:
-            saved.inc(difference)
+            saved.inc(difference * times)
         else:
-            added.inc(-difference)
+            added.inc(-difference * times)
 
-    def _bound_ages(self, upstream: str) -> tuple[Histogram, Histogram, Histogram]:
+    def _bound_ages(self, upstream: str) -> tuple[Bins, Bins, Bins]:
         of = self.served_age.labels
         return of(upstream, "fetch"), of(upstream, "header"), of(upstream, "payload")
 
-    def _bound_comparison(self, upstream: str) -> tuple[Histogram, Counter, Counter]:
+    def _bound_comparison(self, upstream: str) -> tuple[Bins, Counter, Counter]:
         return (
             self.counterfactual.labels(upstream),
             self.saved.labels(upstream),
             self.added.labels(upstream),
         )
 
-    def _bound(
-        self, upstream: str, route: str, outcome: Outcome, status_class: int
-    ) -> tuple[Counter, Histogram, Counter]:
+    def _bound(self, upstream: str, route: str, outcome: Outcome, status_class: int) -> tuple[Counter, Bins, Counter]:
         return (
             self.requests.labels(upstream, route, outcome, f"{status_class}xx"),
             self.duration.labels(upstream, outcome),
             self.bytes.labels(upstream, outcome),
         )
+
+
+class LaneMetrics:
+    """How clients' requests went through a proxy process, and their connections."""
+
+    def __init__(self, make: _Maker) -> None:
+        self.requests = make.counter(
+            "lane_requests_total",
+            "Requests by way: answered at once below mitmproxy's flows (hit), after a fetch (waited), or through the "
+            "flows, for these to be seen (observed) or because they are for them (passed).",
+            "way",
+        )
+        self.connections = make.gauge("lane_connections", "Connections of clients that are open.")
+        self.closed = make.counter(
+            "lane_connections_closed_total",
+            "Connections that were closed to protect the others, by why.",
+            "reason",
+        )
+        self.handshakes = make.counter(
+            "lane_tls_handshakes_total", "TLS handshakes, by how: full, resumed, or failed.", "how"
+        )
+
+    def prepare(self) -> None:
+        """Makes the series."""
+        for way in ("hit", "waited", "observed", "passed"):
+            self.requests.labels(way)
+        for reason in CLOSED_FOR:
+            self.closed.labels(reason)
+        for how in ("full", "resumed", "failed"):
+            self.handshakes.labels(how)
 
 
 class UpstreamMetrics:
@@ -343,17 +395,35 @@ class RuntimeMetrics:
         self.build.info({"version": __version__})
 
 
+class _Registry(CollectorRegistry):
+    """Has what was counted elsewhere added before it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_up: Callable[[], None] = _nothing
+
+    def collect(self) -> Iterable[Metric]:
+        self.add_up()
+        return super().collect()
+
+
+def _nothing() -> None:
+    """Nothing is counted elsewhere."""
+
+
 class Metrics:
     """All families on one registry. Both processes make all of them, so a sum over both never lacks a series."""
 
     def __init__(self) -> None:
         disable_created_metrics()
-        self.registry = CollectorRegistry()
+        self.registry = _Registry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         make = _Maker(self.registry)
+        self.labels = make.labels
         self.client = ClientMetrics(make)
+        self.lane = LaneMetrics(make)
         self.upstream = UpstreamMetrics(make)
         self.refresh = RefreshMetrics(make)
         self.cache = CacheMetrics(make)
@@ -380,5 +450,6 @@ class Metrics:
             self.runtime.degraded.labels(dependency)
         for result in ("ok", "error"):
             self.runtime.config_reloads.labels("config", result)
-        for where in ("request", "refresh", "steward", "store", "background"):
+        self.lane.prepare()
+        for where in ("request", "lane", "refresh", "steward", "store", "background"):
             self.runtime.internal_errors.labels(where)

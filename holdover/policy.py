@@ -3,6 +3,7 @@
 The route's window sets the freshness lifetime ("in accordance with an out-of-band contract", RFC 9111 section
 4.2.4). It sets nothing else: no-store and private hold unless the route names them in `override`."""
 
+import math
 from dataclasses import dataclass
 
 from holdover.entry import Entry
@@ -67,6 +68,27 @@ def limits(route: RouteSettings, entry: Entry, now: float) -> tuple[float, float
     if entry.status != 200:
         return route.negative_s, route.negative_s
     return max(promise(route, entry.board, now), entry.floor_s), max_stale(route, entry.board, now)
+
+
+def next_change(route: RouteSettings, entry: Entry, now: float, ttl: float) -> float:
+    """Until when `decide`, `age` and the whole seconds that an answer tells stay what they are, if nobody refreshes
+    the entry: a moment after `now`. `ttl` is what `decide` said."""
+    _, max_stale_s = limits(route, entry, now)
+    generated = entry.requested_at - entry.initial_age
+    moments = [_next_second(generated, now), _next_second(now + ttl, now), generated + max_stale_s]
+    if entry.board.typical is not None:
+        moments.append(_next_second(entry.board.typical, now))
+    if entry.board.starts:
+        # Where the phase of the board changes, its windows do.
+        begins = entry.board.starts[0]
+        moments += [begins - route.pace.near_from_s, begins]
+    return min(moment for moment in moments if moment > now)
+
+
+def _next_second(since: float, now: float) -> float:
+    """When the number of whole seconds from `since`, or until it, is another."""
+    following = since + math.floor(now - since) + 1
+    return following if following > now else following + 1
 
 
 def from_the_future(entry: Entry, now: float) -> bool:

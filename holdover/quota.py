@@ -22,12 +22,16 @@ class Quotas:
 
     _told: dict[tuple[str, str], Told] = field(default_factory=dict)
 
-    def take(self, told: Iterable[Told], now: float) -> None:
-        """The latest stands, but for what is after `now`: it was told before a clock stepped back."""
+    def take(self, told: Iterable[Told], now: float) -> bool:
+        """The latest stands, but for what is after `now`: it was told before a clock stepped back. Whether anything
+        is another than before."""
+        changed = False
         for each in told:
             known = self._told.get((each.provider, each.partition))
             if known is None or not each.at < known.at <= now:
                 self._told[each.provider, each.partition] = each
+                changed = changed or each != known
+        return changed
 
     def of(self, provider: str, partition: str) -> Told | None:
         return self._told.get((provider, partition))

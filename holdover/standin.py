@@ -23,10 +23,11 @@ from holdover.homepage import Homepage
 from holdover.hot import HotTier
 from holdover.intake import Failed, Fetched, Refused
 from holdover.key import Cacheable, Plan, plan
+from holdover.lease import Lease
 from holdover.link import Link, LinkDown
 from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
-from holdover.policy import Expired, Fresh, Stale, decide
+from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
 from holdover.store.base import Store, StoreError
@@ -34,6 +35,7 @@ from holdover.store.ledger import Ledger
 
 REPORT_INTERVAL_S = 1.0
 RECALL_S = 10.0
+STALE_LEASE_S = 0.05
 MAX_REFUSAL_BYTES = 1_048_576
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
@@ -73,6 +75,8 @@ class StandIn:
         self._demand = Demand(self._link, self._hot)
         self._quotas = Quotas()
         self._meter = Meter(metrics, self._hot, self._filler.books.tally)
+        self.epoch = 0
+        """Another when leases given before hold no longer, for what they do not know themselves."""
 
     @property
     def config(self) -> Config:
@@ -81,6 +85,7 @@ class StandIn:
     def use(self, config: Config) -> None:
         """Takes over a changed configuration."""
         self._config = config
+        self.epoch += 1
         self._memo.clear()
         self._personal = _personal(config.rules)
         self._admission.forget()
@@ -116,12 +121,24 @@ class StandIn:
     def hit(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer | None:
         """The answer that can be given at once, or None. `started` is `time.perf_counter()` at the request."""
         now = self._clock()
-        if not self._admission.remembers(cacheable.provider, cacheable.credential, now):
+        if (lease := self.lease(cacheable, wants, now)) is None:
             return None
-        together = cacheable.route.settings.group is not None
+        self._demand.sample(cacheable, lease.ready, 1)
+        self._meter.count(cacheable, lease.outcome, wants, lease.answer, started, lease.ready, now)
+        return lease.answer
+
+    def lease(self, cacheable: Cacheable, wants: Wants, now: float) -> Lease | None:
+        """The answer that can be given now, and until when; None when somebody has to be asked first. Whoever gives
+        it tells `gave`, sooner or later."""
+        good_until = self._admission.remembered_until(cacheable.provider, cacheable.credential, now)
+        if now >= good_until:
+            return None
+        route = cacheable.route.settings
+        together = route.group is not None
         ready = self._hot.load(cacheable.canonical.key, together=together)
         if ready is None:
             return None
+        until = min(good_until, now + route.idle_after_s / 4)
         match self._decide(cacheable, ready, now):
             case Fresh(ttl):
                 outcome: Outcome = "fresh"
@@ -129,13 +146,35 @@ class StandIn:
             case Stale(ttl):
                 outcome = "stale"
                 status = f"hit; ttl={int(ttl) - 1}{about(ready.entry, now, 'revalidating')}"
+                # Whoever refreshes it may end at any moment.
+                until = min(until, now + STALE_LEASE_S)
             case Expired():
                 return None
         self._demand.note(cacheable, ready, now)
-        self._demand.sample(cacheable, ready)
         answer = self._cached(cacheable, ready, wants, now, status)
-        self._meter.count(cacheable, outcome, wants, answer, started, ready, now)
-        return answer
+        until = min(until, next_change(route, ready.entry, now, ttl), self._meter.next_bucket(ready, now))
+        return Lease(cacheable, answer, outcome, ready, now, until, self.epoch, together)
+
+    def gave(self, lease: Lease) -> None:
+        """Counts how often a lease's answer was given since this was told last."""
+        times = sum(lease.clients.values())
+        between, seconds = (lease.since + lease.last) / 2, lease.seconds / times
+        self._demand.sample(lease.cacheable, lease.ready, times)
+        self._meter.count_many(
+            lease.cacheable,
+            lease.outcome,
+            lease.answer.status,
+            len(lease.answer.body),
+            lease.ready,
+            between,
+            seconds,
+            lease.clients,
+        )
+        lease.clients, lease.seconds, lease.since = {}, 0.0, lease.last
+
+    def follow(self) -> None:
+        """Looks whether the store has changed; a lease that it has outdated says so afterwards."""
+        self._hot.follow()
 
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
         """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
@@ -157,6 +196,7 @@ class StandIn:
             # Somebody else's credential was refused, which says nothing about this one.
             filled = filled if led else await self._obtain(cacheable, wants.client)
             await asyncio.to_thread(self._doubt, cacheable, filled)
+            self.epoch += 1
         # Who found the answer in the store after all did not pay for it either.
         unpaid = isinstance(filled.result, Fetched) and filled.result.effect is None
         led = led and filled.led and not unpaid
@@ -195,7 +235,8 @@ class StandIn:
             await self._filler.books.keep(self._clock())
             # This process called providers while there was no sidecar, and does for clients of whom it knows nothing.
             own = self._filler.books.told(self._clock() - RECALL_S)
-            self._quotas.take(sorted((*own, *(told or ())), key=lambda each: each.at), self._clock())
+            if self._quotas.take(sorted((*own, *(told or ())), key=lambda each: each.at), self._clock()):
+                self.epoch += 1
             if told is not None:
                 for provider in self._config.rules.providers:
                     self._metrics.upstream.show_account(provider.name, dead=False, frozen=False)
@@ -218,6 +259,7 @@ class StandIn:
                 await asyncio.to_thread(self._admission.accepted, provider, credential, self._clock())
         elif isinstance(result, Refused) and result.means == "credential":
             await asyncio.to_thread(self._admission.refused, provider, credential)
+            self.epoch += 1
         return Filled(result, led=True)
 
     def _cached(self, cacheable: Cacheable, ready: Ready, wants: Wants, now: float, status: str) -> Answer:

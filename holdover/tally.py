@@ -16,10 +16,12 @@ class Tally:
         usage = self._usage(provider, route, client)
         self._sums[provider, route, client] = replace(usage, spent=usage.spent + cost, calls=usage.calls + 1)
 
-    def saved(self, provider: str, route: str, client: str, cost: float) -> None:
-        """One client request that caused no call."""
+    def saved(self, provider: str, route: str, client: str, cost: float, times: int = 1) -> None:
+        """So many client requests that caused no call, which each would have cost that much."""
         usage = self._usage(provider, route, client)
-        self._sums[provider, route, client] = replace(usage, saved=usage.saved + cost, requests=usage.requests + 1)
+        self._sums[provider, route, client] = replace(
+            usage, saved=usage.saved + cost * times, requests=usage.requests + times
+        )
 
     def take(self) -> list[Usage]:
         """All sums, which begin anew."""

@@ -50,11 +50,11 @@ def configuration() -> str:
 def metrics() -> str:
     """One table of all families, as scraped."""
     rows = ["| name | type | labels | meaning |", "|---|---|---|---|"]
-    registry = Metrics().registry
-    for family in registry.collect():
+    made = Metrics()
+    for family in made.registry.collect():
         if family.name.startswith("holdover_"):
             suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-            labels = ", ".join(f"`{label}`" for label in _labels(registry, family.name))
+            labels = ", ".join(f"`{label}`" for label in made.labels[family.name])
             rows.append(f"| `{family.name}{suffix}` | {family.type} | {labels} | {family.documentation} |")
     return "\n".join(rows)
 
@@ -121,11 +121,6 @@ def _type(annotation: object) -> str:
 
 def _many(kind: str) -> str:
     return "tables" if kind == "table" else kind.replace("list of", "lists of")
-
-
-def _labels(registry: object, name: str) -> tuple[str, ...]:
-    collector = registry._names_to_collectors.get(name)  # type: ignore[attr-defined]
-    return tuple(getattr(collector, "_labelnames", ()))
 
 
 if __name__ == "__main__":

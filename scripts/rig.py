@@ -286,9 +286,7 @@ def _with_lines(section: str, lines: Mapping[str, str | None]) -> str:
     return "\n".join([name, *added, rest])
 
 
-def write_house(
-    folder: Path, origin: str, top: str = "", *, proxy: object = "workers = 1", **settings: object
-) -> House:
+def write_house(folder: Path, origin: str, top: str = "", *, proxy: str = "workers = 1", **settings: object) -> House:
     """The configuration of a house; `top` is added to holdover.toml, `proxy` to its [proxy] table; `settings` fill
     the provider's template."""
     roles = ("reverse", "regular", "metrics", "admin")

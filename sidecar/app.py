@@ -36,6 +36,7 @@ from .promos.door import brief, door
 from .promos.service import PromoService
 from .refresh.steward import Steward
 from .refresh.worker import Refresher
+from .summed import Summed
 
 MAX_QUESTION_BYTES = 16_777_216
 MAX_EDIT_BYTES = 4_194_304
@@ -151,6 +152,11 @@ def admin_app(sidecar: Sidecar) -> web.Application:
         body = await asyncio.to_thread(generate_latest, sidecar.metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    summed = Summed(sidecar.config)
+
+    async def all_proxies(_: web.Request) -> web.Response:
+        return web.Response(body=await summed.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "keys": sidecar.refresher.keys, "config": sidecar.config.digest})
 
@@ -158,7 +164,8 @@ def admin_app(sidecar: Sidecar) -> web.Application:
     own = guard(settings.sidecar.admin, settings.promos.hosts)
     middlewares = [door(promos.access), own, known(promos.access)]
     app = web.Application(client_max_size=MAX_EDIT_BYTES, middlewares=middlewares)
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), *promos.routes()])
+    own_routes = [web.get("/metrics", metrics), web.get("/metrics/proxy", all_proxies), web.get("/healthz", healthz)]
+    app.add_routes([*own_routes, *promos.routes()])
     frame, libraries = framed(promos.promotions, promos.access), sidecar.config.path(settings.promos.libraries)
     app.add_routes([*console_routes(frame, promos.desk), *edit_routes(frame, promos.desk, libraries)])
     app.on_shutdown.append(promos.promotions.stop)

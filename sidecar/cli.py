@@ -1,26 +1,22 @@
 """The `holdover` command. Exit status: 0 done, 1 it could not be done, 2 wrong usage or configuration."""
 
 import argparse
-import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from holdover import __version__
-from holdover.config import Config, ConfigError, load
+from holdover.config import ConfigError
 from holdover.store.base import StoreError
 
-from . import app, corrections, inquiries
+from . import app, corrections, inquiries, processes
 from .command import CommandError, configured, said
 from .promos import commands as promos
-from .supervise import Program, Supervisor
 
-type Main = Callable[[Config, Callable[[], None]], None]
-"""Runs one process in the foreground; calls its second argument once it serves."""
-
+MAX_WORKERS = 256
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -47,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        print(f"holdover: {_os_sentence(error)}", file=sys.stderr)
+        print(f"holdover: {processes.os_sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -68,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     command("up", _up, "run the sidecar and the proxy, supervised, until SIGTERM or Ctrl-C")
-    command("proxy", _proxy, "run the proxy alone, in the foreground")
+    alone = command("proxy", _proxy, "run the proxy alone, in the foreground")
+    text = "processes that share the addresses; 0: one for each core; default: [proxy] workers"
+    alone.add_argument("--workers", type=_some_workers, metavar="N", help=text)
     command("sidecar", _sidecar, "run the sidecar alone, in the foreground")
     check = command(
         "check", said(inquiries.check), "say whether a configuration can be used, and every problem if not"
@@ -95,56 +93,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _proxy_main() -> Main:
-    """`main` of the proxy. By name: the two process folders do not import one another, and `addons` is
-    `holdover.addons` once installed."""
-    package = (__package__ or "").removesuffix("sidecar")
-    run: Main = importlib.import_module(f"{package}addons.runner").main
-    return run
-
-
 def _up(options: argparse.Namespace) -> int:
-    config = configured(options)
-    proxy_main = _proxy_main()
-    proxy = config.settings.proxy
-    programs = {"sidecar": _program(app.main, config), "proxy": _program(proxy_main, config)}
-    supervisor = Supervisor(programs, config.socket.parent)
-    kinds = [f"reverse {a}" for a in proxy.reverse] + [f"regular {a}" for a in proxy.regular]
-    return supervisor.run(f"holdover is ready: {', '.join(kinds)}")
-
-
-def _os_sentence(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-
-
-def _program(run: Main, config: Config) -> Program:
-    """For the supervisor: a failure to start is a sentence and status 1 here too."""
-
-    def program(ready: Callable[[], None]) -> None:
-        # A process that comes back later takes the configuration as it is then, if it is good.
-        current = config
-        with suppress(ConfigError):
-            current = load(config.folder, os.environ)
-        try:
-            run(current, ready)
-        except (StoreError, app.CannotStart) as error:
-            print(f"holdover: {error}", file=sys.stderr)
-            sys.exit(1)
-        except OSError as error:
-            print(f"holdover: {_os_sentence(error)}", file=sys.stderr)
-            sys.exit(1)
-
-    return program
+    return processes.up(configured(options))
 
 
 def _proxy(options: argparse.Namespace) -> int:
-    _proxy_main()(configured(options), lambda: print("the proxy is ready", flush=True))
-    return 0
+    config = configured(options)
+    if options.workers is not None:
+        proxy = config.settings.proxy.model_copy(update={"workers": options.workers})
+        config = replace(config, settings=config.settings.model_copy(update={"proxy": proxy}))
+    return processes.proxy(config)
 
 
 def _sidecar(options: argparse.Namespace) -> int:
-    app.main(configured(options), lambda: print("the sidecar is ready", flush=True))
-    return 0
+    return processes.sidecar(configured(options))
+
+
+def _some_workers(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"a whole number from 0 to {MAX_WORKERS}, not {text!r}")
+    return int(text)
 
 
 def _version(_: argparse.Namespace) -> int:

@@ -3,68 +3,60 @@
 They are forked from a process that has imported everything: mitmproxy alone takes two seconds to import, a fork some
 ten milliseconds. So the supervisor itself stays without threads and without an event loop."""
 
-import ctypes
 import logging
-import multiprocessing
-import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkProcess
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
-FIRST_DELAY_S = 0.05
-LAST_DELAY_S = 5.0
-SETTLED_S = 10.0
-STOP_S = 10.0
-POLL_S = 0.05
-_PR_SET_PDEATHSIG = 1
+from .child import Child, Program
 
-type Program = Callable[[Callable[[], None]], None]
-"""A main function; it calls its argument once it serves."""
+POLL_S = 0.05
 
 logger = logging.getLogger("holdover.supervisor")
 
 
-@dataclass(slots=True)
-class _Child:
-    name: str
-    run: Program
-    ready: Event
-    process: ForkProcess | None = None
-    started_at: float = 0.0
-    deaths: int = 0
-    start_at: float = 0.0
-
-
 class Supervisor:
-    """Keeps `programs` running, each by its name. One that ends before it was ever ready cannot start, and that ends
-    everything."""
+    """Keeps programs running, each by its name: `alone`, of which there can be only one at a time, and `workers`,
+    which SIGHUP replaces one after the other. One that ends before it ever served cannot start, and that ends
+    everything. `before_end` is called first when all is to stop."""
 
-    def __init__(self, programs: Mapping[str, Program], run_folder: Path) -> None:
-        self._fork = multiprocessing.get_context("fork")
-        self._children = [_Child(name, run, self._fork.Event()) for name, run in programs.items()]
-        self._folder = run_folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        alone: Mapping[str, Program],
+        workers: Mapping[str, Program],
+        before_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._folder = folder
+        self._alone = [Child(name, run, folder) for name, run in alone.items()]
+        self._workers = [Child(name, run, folder) for name, run in workers.items()]
+        self._before_end = before_end
         self._stopping = False
+        self._asked_to_replace = False
+        self._replacing: Iterator[bool] = iter(())
 
     def run(self, announce: str) -> int:
-        """Until SIGTERM or SIGINT. Prints `announce` once all are ready. Returns the exit status."""
+        """Until SIGTERM or SIGINT. Prints `announce` once all serve. Returns the exit status."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._replace)
+        children = [*self._alone, *self._workers]
         announced = False
         while not self._stopping:
-            self._start_due()
-            wait([c.process.sentinel for c in self._children if c.process], POLL_S)
-            if not self._bury():
+            now = time.monotonic()
+            for child in children:
+                child.start_if_due(now)
+            if announced:
+                self._go_on_replacing()
+            wait([run.process.sentinel for child in children for run in child.runs], POLL_S)
+            if not all(child.bury(time.monotonic()) for child in children):
                 self._end()
                 return 1
-            if not announced and all(child.ready.is_set() for child in self._children):
+            if not announced and all(child.served for child in children):
                 announced = True
                 print(announce, flush=True)  # noqa: T201
         self._end()
@@ -73,64 +65,34 @@ class Supervisor:
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
-    def _start_due(self) -> None:
-        now = time.monotonic()
-        for child in self._children:
-            if child.process is None and now >= child.start_at:
-                child.started_at = now
-                child.process = self._fork.Process(target=_become, args=(child, os.getpid()))
-                child.process.start()
-                self._announce(child.name, child.process.pid)
+    def _replace(self, *_: object) -> None:
+        self._asked_to_replace = True
 
-    def _announce(self, name: str, pid: int | None) -> None:
-        """Whoever reads the file at any moment finds a whole process id in it."""
-        file = self._folder / f"{name}.pid"
-        file.with_suffix(".new").write_text(f"{pid}\n")
-        file.with_suffix(".new").replace(file)
+    def _go_on_replacing(self) -> None:
+        """One step. Who asks again meanwhile may have changed something since: all begins anew then, afterwards."""
+        if next(self._replacing, None) is None and self._asked_to_replace:
+            self._asked_to_replace = False
+            self._replacing = self._all_replaced()
 
-    def _bury(self) -> bool:
-        """Plans the return of the dead. False when one of them cannot start at all."""
-        for child in self._children:
-            if child.process is None or child.process.is_alive():
-                continue
-            now, status = time.monotonic(), child.process.exitcode
-            child.process.close()
-            child.process = None
-            if self._stopping:
-                continue
-            if not child.ready.is_set():
-                logger.error("the %s cannot start (exit status %s)", child.name, status)
-                return False
-            child.deaths = 0 if now - child.started_at > SETTLED_S else child.deaths + 1
-            delay = min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(child.deaths, 10))
-            child.start_at = now + delay
-            logger.warning("the %s ended (exit status %s); back in %.2f s", child.name, status, delay)
-        return True
+    def _all_replaced(self) -> Iterator[bool]:
+        logger.info("the workers are replaced, one after the other")
+        for worker in self._workers:
+            replaced = False
+            for replaced in worker.replaced(time.monotonic):
+                yield replaced
+            if not replaced:
+                return
+        logger.info("all workers are new")
 
     def _end(self) -> None:
-        """Stops in reverse order: the proxy, which asks the sidecar, goes first."""
-        self._stopping = True
-        for child in reversed(self._children):
-            if child.process is None:
-                continue
-            child.process.terminate()
-            child.process.join(STOP_S)
-            if child.process.is_alive():
-                logger.warning("the %s did not stop within %.0f s and was killed", child.name, STOP_S)
-                child.process.kill()
-                child.process.join()
-        for child in self._children:
-            (self._folder / f"{child.name}.pid").unlink(missing_ok=True)
+        """Proxies, which ask the sidecar, go first."""
+        self._before_end()
+        _end(self._workers)
+        _end(self._alone)
 
 
-def _become(child: _Child, parent: int) -> None:
-    """In the forked child: a process of its own that does not outlive the supervisor."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(f"holdover-{child.name}")
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(1)
-    child.run(child.ready.set)
+def _end(children: Sequence[Child]) -> None:
+    for child in children:
+        child.stop(time.monotonic())
+    while not all(child.stopped(time.monotonic()) for child in children):
+        wait([run.process.sentinel for child in children for run in child.runs], POLL_S)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from scripts.rig import Emulator, emulator, running, write_house
 
@@ -50,7 +51,7 @@ type Served = tuple[Sequence[int], Sequence[int]]
 """Ports that are asked, and the processes from which all others descend."""
 
 FULL, QUICK = Size(), Size(rounds=2)
-WINDOW: dict[str, object] = {"window_s": 3600, "max_stale_s": 3600}
+WINDOW: dict[str, Any] = {"window_s": 3600, "max_stale_s": 3600}
 
 
 def run(*, quick: bool) -> Outcome:
@@ -84,7 +85,7 @@ def _measure(
 
 @contextmanager
 def _workers(count: int, root: Path, origin: str) -> Iterator[Served]:
-    house = write_house(root / "house", origin, "", proxy=f"workers = {count}", **WINDOW)
+    house = write_house(root / "house", origin, proxy=f"workers = {count}", **WINDOW)
     with running(house) as up:
         assert up.process is not None
         yield [house.ports["reverse"]], [up.process.pid]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from scripts.rig import House, running, write_house
 
@@ -25,7 +26,7 @@ def memory_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def proxies(root: Path, origin: str, count: int, *, sidecar: bool, **settings: object) -> Iterator[list[House]]:
+def proxies(root: Path, origin: str, count: int, *, sidecar: bool, **settings: Any) -> Iterator[list[House]]:
     """`count` running proxies, and a sidecar if wanted, as processes of their own that share store and socket."""
     # What is added to holdover.toml goes on inside its [sidecar] table.
     shared = f"socket = '{root}/sidecar.sock'\n\n[store]\nfolder = '{root}/store'\n"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
+from typing import Any
 
 from scripts.rig import Emulator, House, emulator, write_house
 
@@ -19,7 +20,7 @@ from .raw import Client, Crowd
 NAME = "keys"
 MIB = 1024 * 1024
 TARGET = "/v4/sports/soccer_epl/odds?apiKey=client&markets=h2h&bookmakers=unibet&number="
-PLENTY: dict[str, object] = {"rate_per_s": 10_000, "burst": 10_000, "idle_after_s": 3600, "max_stale_s": 3600}
+PLENTY: dict[str, Any] = {"rate_per_s": 10_000, "burst": 10_000, "idle_after_s": 3600, "max_stale_s": 3600}
 CLIENTS = 32
 LONGEST_S = 600.0
 """Of fetching all keys for the first time."""
@@ -50,7 +51,7 @@ def measure(size: Size) -> Outcome:
     for count in size.keys:
         window_s = max(size.least_window_s, count / size.refreshes_per_s)
         with memory_folder() as root, emulator(latency_p50_ms=0, rate=0, events=5, quota=10**9) as provider:
-            house = write_house(root / "house", provider.url, "", window_s=window_s, **PLENTY)
+            house = write_house(root / "house", provider.url, window_s=window_s, **PLENTY)
             with peers.holdover(house) as server, machine.apart(server.pids(), [provider.process.pid]):
                 _hits(record, count, size, house, server)
                 # All keys are refreshed together, at the boundaries of their window.

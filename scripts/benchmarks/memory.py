@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from scripts.rig import House, emulator, running, write_house
 
@@ -51,7 +52,7 @@ def measure(size: Size) -> Outcome:
         f"max_keys = 200\n\n[hot]\nmax_entries = 500\nmax_bytes = {8 * MIB}\n\n"
         f"[store]\nmax_bytes = {size.store_mib * MIB}\n"
     )
-    plenty = {"rate_per_s": 10_000, "burst": 10_000, "window_s": 60, "max_stale_s": 120}
+    plenty: dict[str, Any] = {"rate_per_s": 10_000, "burst": 10_000, "window_s": 60, "max_stale_s": 120}
     with folder() as root, emulator(latency_p50_ms=0, rate=0, quota=10**9) as provider:
         house = write_house(root, provider.url, limits, **plenty)
         with running(house):

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -184,12 +185,12 @@ def of_house(house: House, name: str = "holdover") -> Server:
 
 
 @contextmanager
-def caches(root: Path, origin_url: str, window_s: int, **settings: object) -> Iterator[list[Server]]:
+def caches(root: Path, origin_url: str, window_s: int, **settings: Any) -> Iterator[list[Server]]:
     """nginx first, then Varnish and holdover, before the same provider."""
     origin = int(origin_url.rpartition(":")[2])
     with ExitStack() as stack:
         servers = [stack.enter_context(start(root, origin, window_s)) for start in (nginx, varnish)]
-        house = write_house(root / "house", origin_url, "", window_s=window_s, **settings)
+        house = write_house(root / "house", origin_url, window_s=window_s, **settings)
         yield [*servers, stack.enter_context(holdover(house))]
 
 

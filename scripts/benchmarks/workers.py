@@ -4,6 +4,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.rig import emulator, write_house
 
@@ -65,8 +66,8 @@ def measure(size: Size) -> Outcome:
 
 def _start(stack: ExitStack, root: Path, origin: str, count: int) -> Server:
     name = "1 worker" if count == 1 else f"{count} workers"
-    settings = {"window_s": 3600, "max_stale_s": 7200, "idle_after_s": 3600}
-    house = write_house(root / f"workers{count}", origin, "", proxy=f"workers = {count}", **settings)
+    settings: dict[str, Any] = {"window_s": 3600, "max_stale_s": 7200, "idle_after_s": 3600}
+    house = write_house(root / f"workers{count}", origin, proxy=f"workers = {count}", **settings)
     server = stack.enter_context(peers.holdover(house, name))
     # Connections of one after the other reach every worker.
     for _ in range(8 * count):

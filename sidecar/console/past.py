@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..promos.chronicle import changed_by
 from ..promos.diff import ABSENT, Difference, Member, differences, printable
 from ..promos.folder import KILL
 from ..promos.kill import NOT_UNDERSTOOD, Kills, kills_of
@@ -214,5 +215,5 @@ def _details(record: Record) -> Iterator[str]:
 
 def found_in(records: Sequence[Record]) -> tuple[list[str], list[str]]:
     """Files and people that records name, for choosing."""
-    files = {name for record in records for name in record.detail if _is_file(name)}
+    files = {name for record in records for name in (*record.detail, *changed_by(record)) if _is_file(name)}
     return sorted(files), sorted({name for record in records for name in people_of(record)})

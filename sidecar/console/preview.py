@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -20,7 +21,8 @@ MOST_TURNS, MOST_GATES = 200, 100
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A time at which promos of this audience start or end. `iso` is how the address names it."""
+    """A time at which promos of this audience start or end, in one of the homepages that are compared. `iso` is how
+    the address names it."""
 
     at: float
     iso: str
@@ -67,8 +69,8 @@ class PreviewPage:
 def preview_page(
     live: Live, withheld: Withheld, who: Asked, at: float, versus: tuple[float, Live] | None, zone: tzinfo
 ) -> PreviewPage:
-    """`versus`: another time, and what is live in it: the same, or a draft."""
-    turns = turns_of(live, withheld, who, zone, at)
+    """`versus`: another time, and what is live in it: the same, or what is live without the draft."""
+    turns = _turns(live, live if versus is None else versus[1], withheld, who, zone, at)
     blocks = mockup(live, withheld, who, at)
     other = None
     if versus is not None:
@@ -88,16 +90,25 @@ def _view(at: float, zone: tzinfo, blocks: tuple[Block, ...]) -> View:
     return View(at, iso(at), there, clock(at, zone, at), blocks)
 
 
-def turns_of(live: Live, withheld: Withheld, who: Asked, zone: tzinfo, near: float) -> tuple[Turn, ...]:
-    """In order; the MOST_TURNS nearest, if there are more."""
+def _turns(shown: Live, versus: Live, withheld: Withheld, who: Asked, zone: tzinfo, near: float) -> tuple[Turn, ...]:
+    """In order; the MOST_TURNS nearest, if there are more. Of what is live without the draft what is not so with
+    it."""
     what: dict[float, list[str]] = defaultdict(list)
+    for at, sentence in _changes(shown, withheld, who, near):
+        what[at].append(sentence)
+    for at, sentence in () if versus is shown else _changes(versus, withheld, who, near):
+        if sentence not in what[at]:
+            what[at].append(f"{sentence} (live)")
+    nearest = sorted(sorted(what, key=lambda at: abs(at - near))[:MOST_TURNS])
+    return tuple(Turn(at, iso(at), clock(at, zone, near), "; ".join(what[at])) for at in nearest)
+
+
+def _changes(live: Live, withheld: Withheld, who: Asked, near: float) -> Iterator[tuple[float, str]]:
     for told in answer(live, withheld, who, near).explained:
         if not refusal(told):
             title = title_of(told.promo, who.visitor.language)
-            what[told.promo.start].append(f"{title} starts")
-            what[told.promo.end].append(f"{title} ends")
-    nearest = sorted(sorted(what, key=lambda at: abs(at - near))[:MOST_TURNS])
-    return tuple(Turn(at, iso(at), clock(at, zone, near), "; ".join(what[at])) for at in nearest)
+            yield told.promo.start, f"{title} starts"
+            yield told.promo.end, f"{title} ends"
 
 
 def moment_of(text: str, zone_name: str) -> float | Unclear:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..command import CommandError, configured_alone
+from .folder import KILL
 
 TIMEOUT_S = 10.0
 REACHED_S = 3.0
@@ -47,7 +48,8 @@ def _status(_: argparse.Namespace, facts: Any) -> str:
     lines = [f"revision {facts['revision'] or 'none'}"]
     for file in facts["files"]:
         since = f", since {file['accepted_at']}" if file["accepted_at"] else ""
-        lines.append(f"{file['file']}: {_WORDS[file['state']]}{since}")
+        word = "not understood" if (file["file"], file["state"]) == (KILL, "refused") else _WORDS[file["state"]]
+        lines.append(f"{file['file']}: {word}{since}")
         for each in file["problems"]:
             remedy = f"; {each['remedy']}" if each["remedy"] else ""
             pointer = f"{each['pointer']}: " if each["pointer"] else ""

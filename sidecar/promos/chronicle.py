@@ -75,7 +75,7 @@ class Chronicle:
         """Since something else of this file went live: who goes back to an old content has it looked at again."""
         found = set[str]()
         for record in reversed(self.history.records()):
-            if record.what == "accepted" and name in json.loads(record.detail.get(_CHANGED, "[]")):
+            if record.what == "accepted" and name in changed_by(record):
                 break
             if record.what == "approved" and record.detail.get(name) == content:
                 found.add(record.who)
@@ -95,6 +95,12 @@ class Chronicle:
             except OSError:
                 continue
         return _UNKNOWN
+
+
+def changed_by(record: Record) -> list[str]:
+    """Files that were others from there on, of what went live."""
+    told: list[str] = json.loads(record.detail.get(_CHANGED, "[]"))
+    return told
 
 
 def _held(name: str, files: Mapping[str, bytes]) -> str:

@@ -55,7 +55,7 @@ def findings(promo: dict[str, Any], at: str, known: Vocabulary) -> Iterator[Find
 
 
 def _broken(promo: dict[str, Any], at: str, pack: Pack) -> Iterator[Finding]:
-    kind = promo["kind"]
+    kind = promo.get("kind", "")
     if kind in pack.offers:
         yield from _terms(promo, at, pack)
     for rule in pack.required:

@@ -235,11 +235,15 @@ class Desk:
             return Refused(404, record.sentence)
         then = await asyncio.to_thread(self.chronicle.history.files, record)
         async with self._writing:
-            now, names = await self.files(), (then.keys() | self.standing.accepted.keys()) - {KILL}
+            now, live = await self.files(), self.standing.accepted
+            names = (then.keys() | live.keys()) - {KILL}
             if unknown := sorted(files - names):
                 return Refused(404, f"record {record.number} has no {unknown[0]}")
+            # What is in the folder may be held: then it is not live, and going back means that it is meant.
             drafts: dict[str, bytes | None] = {
-                name: then.get(name) for name in sorted(files or names) if then.get(name) != now.get(name)
+                name: then.get(name)
+                for name in sorted(files or names)
+                if not then.get(name) == now.get(name) == live.get(name)
             }
             if not drafts:
                 return Refused(409, "that is what is there now")
@@ -252,8 +256,13 @@ class Desk:
             except Overtaken as error:
                 return Refused(412, f"{error} was changed by somebody else meanwhile; look again")
             self.standing.excuse(drafts)
-        await self._taken(lambda: all(self.standing.settled(name) == data for name, data in drafts.items()))
+        await self._taken(lambda: all(self._arrived(name, data) for name, data in drafts.items()))
         return Written(", ".join(drafts))
+
+    def _arrived(self, name: str, data: bytes | None) -> bool:
+        """What was written is live, or waits for somebody."""
+        live = self.standing.accepted.get(name) == data
+        return self.standing.settled(name) == data and (live or name in self.standing.waiting())
 
     async def approve(self, name: str, content: str, who: str, why: str) -> Written | Refused:
         """`content`: its digest, as it was told; so what was looked at is what goes live."""

@@ -48,8 +48,10 @@ class Kills:
         return told
 
     def encoded(self) -> bytes:
+        """As it stands in the file, with where editors find what may stand there."""
         told = {"everything": self.everything, "slots": dict(self.slots), "promos": dict(self.promos)}
-        return json.dumps({k: v for k, v in told.items() if v}, indent=2, ensure_ascii=False).encode() + b"\n"
+        document = {"$schema": "../schema/kill.schema.json", **{name: value for name, value in told.items() if value}}
+        return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 _NO_REASON = "no reason told"

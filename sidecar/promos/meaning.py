@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from . import compliance
 from .compliance import Finding
@@ -35,7 +36,10 @@ def findings(
         (sound("image", "content"), lambda: _image(promo, at, known, pictures)),
         (sound("variants", "content"), lambda: _variants(promo, at)),
         (sound("terms", "content"), lambda: _missing(promo, f"{at}/terms/short", promo["terms"]["short"])),
-        (not any(_is_in(pointer, at) for pointer in misshapen), lambda: compliance.findings(promo, at, known)),
+        (
+            sound("audience", "content") and all(map(sound, {"image", "kind", "terms", "variants"} & promo.keys())),
+            lambda: compliance.findings(promo, at, known),
+        ),
     ]
     for looked_at, part in parts:
         if looked_at:
@@ -53,13 +57,13 @@ def _times(promo: dict[str, Any], at: str) -> Iterator[Finding]:
         if close := get_close_matches(promo["timezone"], zones(), 1):
             remedy = f"did you mean {json.dumps(close[0])}?"
         yield f"{at}/timezone", f"{json.dumps(promo['timezone'])} is no time zone", remedy
-        return
-    moments = {name: instant(promo[name], zone) for name in ("start", "end")}
+    # What is no time at all is none in any zone.
+    moments = {name: instant(promo[name], zone or ZoneInfo("UTC")) for name in ("start", "end")}
     for name, moment in moments.items():
         if isinstance(moment, Unclear):
             yield f"{at}/{name}", moment.message, moment.remedy
     start, end = moments["start"], moments["end"]
-    if isinstance(start, float) and isinstance(end, float) and end <= start:
+    if zone and isinstance(start, float) and isinstance(end, float) and end <= start:
         yield f"{at}/end", f"end ({promo['end']}) is not after start ({promo['start']})", "it would never be shown"
 
 

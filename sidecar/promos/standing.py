@@ -196,6 +196,7 @@ class Standing:
         self._confirmed.update(files)
         # A reading that began before they were written may be told only now.
         self._excused |= files.keys()
+        self._asked()
 
     def _settle(self, before: Seen, seen: Seen) -> None:
         """What two readings in a row say. A file between truncation and write is read once; so is none at all,

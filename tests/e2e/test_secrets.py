@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
@@ -79,7 +80,12 @@ def let_the_provider_fail(burdened: Burdened) -> None:
 @pytest.fixture(scope="module")
 def burdened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Burdened]:
     with emulator(**STILL) as provider:
-        settings = {"window_s": 1, "max_stale_s": 60, "timeout_s": 1, "retries": "0\nbreaker_failures = 1000"}
+        settings: dict[str, Any] = {
+            "window_s": 1,
+            "max_stale_s": 60,
+            "timeout_s": 1,
+            "retries": "0\nbreaker_failures = 1000",
+        }
         house = write_house(tmp_path_factory.mktemp("secrets"), provider.url, "", **settings)
         with running(house, "--verbose", "up"):
             found = Burdened(house, provider)

@@ -115,12 +115,12 @@ def test_no_series_depends_on_what_a_request_names(metrics):
 
 def test_time_saved_and_time_added_are_counted_apart():
     metrics = Metrics()
-    for actual, counterfactual in ((0.25, 1.0), (1.0, 0.5), (0.5, 0.5)):
-        metrics.client.compared("v", actual, counterfactual)
+    for actual, counterfactual, times in ((0.25, 1.0, 2), (1.0, 0.5, 3), (0.5, 0.5, 1)):
+        metrics.client.compared("v", actual, counterfactual, times)
     value = metrics.registry.get_sample_value
-    assert value("holdover_client_latency_saved_seconds_total", {"upstream": "v"}) == 0.75
-    assert value("holdover_client_latency_added_seconds_total", {"upstream": "v"}) == 0.5
-    assert value("holdover_client_counterfactual_duration_seconds_count", {"upstream": "v"}) == 3
+    assert value("holdover_client_latency_saved_seconds_total", {"upstream": "v"}) == 1.5
+    assert value("holdover_client_latency_added_seconds_total", {"upstream": "v"}) == 1.5
+    assert value("holdover_client_counterfactual_duration_seconds_count", {"upstream": "v"}) == 6
 
 
 def test_an_age_that_nobody_tells_is_not_counted():

@@ -175,7 +175,8 @@ async def test_where_nothing_was_ever_good_everything_can_be_killed(tmp_path: Pa
     async with staffed(tmp_path) as staff:
         assert "No slot is known" in await staff.get("/console/kill")
         assert (await staff.post("/console/kill/confirm?everything=yes", why="x")).status == 303
-        assert json.loads((tmp_path / "promos" / "kill.json").read_bytes()) == {"everything": "x"}
+        killed = json.loads((tmp_path / "promos" / "kill.json").read_bytes())
+        assert killed == {"$schema": "../schema/kill.schema.json", "everything": "x"}
 
 
 @pytest.mark.parametrize(("chosen", "left"), [("before", {"hoops"}), ("nothing", set())])

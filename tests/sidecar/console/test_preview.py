@@ -49,6 +49,21 @@ def test_two_times_or_two_sets_are_compared():
     assert not any(tile.fresh for block in same.view.blocks for tile in block.tiles)
 
 
+def test_of_a_draft_it_snaps_also_to_what_changes_without_it():
+    draft = live(replace(PROMO, end=NOW + 1_800), LATER)
+    page = preview_page(draft, {}, WHO, NOW, (NOW, live(PROMO, LATER)), ZONE)
+    assert [(turn.at - NOW, turn.what) for turn in page.turns] == [
+        (-3_600, "Spring starts"),
+        (1_800, "Spring ends"),
+        (3_600, "Spring ends (live)"),
+        (7_200, "Later starts"),
+        (9_000, "Later ends"),
+    ]
+    without = preview_page(live(LATER), {}, WHO, NOW + 3_600, (NOW + 3_600, live(PROMO, LATER)), ZONE)
+    assert without.last is not None
+    assert (without.last.what, without.position) == ("Spring ends (live)", 2)
+
+
 def test_why_not_the_others_with_what_comes_closest_first():
     twice = replace(FOREIGN, id="twice", start=NOW + 60)
     page = preview_page(live(PROMO, twice, LATER), {}, WHO, NOW, None, ZONE)

@@ -44,6 +44,14 @@ def test_what_a_jurisdiction_asks_of_offers_is_told_where_it_is_missing():
     assert wrong(without, {**PACK, "offers": []}) == []
 
 
+def test_it_is_told_beside_other_mistakes_but_not_of_what_has_another_shape():
+    told_beside = [pointer for pointer, _ in wrong({**banner(short="21+"), "priority": "high", "end": "then"}, PACK)]
+    assert told_beside == ["/end", "/terms/short/en", "/priority"]
+    for member in ("kind", "content", "image", "terms", "variants"):
+        pointers = {pointer for pointer, _ in wrong({**banner(short="21+"), member: [{}]}, PACK)}
+        assert {pointer.split("/")[1] for pointer in pointers} == {member}
+
+
 @pytest.mark.parametrize(
     ("short", "tells"),
     [

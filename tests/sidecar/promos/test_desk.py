@@ -14,7 +14,7 @@ from sidecar.promos.folder import KILL
 from sidecar.promos.history import History
 from sidecar.promos.standing import Change, Live, Standing
 from sidecar.promos.watch import watch
-from tests.sidecar.promos.edits import GOOD, promo, told
+from tests.sidecar.promos.edits import GOOD, offer, promo, told
 from tests.sidecar.promos.test_bad_edits_disk import HEADS
 
 NOTICES = GOOD["notices.json"]
@@ -134,6 +134,25 @@ async def test_what_goes_back_ends_much_unasked_and_is_in_the_history(desk: Foll
     await desk.live("new.json", None)
     assert desk.accepted() == ("ops-2", f"back to record {first.number}, {first.revision}: too many")
     assert (await desk.roll_back("1", frozenset(["x.json"]), "ops-2", "")) == Refused(404, "record 1 has no x.json")
+
+
+async def test_going_back_means_a_removal_that_is_held(desk: Followed):
+    first = desk.chronicle.history.records()[-1]
+    wrong = told(offer("wrong", "banner", "hero", "top.png"))
+    assert isinstance(await desk.publish("wrong.json", wrong, "", "ops-1", ""), Written)
+    await desk.live("wrong.json", wrong)
+    (desk.folder / "wrong.json").unlink()
+    async with asyncio.timeout(10):
+        while desk.standing.settled("wrong.json") is not None:
+            await asyncio.sleep(0.01)
+    assert desk.kept["wrong.json"] == wrong, "the slot has no other: somebody has to confirm that"
+    # As it was then is what is in the folder, and not what is live.
+    assert await desk.roll_back(str(first.number), frozenset(), "ops-2", "") == Written("wrong.json")
+    assert "wrong.json" not in desk.standing.accepted
+    await desk.live("wrong.json", None)
+    assert await desk.roll_back(str(first.number), frozenset(), "ops-2", "") == Refused(
+        409, "that is what is there now"
+    )
 
 
 @pytest.mark.parametrize("damage", ["objects", "log", "head"])

@@ -143,8 +143,13 @@ def test_what_was_killed(house: House, kept: History):
     (house.config / "promos" / "kill.json").write_text('{"$schema": "../schema/kill.schema.json", "promos": {}}')
     assert said(house, "diff")[1:] == ["nothing is different"]
     (house.config / "promos" / "kill.json").write_text('{"promos": {"y": "wrong text"}}')
-    assert said(house, "diff")[1:] == ["added kill.json", '  /promos: added {"y": "wrong text"}']
-    files = {**SECOND, "kill.json": b'{"promos": {"y": "wrong text"}}'}
+    assert said(house, "diff")[1:] == [
+        "added kill.json",
+        '  /$schema: added "../schema/kill.schema.json"',
+        '  /promos: added {"y": "wrong text"}',
+    ]
+    killed = b'{"$schema": "../schema/kill.schema.json", "promos": {"y": "wrong text"}}'
+    files = {**SECOND, "kill.json": killed}
     kept.append("accepted", "ops-1", "", NOW + 120, files=files)
     assert said(house, "diff")[1:] == ["nothing is different but how it is written"]
     lines = said(house, "shown", *WHOM, "--at", "2026-04-01T00:00Z")

@@ -1,6 +1,6 @@
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -62,6 +62,18 @@ def test_what_is_shipped_is_good_and_its_schemas_are_those_of_the_code():
         first, place = next(iter(json.loads(data).items()))
         assert first == "$schema"
         assert (PROMOS / name).parent.joinpath(place).resolve().is_file(), name
+
+
+def test_editors_tell_of_every_member_what_it_is():
+    def undescribed(schema: Any, at: str) -> Iterator[str]:
+        for name, inner in schema.items() if isinstance(schema, dict) else enumerate(schema):
+            if isinstance(inner, dict | list) and name not in ("if", "then"):
+                if at.endswith("/properties") and "description" not in inner:
+                    yield f"{at}/{name}"
+                yield from undescribed(inner, f"{at}/{name}")
+
+    for path in SCHEMAS.iterdir():
+        assert list(undescribed(json.loads(path.read_bytes()), path.name)) == []
 
 
 def test_a_promo_is_typed_and_its_times_are_absolute():

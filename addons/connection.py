@@ -1,0 +1,326 @@
+"""A client's connection: answered at once where that can be, parked while an answer is fetched, or in mitmproxy's
+hands, which write through it as a transport."""
+
+import enum
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
+
+from holdover.answer import Answer, head_of, local
+from holdover.lane import Asked
+
+from .raw import RawTransport
+
+if TYPE_CHECKING:
+    from .fast_lane import FastLane
+    from .handover import Handover
+    from .termination import Termination
+
+READ_BYTES = 65_536
+LINGER_S = 2.0
+_TURN = 64
+_TLS_HANDSHAKE = 0x16
+
+logger = logging.getLogger("holdover.lane")
+
+
+class Phase(enum.Enum):
+    """Whose turn it is: the client's, the answer's that is waited for, mitmproxy's, or nobody's any more."""
+
+    READY = enum.auto()
+    WAITING = enum.auto()
+    THEIRS = enum.auto()
+    REFUSED = enum.auto()
+
+
+class Connection(RawTransport):
+    """Make it with an accepted, non-blocking socket, then call `begin`."""
+
+    _handover: "Handover"
+
+    def __init__(self, house: "FastLane", sock: socket.socket, peer: Any, mode: ProxyMode) -> None:
+        super().__init__(sock, peer, house.loop)
+        self._house = house
+        self._lane = house.lane
+        self.client: str = peer[0] if peer else ""
+        self._mode = mode
+        self._phase = Phase.READY
+        self._held = b""
+        # `_raw`: mitmproxy has it for ever, TLS that is its own to end.
+        self._began = self._ended = self._raw = False
+        self._tls: Termination | None = None
+        # For the sweep, in the loop's time; 0 for what does not count at the moment.
+        self._active = True
+        self._quiet_since = self._head_since = 0.0
+
+    # Reading.
+
+    def begin(self) -> None:
+        """The first bytes are often there with the connection."""
+        self._readable()
+        self._look()
+
+    def _readable(self) -> None:
+        try:
+            received = self._sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        self._active = True
+        data = received if self._tls is None or not received else self._decrypted(self._tls, received)
+        if data is None:
+            return
+        if not data:
+            self._end()
+        elif self._phase is Phase.READY and not self._held and not self._out:
+            lease = self._lane.hit(data, self.client)
+            if lease is None:
+                self._received(data)
+                return
+            self._answer(lease.head, lease.body)
+            self._lane.gave(lease)
+            if lease.close:
+                self.close()
+        else:
+            self._received(data)
+
+    def _received(self, data: bytes) -> None:
+        if not self._began:
+            self._began = True
+            if data[0] == _TLS_HANDSHAKE:
+                self._begin_tls(data)
+                return
+        if self._phase is Phase.THEIRS:
+            if self._raw or self._handover.standing() != "idle":
+                self._handover.feed(data)
+                return
+            self._phase = Phase.READY
+        if self._phase in (Phase.READY, Phase.WAITING) and not self._closing:
+            self._held += data
+            self._advance()
+            self._look()
+
+    def _advance(self) -> None:
+        """Answers what has come, in its order, as far as that goes at once."""
+        for _ in range(_TURN):
+            if not self._held or self._phase is not Phase.READY or self._out or self._closing:
+                return
+            try:
+                waits = self._next()
+            except Exception:
+                self._fail_open(b"")
+                return
+            if waits:
+                return
+        self._loop.call_soon(self._advance)
+
+    def _next(self) -> bool:
+        """Deals with the request that came first; whether that is all for now."""
+        lane, held, limit = self._lane, self._held, self._house.settings.max_head_bytes
+        if len(held) > limit and held.find(b"\r\n\r\n", 0, limit) < 0:
+            self._refuse(431, "the request's head is too long", "head_size")
+            return True
+        asked = lane.take(held, self.client)
+        if asked == "unfinished":
+            self._head_since = self._head_since or self._loop.time()
+            return True
+        self._head_since = 0.0
+        if asked is None:
+            self._hand(held)
+            lane.passed()
+        elif (lease := lane.give(asked, self.client)) is not None:
+            self._held = held[asked.length :]
+            self._answer(lease.head, lease.body)
+            lane.gave(lease)
+            if lease.close:
+                self.close()
+        elif lane.observed():
+            self._hand(held)
+        else:
+            self._held = held[asked.length :]
+            self._phase = Phase.WAITING
+            self._house.run(self._wait(asked, held[: asked.length], time.perf_counter()))
+        return False
+
+    async def _wait(self, asked: Asked, request: bytes, started: float) -> None:
+        try:
+            sent = await self._lane.wait(asked, self.client, started)
+        except Exception:
+            self._fail_open(request)
+            return
+        if self._phase is not Phase.WAITING or self._closing:
+            return
+        self._phase = Phase.READY
+        self._answer(sent.head, sent.body)
+        if sent.close or (self._ended and not self._held):
+            self.close()
+        else:
+            self._advance()
+            self._look()
+
+    def _fail_open(self, request: bytes) -> None:
+        """In front of clients nothing of ours may fail: mitmproxy gets the request, and the provider after it."""
+        logger.exception("a request left the lane because of an internal error")
+        self._house.metrics.runtime.internal_errors.labels("lane").inc()
+        if self._phase in (Phase.READY, Phase.WAITING) and not self._closing:
+            self._hand(request + self._held)
+
+    def _end(self) -> None:
+        """The client sends no more."""
+        self._ended = True
+        self._look()
+        if self._phase is Phase.THEIRS:
+            self._handover.feed_eof()
+        elif self._phase is not Phase.WAITING:
+            self.close()
+
+    def _look(self) -> None:
+        """Watches the socket for what to read, or does not: who sends too far ahead waits in the system's buffers."""
+        ahead = self._phase is not Phase.THEIRS and len(self._held) > self._house.settings.max_pending_bytes
+        self._watch(wanted=not (self._ended or ahead))
+
+    def pause_reading(self) -> None:
+        self._paused = True
+        self._look()
+
+    def resume_reading(self) -> None:
+        self._paused = False
+        self._look()
+
+    # Into mitmproxy's hands, and out of them: the next bytes after it has answered are read here again.
+
+    def _hand(self, data: bytes) -> None:
+        self._phase, self._held, self._head_since = Phase.THEIRS, b"", 0.0
+        if self._protocol is None:
+            self._handover = self._house.hand_over(self, self._mode)
+            self._protocol = self._handover.protocol
+        self._handover.feed(data)
+        if self._ended:
+            self._handover.feed_eof()
+        self._look()
+
+    # TLS.
+
+    def _begin_tls(self, data: bytes) -> None:
+        self._tls = self._house.terminated(self._sock) if isinstance(self._mode, ReverseMode) else None
+        if self._tls is None:
+            self._raw = True
+            self._hand(data)
+            return
+        self._head_since = self._loop.time()
+        if plain := self._decrypted(self._tls, data):
+            self._received(plain)
+
+    def _decrypted(self, tls: "Termination", data: bytes) -> bytes | None:
+        """What the client said; b"" when it ended, None when there is nothing to do yet."""
+        was_established = tls.established
+        plain = tls.receive(data)
+        if out := tls.outgoing():
+            self._send(out)
+        if tls.broken is not None or self._closed:
+            if not was_established:
+                self._house.metrics.lane.handshakes.labels("failed").inc()
+            self.close()
+            return None
+        if tls.established and not was_established:
+            self._head_since = 0.0
+            self._house.metrics.lane.handshakes.labels("resumed" if tls.resumed else "full").inc()
+        return plain or (b"" if tls.closed else None)
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        if self._tls is not None:
+            self._send(*self._tls.send(head, body))
+        elif body:
+            self._send(head, body)
+        else:
+            self._send(head)
+
+    def write(self, data: Any) -> None:
+        if self._tls is None or self._closing or not data:
+            super().write(data)
+        else:
+            super().write(b"".join(self._tls.send(bytes(data))))
+
+    def _written(self) -> None:
+        if self._phase is Phase.REFUSED:
+            self._shut()
+        else:
+            self._advance()
+
+    # Ends.
+
+    def close(self) -> None:
+        if self._tls is not None and not self._closing and (last := self._tls.close()):
+            self._send(last)
+        super().close()
+
+    def _refuse(self, status: int, message: str, reason: str) -> None:
+        """Answers and ends. The client's bytes are read to their end: closed with some unread, it might not get the
+        answer."""
+        self._house.metrics.lane.closed.labels(reason).inc()
+        answer = local(status, message)
+        fields = (*answer.fields, (b"Connection", b"close"))
+        self._held, self._phase = b"", Phase.REFUSED
+        self._head_since = self._loop.time()
+        self._answer(head_of(Answer(status, fields, b"")), answer.body)
+        if not self._out and not self._closed:
+            self._shut()
+
+    def _shut(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._lost(error)
+
+    def _forgotten(self) -> None:
+        self._held = b""
+        self._house.forget(self)
+
+    def rest(self) -> None:
+        """Ends the connection if nothing is going on, and nothing that the client has sent waits to be read."""
+        busy = self._phase is Phase.WAITING or (self._phase is Phase.THEIRS and not self._handover.rests())
+        if not (busy or self._out or self._held or self._has_unread()):
+            self.close()
+
+    def sweep(self, now: float) -> None:
+        """Looks, once a second, whether the client takes too long."""
+        settings = self._house.settings
+        if self._active:
+            self._active, self._quiet_since = False, now
+            if self._protocol is not None and self._phase is Phase.READY:
+                self._handover.is_used()
+        if self._write_since and now - self._write_since > settings.write_timeout_s:
+            self._expire("write_timeout")
+        elif self._phase is Phase.REFUSED:
+            if now - self._head_since > LINGER_S:
+                self._lost(None)
+        elif self._phase is Phase.READY:
+            if self._head_since and now - self._head_since > settings.head_timeout_s:
+                self._refuse(408, "the request's head did not come in time", "head_timeout")
+            elif now - self._quiet_since > settings.idle_timeout_s and not self._out:
+                self._expire("idle_timeout")
+        elif self._phase is Phase.THEIRS and not self._raw:
+            self._sweep_theirs(now)
+
+    def _sweep_theirs(self, now: float) -> None:
+        settings = self._house.settings
+        match self._handover.standing():
+            case "busy":
+                self._head_since = 0.0
+            case "idle":
+                self._head_since, self._phase = 0.0, Phase.READY
+            case "head":
+                self._head_since = self._head_since or now
+                if self._handover.head_bytes() > settings.max_head_bytes:
+                    self._expire("head_size")
+                elif now - self._head_since > settings.head_timeout_s:
+                    self._expire("head_timeout")
+
+    def _expire(self, reason: str) -> None:
+        self._house.metrics.lane.closed.labels(reason).inc()
+        self._lost(None)

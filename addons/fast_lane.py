@@ -1,0 +1,199 @@
+"""The proxy's own listeners and the connections that came by them."""
+
+import asyncio
+import errno
+import logging
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.proxy.mode_specs import ProxyMode
+
+from holdover.lane import Lane
+from holdover.metrics import Metrics
+from holdover.settings import LaneSettings
+
+from .certificates import Certificates
+from .connection import Connection
+from .handover import Handover
+from .termination import Buffers, Termination
+
+ACCEPTS = 4
+SWEEP_S = 1.0
+ADD_UP_S = 0.25
+LINGER_S = 1.0
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE_S = 1.0
+_DRAIN_POLL_S = 0.02
+
+logger = logging.getLogger("holdover.lane")
+
+
+class FastLane:
+    """All connections of one process. Make it inside the event loop."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        settings: LaneSettings,
+        metrics: Metrics,
+        manager: Proxyserver,
+        foreign: Callable[[], list[str]],
+        certificates: Certificates | None,
+    ) -> None:
+        """`foreign` names the addons that want to see all requests."""
+        self.lane = lane
+        self.settings = settings
+        self.metrics = metrics
+        self._certificates = certificates
+        self._buffers = Buffers()
+        self.loop = asyncio.get_running_loop()
+        self._manager = manager
+        self._find_foreign = foreign
+        self._foreign: list[str] = []
+        self._listeners: dict[socket.socket, ProxyMode] = {}
+        self._connections: set[Connection] = set()
+        self._addresses = Counter[str]()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def use(self, settings: LaneSettings) -> None:
+        """Takes over a changed configuration."""
+        self.settings = settings
+        self.lane.use(settings)
+        self._foreign = []
+
+    def listen(self, listener: socket.socket, mode: ProxyMode) -> None:
+        """Accepts on a listening socket, which is this object's from now on."""
+        listener.setblocking(False)
+        # What is accepted inherits it. An answer whose last segment is small would wait for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._listeners[listener] = mode
+        self.loop.add_reader(listener.fileno(), self._accept, listener, mode)
+
+    def _accept(self, listener: socket.socket, mode: ProxyMode) -> None:
+        # Not until there is none left: the other processes that listen want some of a burst, too.
+        for _ in range(ACCEPTS):
+            try:
+                sock, peer = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                logger.error("no connection can be accepted for a second: %s", error.strerror)  # noqa: TRY400
+                self.loop.remove_reader(listener.fileno())
+                self.loop.call_later(_PAUSE_S, self._listen_again, listener, mode)
+                return
+            self._admit(sock, peer, mode)
+
+    def _listen_again(self, listener: socket.socket, mode: ProxyMode) -> None:
+        if listener in self._listeners:
+            self.loop.add_reader(listener.fileno(), self._accept, listener, mode)
+
+    def _admit(self, sock: socket.socket, peer: Any, mode: ProxyMode) -> None:
+        sock.setblocking(False)
+        address = peer[0]
+        if len(self._connections) >= self.settings.max_connections:
+            reason = "max_connections"
+        elif self._addresses[address] >= self.settings.max_per_address:
+            reason = "max_per_address"
+        else:
+            connection = Connection(self, sock, peer, mode)
+            self._connections.add(connection)
+            self._addresses[address] += 1
+            connection.begin()
+            return
+        self.metrics.lane.closed.labels(reason).inc()
+        sock.close()
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is closed."""
+        self._connections.discard(connection)
+        left = self._addresses[connection.client] - 1
+        if left > 0:
+            self._addresses[connection.client] = left
+        else:
+            del self._addresses[connection.client]
+
+    def terminated(self, sock: socket.socket) -> Termination | None:
+        """The server's side of TLS; None when that is mitmproxy's."""
+        if self._certificates is None:
+            return None
+        return Termination(self._certificates, self._buffers, sock.getsockname()[0])
+
+    def hand_over(self, connection: Connection, mode: ProxyMode) -> Handover:
+        return Handover(connection, mode, self._manager)
+
+    def run(self, job: Coroutine[Any, Any, None]) -> None:
+        """Has something done that outlives whoever asks for it."""
+        task = self.loop.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def sweep(self) -> None:
+        """For ever: ends connections whose clients take too long, and adds up what the lane counted."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = self.loop.time()
+            self._heed_others()
+            for connection in tuple(self._connections):
+                connection.sweep(now)
+            self.metrics.lane.connections.set(len(self._connections))
+            self.lane.flush()
+
+    def _heed_others(self) -> None:
+        """Off while somebody else's addon needs to see every request, if that is wanted."""
+        names = self._find_foreign() if self.settings.strict else []
+        if names == self._foreign:
+            return
+        if names:
+            logger.warning("the fast lane is off: %s would not see every request", ", ".join(names))
+        else:
+            logger.warning("the fast lane is on again")
+        self._foreign = names
+        self.lane.switch(on=self.settings.enabled and not names)
+
+    def add_up(self) -> None:
+        """For the thread that serves the metrics: waits until what the lane counted has been added to them, for a
+        moment at most."""
+        added = threading.Event()
+
+        def flush() -> None:
+            self.lane.flush()
+            added.set()
+
+        # The loop may be closed by now.
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(flush)
+            added.wait(ADD_UP_S)
+
+    def close_listeners(self) -> None:
+        """Accepts nothing any more. What the system has queued is for others that hold the same sockets."""
+        for listener in self._listeners:
+            # Before the close: the socket stays open elsewhere, and with it the system's interest in it.
+            self.loop.remove_reader(listener.fileno())
+            listener.close()
+        self._listeners.clear()
+
+    async def drain(self, seconds: float) -> None:
+        """Until no connection is left, `seconds` at most. Idle ones are closed after LINGER_S: clients that go on
+        asking have been told `Connection: close` by then, by mitmproxy's flows: all requests take these from now."""
+        self.lane.switch(on=False)
+        start = self.loop.time()
+        while self._connections and self.loop.time() < start + seconds:
+            if self.loop.time() > start + LINGER_S:
+                for connection in tuple(self._connections):
+                    connection.rest()
+            await asyncio.sleep(_DRAIN_POLL_S)
+        if self._connections:
+            logger.warning("%d connections were cut after %g s", len(self._connections), seconds)
+
+    def close(self) -> None:
+        """Cuts every connection."""
+        for connection in tuple(self._connections):
+            connection.abort()
+        self.lane.flush()

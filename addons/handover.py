@@ -1,0 +1,103 @@
+"""A connection of a client in mitmproxy's hands: how it gets there, and how one sees that mitmproxy is done with it.
+
+mitmproxy reads and writes streams as it does of its own listeners. Whether it stands between two requests is read off
+its HTTP/1 machine; `tests/addons/test_handover.py` says when a new version of mitmproxy has another one."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import _GeneratorContextManager
+from typing import Any, Literal
+
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.proxy.layers import HttpLayer
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
+from mitmproxy.proxy.mode_specs import ProxyMode
+
+from .rest import rests
+
+type Standing = Literal["idle", "head", "busy"]
+"""Between two requests; within the head of one; at work."""
+
+
+class _Reader(asyncio.StreamReader):
+    """Knows whether whoever reads has dealt with all that came: only then does it ask for more."""
+
+    waiting = False
+    untaken = 0
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
+        self.untaken += len(data)
+        super().feed_data(data)
+
+    async def read(self, n: int = -1) -> bytes:
+        self.waiting = True
+        data = await super().read(n)
+        self.waiting = False
+        self.untaken -= len(data)
+        return data
+
+
+class Handover:
+    """One connection; `transport` is what mitmproxy writes to. It stands in for the manager of mitmproxy's servers,
+    to get to know the handler that is made for this very connection."""
+
+    def __init__(self, transport: asyncio.Transport, mode: ProxyMode, manager: Proxyserver) -> None:
+        self._manager = manager
+        self.connections = manager.connections
+        self._handler: ProxyConnectionHandler | None = None
+        self._http: HttpLayer | None = None
+        instance: ServerInstance[ProxyMode] = ServerInstance.make(mode, self)
+        loop = asyncio.get_running_loop()
+        self._reader = _Reader(loop=loop)
+        self.protocol = asyncio.StreamReaderProtocol(self._reader, instance.handle_stream, loop)
+        self.protocol.connection_made(transport)
+        self.feed: Callable[[bytes], None] = self._reader.feed_data
+        self.feed_eof: Callable[[], None] = self._reader.feed_eof
+
+    def register_connection(
+        self, connection_id: tuple[Any, ...] | str, handler: ProxyConnectionHandler
+    ) -> "_GeneratorContextManager[Any, None, None]":
+        """mitmproxy calls this when it begins."""
+        self._handler = handler
+        return self._manager.register_connection(connection_id, handler)
+
+    def standing(self) -> Standing:
+        """What mitmproxy is doing."""
+        reader = self._reader
+        if not reader.waiting or reader.untaken or (server := self._server()) is None:
+            return "busy"
+        return "head" if server.buf else "idle"
+
+    def head_bytes(self) -> int:
+        """How much of a head has come that is not whole yet."""
+        server = self._server()
+        return len(server.buf) if server is not None else 0
+
+    def rests(self) -> bool:
+        """Whether nothing is going on, in whatever mitmproxy has made of the connection."""
+        handler, reader = self._handler, self._reader
+        return handler is not None and reader.waiting and not reader.untaken and rests(handler.layer, handler.client)
+
+    def is_used(self) -> None:
+        """The client is there, though mitmproxy sees nothing of it."""
+        if self._handler is not None:
+            self._handler.timeout_watchdog.register_activity()
+
+    def _server(self) -> Http1Server | None:
+        """mitmproxy's side towards the client, where that reads heads and nothing else is going on."""
+        if self._http is None and self._handler is not None:
+            layers = self._handler.layer.context.layers
+            self._http = next((layer for layer in layers if isinstance(layer, HttpLayer)), None)
+        return reads_heads(self._http) if self._http is not None else None
+
+
+def reads_heads(http: HttpLayer) -> Http1Server | None:
+    """mitmproxy's side towards the client, where it waits for a head or for more of one; None while it does anything
+    else, and for ever where the connection is HTTP/2 or became a tunnel."""
+    if http.streams or http._paused is not None:  # noqa: SLF001
+        return None
+    server = http.connections.get(http.context.client)
+    if not isinstance(server, Http1Server) or server._paused is not None:  # noqa: SLF001
+        return None
+    return server if getattr(server.state, "__func__", None) is Http1Server.read_headers else None

@@ -1,0 +1,68 @@
+"""The lane inside of what mitmproxy has opened: TLS that it ended, and tunnels through the explicit proxy.
+
+A layer above mitmproxy's HTTP. Hits are answered here; everything else is HTTP's, and so is the connection until that
+has answered."""
+
+from collections.abc import Iterable
+
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import HttpLayer
+from mitmproxy.proxy.layers.http import HTTPMode
+
+from holdover.lane import Lane
+from holdover.lease import Lease
+
+from .handover import reads_heads
+
+
+class LaneLayer(layer.Layer):
+    """`provider` is the name of the one that the connection is for, by its address: a Host field that names another
+    is for mitmproxy's flows to judge. None: any that the Host field names."""
+
+    def __init__(self, context: Context, lane: Lane, provider: str | None) -> None:
+        super().__init__(context)
+        self._lane = lane
+        self._provider = provider
+        self._client = str(context.client.peername[0]) if context.client.peername else ""
+        self.child_layer = HttpLayer(context, HTTPMode.transparent)
+        self._began = False
+
+    def handle_event(self, event: events.Event) -> Iterable[commands.Command]:  # type: ignore[override]
+        """In the place of mitmproxy's own, which makes a generator of each event."""
+        if type(event) is events.DataReceived and event.connection is self.context.client:
+            if not self._began or self._is_idle():
+                lease = self._lease(event.data)
+                if lease is not None:
+                    self._lane.gave(lease)
+                    return (commands.SendData(event.connection, lease.head + lease.body),)
+        elif type(event) is events.Start:
+            # HTTP begins when it has something to do: then it may open a connection to the provider.
+            return ()
+        return self._to_http(event)
+
+    def _handle_event(self, _: events.Event) -> layer.CommandGenerator[None]:
+        raise AssertionError("events are handled above")
+
+    def _lease(self, data: bytes) -> Lease | None:
+        """What answers a request that is alone and whole, on a connection that goes on."""
+        lane, provider = self._lane, self._provider
+        asked = lane.known(data) or lane.take(data, self._client)
+        if asked is None or asked == "unfinished" or asked.length != len(data) or asked.close:
+            return None
+        if provider not in (None, asked.cacheable.provider.name):
+            return None
+        lease = lane.give(asked, self._client)
+        if lease is None:
+            lane.observed()
+        return lease
+
+    def _is_idle(self) -> bool:
+        server = reads_heads(self.child_layer)
+        return server is not None and not server.buf
+
+    def _to_http(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if not self._began:
+            self._began = True
+            yield from self.child_layer.handle_event(events.Start())
+        yield from self.child_layer.handle_event(event)

@@ -1,0 +1,162 @@
+"""A socket as a transport of asyncio's, written and read without asyncio's own: a hit is one `recv` and one `send`,
+and a connection that was accepted, answered and closed is never watched."""
+
+import asyncio
+import select
+import socket
+from collections import deque
+from typing import Any
+
+HIGH_BYTES = 65_536
+LOW_BYTES = 16_384
+
+
+class RawTransport(asyncio.Transport):
+    """Over an accepted, non-blocking socket. What reads, and what is told of the end, is a subclass's."""
+
+    def __init__(self, sock: socket.socket, peer: Any, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._peer = peer
+        self._loop = loop
+        self._out = deque[memoryview]()
+        self._watched = self._closing = self._closed = self._paused = self._full = False
+        self._protocol: asyncio.StreamReaderProtocol | None = None
+        # In the loop's time; 0 while nothing waits to be written.
+        self._write_since = 0.0
+
+    # For subclasses.
+
+    def _readable(self) -> None:
+        raise NotImplementedError
+
+    def _written(self) -> None:
+        """All that waited is with the system."""
+
+    def _forgotten(self) -> None:
+        """The socket is closed."""
+
+    def _watch(self, *, wanted: bool) -> None:
+        wanted = wanted and not (self._closed or self._paused)
+        if wanted and not self._watched:
+            self._loop.add_reader(self._fd, self._readable)
+        elif self._watched and not wanted:
+            self._loop.remove_reader(self._fd)
+        self._watched = wanted
+
+    def _send(self, *parts: bytes) -> None:
+        """Has the parts written, now as far as that goes."""
+        sent = 0
+        if not self._out:
+            try:
+                sent = self._sock.sendmsg(parts) if len(parts) > 1 else self._sock.send(parts[0])
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._lost(error)
+                return
+        for part in parts:
+            if sent < len(part):
+                self._keep(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+
+    def _keep(self, rest: memoryview) -> None:
+        if self._closed:
+            return
+        if not self._out:
+            self._write_since = self._loop.time()
+            self._loop.add_writer(self._fd, self._writable)
+        self._out.append(rest)
+
+    def _writable(self) -> None:
+        out = self._out
+        try:
+            while out:
+                sent = self._sock.send(out[0])
+                self._write_since = self._loop.time()
+                if sent < len(out[0]):
+                    out[0] = out[0][sent:]
+                    break
+                out.popleft()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        if self._full and self.get_write_buffer_size() <= LOW_BYTES:
+            self._full = False
+            if self._protocol is not None:
+                self._protocol.resume_writing()
+        if out:
+            return
+        self._write_since = 0.0
+        self._loop.remove_writer(self._fd)
+        if self._closing:
+            self._lost(None)
+        else:
+            self._written()
+
+    def _lost(self, error: Exception | None) -> None:
+        if self._closed:
+            return
+        self._watch(wanted=False)
+        if self._out:
+            self._loop.remove_writer(self._fd)
+            self._out.clear()
+        self._closing = self._closed = True
+        self._sock.close()
+        self._forgotten()
+        if self._protocol is not None:
+            self._loop.call_soon(self._protocol.connection_lost, error)
+
+    def _has_unread(self) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    # What asyncio's streams use of a transport.
+
+    def write(self, data: Any) -> None:
+        if self._closing or not data:
+            return
+        self._send(bytes(data))
+        if not self._full and self.get_write_buffer_size() > HIGH_BYTES:
+            self._full = True
+            if self._protocol is not None:
+                self._protocol.pause_writing()
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Ends the connection once all is written."""
+        if not self._closing:
+            self._closing = True
+            if not self._out:
+                self._lost(None)
+
+    def abort(self) -> None:
+        self._lost(None)
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self._out))
+
+    def is_reading(self) -> bool:
+        return not self._paused
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        match name:
+            case "peername":
+                return self._peer
+            case "sockname":
+                return self._sock.getsockname()
+            case "socket":
+                return self._sock
+        return default

@@ -1,0 +1,187 @@
+"""The short way from the bytes of a request to those of its answer. What is decided, and in which words, is the
+stand-in's; here it is only remembered, for as long as it would be decided again.
+
+A request that comes again as the same bytes costs a lookup. The memory can be filled with requests that differ in a
+byte, so it is small and no more than a shortcut: what is not in it is read, by a grammar without backtracking."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from holdover.answer import Answer, Wants, head_of
+from holdover.head import Unfinished, read
+from holdover.key import Cacheable
+from holdover.lease import Lease
+from holdover.metrics import LaneMetrics
+from holdover.settings import LaneSettings
+from holdover.standin import StandIn, wants_of
+
+FOLLOW_S = 0.005
+MAX_REMEMBERED = 8_192
+MAX_REMEMBERED_BYTES = 2_048
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A request that is answered from the cache or by a fetch; `length` is what it takes of the bytes, `lease` what
+    answered it last."""
+
+    cacheable: Cacheable
+    wants: Wants
+    length: int
+    close: bool
+    lease: Lease | None = None
+
+    @property
+    def same(self) -> object:
+        """Equal for requests that one lease answers."""
+        asked, wants = self.cacheable, self.wants
+        return asked.canonical.key, asked.route.name, asked.credential, asked.echo, wants, self.close
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An answer as it goes on the wire; `close` when the connection ends with it."""
+
+    head: bytes
+    body: bytes
+    close: bool
+
+
+class Lane:
+    """Of one proxy process. For one event loop."""
+
+    def __init__(
+        self,
+        standin: StandIn,
+        settings: LaneSettings,
+        metrics: LaneMetrics,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._standin = standin
+        self._metrics = metrics
+        self._clock = clock
+        self._asked: dict[bytes, Asked] = {}
+        self._leases: dict[object, Lease] = {}
+        self._given: list[Lease] = []
+        self._followed = 0.0
+        self.use(settings)
+
+    def use(self, settings: LaneSettings) -> None:
+        """Takes over a changed configuration."""
+        self._observe = settings.observe
+        self._left = settings.observe
+        self._leases.clear()
+        self.switch(on=settings.enabled)
+
+    def switch(self, *, on: bool) -> None:
+        """Off, every request is for mitmproxy's flows."""
+        self._on = on
+        self._asked.clear()
+
+    def hit(self, data: bytes, client: str) -> Lease | None:
+        """What answers exactly these bytes, noted as given to `client`; None when `take` has to look at them."""
+        asked = self._asked.get(data)
+        return None if asked is None else self.give(asked, client)
+
+    def known(self, data: bytes) -> Asked | None:
+        """The request that exactly these bytes are, if it is remembered."""
+        return self._asked.get(data)
+
+    def give(self, asked: Asked, client: str) -> Lease | None:
+        """What answers the request now, noted as given to `client`; None when it has to wait or is to be observed."""
+        now = self._clock()
+        if not 0.0 <= now - self._followed < FOLLOW_S:
+            self._followed = now
+            self._standin.follow()
+        lease = asked.lease
+        if (
+            lease is None
+            or not lease.since <= now < lease.until
+            or lease.ready.outdated
+            or lease.epoch != self._standin.epoch
+            or lease.together
+        ):
+            lease = self._renew(asked, now)
+            if lease is None:
+                return None
+        self._left -= 1
+        if not self._left:
+            return None
+        clients = lease.clients
+        if not clients:
+            self._given.append(lease)
+        clients[client] = clients.get(client, 0) + 1
+        lease.last = now
+        return lease
+
+    def gave(self, lease: Lease) -> None:
+        """The bytes of a hit are with the system: what that took since the request came is added up."""
+        lease.seconds += self._clock() - lease.last
+
+    def observed(self) -> bool:
+        """Whether this hit is one of those that go through mitmproxy's flows. Asked once, when there is none."""
+        if self._left or not self._observe:
+            return False
+        self._left = self._observe
+        self._metrics.requests.labels("observed").inc()
+        return True
+
+    def take(self, data: bytes, client: str) -> Asked | Unfinished | None:
+        """The request that `data` begins with, remembered; None when it is for mitmproxy's flows."""
+        head = read(data, client) if self._on else None
+        if head is None or head == "unfinished":
+            return head
+        planned = self._standin.plan(head.request)
+        if not isinstance(planned, Cacheable) or planned.route.settings.lane == "full":
+            return None
+        asked = Asked(planned, replace(wants_of(head.request), client=""), head.length, head.close)
+        if head.length <= MAX_REMEMBERED_BYTES:
+            if len(self._asked) >= MAX_REMEMBERED:
+                del self._asked[next(iter(self._asked))]
+            self._asked[data[: head.length]] = asked
+        return asked
+
+    async def wait(self, asked: Asked, client: str, started: float) -> Sent:
+        """The answer to what `hit` has none for. `started` is `time.perf_counter()` at the request."""
+        self._metrics.requests.labels("waited").inc()
+        answer = await self._standin.miss(asked.cacheable, replace(asked.wants, client=client), started)
+        return _sent(answer, asked.close)
+
+    def passed(self) -> None:
+        """A request went through mitmproxy's flows."""
+        self._metrics.requests.labels("passed").inc()
+
+    def flush(self) -> None:
+        """Adds what was given since the last time to the metrics."""
+        given, self._given = self._given, []
+        for lease in given:
+            self._metrics.requests.labels("hit").inc(sum(lease.clients.values()))
+            self._standin.gave(lease)
+
+    def _renew(self, asked: Asked, now: float) -> Lease | None:
+        """A lease for the request that holds now, of another request of the same meaning if there is one."""
+        same = asked.same
+        lease = self._leases.get(same)
+        if lease is None or not self._holds(lease, now):
+            lease = self._standin.lease(asked.cacheable, asked.wants, now)
+            if lease is None:
+                return None
+            lease.close = asked.close
+            lease.head, lease.body = head_of(lease.answer), lease.answer.body
+            self._leases.pop(same, None)
+            if len(self._leases) >= MAX_REMEMBERED:
+                del self._leases[next(iter(self._leases))]
+            self._leases[same] = lease
+        asked.lease = lease
+        return lease
+
+    def _holds(self, lease: Lease, now: float) -> bool:
+        if lease.together:
+            self._standin.follow()
+        return lease.since <= now < lease.until and not lease.ready.outdated and lease.epoch == self._standin.epoch
+
+
+def _sent(answer: Answer, close: bool) -> Sent:
+    return Sent(head_of(answer), answer.body, close)
