@@ -44,17 +44,32 @@ def measure(size: Size) -> Outcome:
             peers.holdover(house) as holdover,
             machine.apart([*nginx.pids(), *holdover.pids()], [provider.process.pid]),
         ):
-            for server in (nginx, holdover):
-                empty = server.resident_bytes()
-                for count in size.clients:
-                    resident = _poll(record, server, count, size)
-                growth = 1000 * (resident - empty) / max(size.clients) / MIB
-                record.result(server.name, "resident per 1,000 connections", "MiB", growth)
+            costs = [_polled(record, server, size) for server in (nginx, holdover)]
+            for count, baseline, own in zip(size.clients, *costs, strict=True):
+                target = _named(holdover, count)
+                record.result(target, "CPU per client-second / nginx", "ratio", own / (baseline or 1e-3))
     return record.outcome()
 
 
-def _poll(record: Record, server: Server, count: int, size: Size) -> int:
-    """Resident bytes of all its processes with that many connections."""
+def _named(server: Server, count: int) -> str:
+    return f"{server.name}, {count:,} clients"
+
+
+def _polled(record: Record, server: Server, size: Size) -> list[float]:
+    """CPU per client-second in microseconds, by number of clients."""
+    empty, most = server.resident_bytes(), 0
+    costs = []
+    for count in size.clients:
+        cost, resident = _poll(record, server, count, size)
+        costs.append(cost)
+        most = max(most, resident)
+    growth = 1000 * (most - empty) / max(size.clients) / MIB
+    record.result(server.name, "resident per 1,000 connections", "MiB", growth)
+    return costs
+
+
+def _poll(record: Record, server: Server, count: int, size: Size) -> tuple[float, int]:
+    """CPU per client-second in microseconds, and resident bytes of all its processes with that many connections."""
     asked = [raw.request(target) for target in targets(size.keys)]
     crowd = Crowd(
         [
@@ -74,9 +89,10 @@ def _poll(record: Record, server: Server, count: int, size: Size) -> int:
     spent = server.cpu_s() - before
     resident = server.resident_bytes()
     crowd.close()
-    target, load = f"{server.name}, {count:,} clients", raw.summary(answers, size.seconds)
+    target, load = _named(server, count), raw.summary(answers, size.seconds)
+    cost = 1e6 * spent / (count * size.seconds)
     record.result(target, "requests per second", "1/s", load.rate)
-    record.result(target, "CPU per client-second", "us", 1e6 * spent / (count * size.seconds))
+    record.result(target, "CPU per client-second", "us", cost)
     record.spread(target, "latency", "ms", [answer.ms for answer in answers])
     record.exactly(f"errors, {target}", 0, load.errors)
-    return resident
+    return cost, resident

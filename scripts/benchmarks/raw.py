@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,15 +46,17 @@ def over_tls(opening: Opening) -> Opening:
 
 def tunnel(port: int, to: int) -> socket.socket:
     """Through an explicit proxy, to that port of the provider. Raises ConnectionError."""
-    connection = plain(port)
-    connection.sendall(f"CONNECT {HOST}:{to} HTTP/1.1\r\nHost: {HOST}:{to}\r\n\r\n".encode())
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        if not (data := connection.recv(1)):
-            raise ConnectionError("the proxy closed the connection that asked for a tunnel")
-        head += data
-    if b" 200 " not in head.partition(b"\r\n")[0]:
-        raise ConnectionError(f"no tunnel: {head!r}")
+    with ExitStack() as failing:
+        connection = failing.enter_context(plain(port))
+        connection.sendall(f"CONNECT {HOST}:{to} HTTP/1.1\r\nHost: {HOST}:{to}\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            if not (data := connection.recv(1)):
+                raise ConnectionError("the proxy closed the connection that asked for a tunnel")
+            head += data
+        if not head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")):
+            raise ConnectionError(f"no tunnel: {head!r}")
+        failing.pop_all()
     return connection
 
 

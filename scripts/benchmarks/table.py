@@ -28,10 +28,11 @@ def figure(value: float) -> str:
 
 def machine_line(machine: dict[str, Any]) -> str:
     """The machine in one line."""
+    programs = "".join(f"{name} {number}, " for name, number in machine.get("programs", {}).items())
     load = " ".join(f"{value:.2f}" for value in machine["load_average"])
     return (
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
-        f"mitmproxy {machine['mitmproxy']}, load average {load}"
+        f"mitmproxy {machine['mitmproxy']}, {programs}load average {load}"
     )
 
 
