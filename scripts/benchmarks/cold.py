@@ -50,7 +50,7 @@ class Burst:
 type Served = tuple[Sequence[int], Sequence[int]]
 """Ports that are asked, and the processes from which all others descend."""
 
-FULL, QUICK = Size(), Size(rounds=2)
+FULL, QUICK = Size(), Size(rounds=2, workers=(2,), splits=())
 WINDOW: dict[str, Any] = {"window_s": 3600, "max_stale_s": 3600}
 
 

@@ -27,7 +27,7 @@ class Size:
     keys: int = 10
 
 
-FULL, QUICK = Size(), Size((100, 1_000), seconds=3)
+FULL, QUICK = Size(), Size((100, 1_000), seconds=2)
 
 
 def run(*, quick: bool) -> Outcome:

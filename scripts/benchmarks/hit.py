@@ -10,7 +10,7 @@ from . import machine, peers, raw, rounds, wrk
 from .hook import TARGETS
 from .houses import memory_folder
 from .outcome import Outcome, Record
-from .peers import CODINGS, Server
+from .peers import CODINGS, Server, Start
 from .wrk import CLOSE, Load
 
 NAME = "hit"
@@ -54,12 +54,13 @@ FEW = tuple(
 @dataclass(frozen=True, slots=True)
 class Size:
     cases: tuple[Case, ...] = CASES
+    beside: tuple[Start, ...] = peers.PEERS
     rounds: int = 5
     seconds: int = 2
     connections: int = 32
 
 
-FULL, QUICK = Size(), Size(FEW, rounds=3, seconds=1)
+FULL, QUICK = Size(), Size(FEW, (peers.nginx,), rounds=2, seconds=1)
 
 
 def run(*, quick: bool) -> Outcome:
@@ -73,7 +74,7 @@ def measure(size: Size) -> Outcome:
         memory_folder() as root,
         emulator(latency_p50_ms=0, rate=0, events=5, volatility=0, books=125) as provider,
         # A window so long that the rounds hold hits and nothing else.
-        peers.caches(root, provider.url, 3600, max_stale_s=7200, idle_after_s=3600) as caches,
+        peers.caches(root, provider.url, 3600, size.beside, max_stale_s=7200, idle_after_s=3600) as caches,
     ):
         for server in caches:
             _prime(record, server, targets)

@@ -51,7 +51,7 @@ class Server:
     requests: int = 0
 
 
-FULL, QUICK = Size(), Size(rounds=8, round_s=0.6)
+FULL, QUICK = Size(), Size(rounds=5, round_s=0.5)
 
 
 def run(*, quick: bool) -> Outcome:

@@ -39,7 +39,7 @@ class Size:
     refresh_s: float = 20.0
 
 
-FULL, QUICK = Size(), Size((10, 1_000), hits_s=2, refresh_s=4)
+FULL, QUICK = Size(), Size((10, 400), hits_s=1, refresh_s=2)
 
 
 def run(*, quick: bool) -> Outcome:

@@ -31,7 +31,7 @@ class Size:
     clients: int = 32
 
 
-FULL, QUICK = Size(), Size(rounds=3, seconds=1.0)
+FULL, QUICK = Size(), Size(rounds=3, seconds=0.5)
 
 
 def run(*, quick: bool) -> Outcome:

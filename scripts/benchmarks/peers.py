@@ -6,8 +6,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,12 +184,18 @@ def of_house(house: House, name: str = "holdover") -> Server:
     return Server(name, house.process.pid, house.ports["reverse"], house.ports["reverse"])
 
 
+type Start = Callable[[Path, int, int], AbstractContextManager[Server]]
+PEERS: tuple[Start, ...] = (nginx, varnish)
+
+
 @contextmanager
-def caches(root: Path, origin_url: str, window_s: int, **settings: Any) -> Iterator[list[Server]]:
-    """nginx first, then Varnish and holdover, before the same provider."""
+def caches(
+    root: Path, origin_url: str, window_s: int, beside: Sequence[Start], **settings: Any
+) -> Iterator[list[Server]]:
+    """Those `beside`, and last holdover, before the same provider."""
     origin = int(origin_url.rpartition(":")[2])
     with ExitStack() as stack:
-        servers = [stack.enter_context(start(root, origin, window_s)) for start in (nginx, varnish)]
+        servers = [stack.enter_context(start(root, origin, window_s)) for start in beside]
         house = write_house(root / "house", origin_url, window_s=window_s, **settings)
         yield [*servers, stack.enter_context(holdover(house))]
 

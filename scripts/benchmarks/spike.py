@@ -16,7 +16,7 @@ from . import machine, peers, raw
 from .hook import TARGETS
 from .houses import memory_folder
 from .outcome import Outcome, Record
-from .peers import Server
+from .peers import Server, Start
 from .poll import watching
 from .raw import Answer, Client, Crowd
 
@@ -29,6 +29,7 @@ P99_MS, MAX_MS = 5.0, 20.0
 @dataclass(frozen=True, slots=True)
 class Size:
     seconds: float = 20.0
+    beside: tuple[Start, ...] = peers.PEERS
     clients: int = 500
     every_s: float = 0.5
     window_s: int = 1
@@ -46,7 +47,7 @@ class Seen:
     fetch_s: float
 
 
-FULL, QUICK = Size(), Size(seconds=5)
+FULL, QUICK = Size(), Size(4, (peers.nginx,))
 
 
 def run(*, quick: bool) -> Outcome:
@@ -56,7 +57,7 @@ def run(*, quick: bool) -> Outcome:
 def measure(size: Size) -> Outcome:
     machine.allow_files(2 * size.clients + 200)
     record = Record(NAME)
-    for peer in (peers.nginx, peers.varnish):
+    for peer in size.beside:
         with (
             memory_folder() as root,
             _provider(size) as provider,

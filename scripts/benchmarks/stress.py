@@ -33,7 +33,7 @@ class Size:
     half_open: int = 1_000
 
 
-FULL, QUICK = Size(), Size(seconds=3)
+FULL, QUICK, WARM_UP = Size(), Size(seconds=2), Size(seconds=1)
 
 
 def run(*, quick: bool) -> Outcome:
@@ -47,7 +47,7 @@ def measure(size: Size) -> Outcome:
         house = write_house(root / "house", provider.url, window_s=1)
         port = house.ports["reverse"]
         with peers.holdover(house) as server, machine.apart(server.pids(), [provider.process.pid]):
-            _hits(port, size, ())
+            _hits(port, WARM_UP, ())
             quiet = _hits(port, size, ())
             record.spread("quiet", "latency of hits", "ms", quiet)
             _judge(record, "scrapes", _hits(port, size, [_scraper(house, size)]))

@@ -28,7 +28,7 @@ class Size:
     connections: int = 64
 
 
-FULL, QUICK = Size(), Size(rounds=3, seconds=1)
+FULL, QUICK = Size(), Size(rounds=2, seconds=1)
 
 
 def run(*, quick: bool) -> Outcome:
