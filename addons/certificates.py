@@ -19,10 +19,10 @@ from mitmproxy import certs
 from mitmproxy.options import CONF_BASENAME, KEY_SIZE
 
 MOST_NAMES = 512
-"""Names beyond those kept whose certificates stay in memory."""
+"""Names beyond those kept whose certificates stay in memory, with 27 KB each."""
 
 MINTS_PER_SECOND = 20
-"""For names that are not kept, which anyone can make up: at 2 ms of processor each, 4 % of a core."""
+"""For names that are not kept, which anyone can make up: at 2.3 ms of processor each, 5 % of a core."""
 
 _RENEWED_BEFORE_S = 30 * 86_400
 
@@ -82,7 +82,7 @@ class Certificates:
         self.keep([default])
 
     def keep(self, names: Iterable[str]) -> None:
-        """Makes the certificates of these names now, 2 ms each, and drops them never."""
+        """Makes the certificates of these names now, 2.3 ms each, and drops them never."""
         for name in names:
             if name not in self._kept:
                 self._kept[name] = self._mint.leaf((name,), self._clock())
@@ -90,11 +90,12 @@ class Certificates:
     def context(self, name: str, address: str = "") -> ssl.SSLContext:
         """For a host name in lower case, or an empty one; a client that names none may have called this `address` of
         the proxy, and expect it in the certificate beside the default."""
-        called = name or address or self._default
-        if given := self._given.get(plain := called.removesuffix(".")) or self._given.get(
-            "*." + plain.partition(".")[2]
-        ):
-            return given
+        names = (name,) if name else (address, self._default) if address else (self._default,)
+        for each in names:
+            plain = each.removesuffix(".")
+            if given := self._given.get(plain) or self._given.get("*." + plain.partition(".")[2]):
+                return given
+        called = names[0]
         now = self._clock()
         if kept := self._kept.get(called):
             if now >= kept.renewed_at:
@@ -104,7 +105,7 @@ class Certificates:
         if leaf is None or now >= leaf.renewed_at:
             if not self._may_mint(now):
                 return self.context(self._default)
-            leaf = self._mint.leaf((called,) if name else (called, self._default), now)
+            leaf = self._mint.leaf(names, now)
         self._others[called] = leaf
         if len(self._others) > MOST_NAMES:
             del self._others[next(iter(self._others))]

@@ -176,7 +176,7 @@ class Connection(RawTransport):
         self._look()
         if self._phase is Phase.THEIRS:
             self._handover.feed_eof()
-        elif self._phase is not Phase.WAITING:
+        elif self._phase is not Phase.WAITING and not self._out:
             self.close()
 
     def _look(self) -> None:
@@ -207,7 +207,8 @@ class Connection(RawTransport):
     # TLS.
 
     def _begin_tls(self, data: bytes) -> None:
-        self._tls = self._house.terminated(self._sock) if isinstance(self._mode, ReverseMode) else None
+        # Nothing of an explicit proxy's connection is meant for holdover before CONNECT has said so.
+        self._tls = self._house.terminated(self._sock, data) if isinstance(self._mode, ReverseMode) else None
         if self._tls is None:
             self._raw = True
             self._hand(data)
@@ -240,17 +241,17 @@ class Connection(RawTransport):
         else:
             self._send(head)
 
-    def write(self, data: Any) -> None:
-        if self._tls is None or self._closing or not data:
-            super().write(data)
-        else:
-            super().write(b"".join(self._tls.send(bytes(data))))
+    def _put(self, data: bytes) -> None:
+        self._answer(data, b"")
 
     def _written(self) -> None:
         if self._phase is Phase.REFUSED:
             self._shut()
+        elif self._ended and self._phase is Phase.READY and not self._held:
+            self.close()
         else:
             self._advance()
+            self._look()
 
     # Ends.
 

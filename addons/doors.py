@@ -32,5 +32,6 @@ class Farewell:
     """Tells clients that each answer is the last on its connection."""
 
     def responseheaders(self, flow: HTTPFlow) -> None:
-        if flow.response is not None and not flow.request.is_http2:
+        # 101 says what the connection becomes.
+        if flow.response is not None and flow.response.status_code != 101 and not flow.request.is_http2:
             flow.response.headers["connection"] = "close"

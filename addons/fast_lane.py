@@ -6,13 +6,14 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from holdover.client_hello import client_hello
 from holdover.lane import Lane
 from holdover.metrics import Metrics
 from holdover.settings import LaneSettings
@@ -44,12 +45,15 @@ class FastLane:
         manager: Proxyserver,
         foreign: Callable[[], list[str]],
         certificates: Certificates | None,
+        *,
+        http2: bool = False,
     ) -> None:
         """`foreign` names the addons that want to see all requests."""
         self.lane = lane
         self.settings = settings
         self.metrics = metrics
         self._certificates = certificates
+        self._http2 = http2
         self._buffers = Buffers()
         self.loop = asyncio.get_running_loop()
         self._manager = manager
@@ -60,9 +64,11 @@ class FastLane:
         self._addresses = Counter[str]()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def use(self, settings: LaneSettings) -> None:
-        """Takes over a changed configuration."""
+    def use(self, settings: LaneSettings, hosts: Iterable[str]) -> None:
+        """Takes over a changed configuration; `hosts` are those of providers."""
         self.settings = settings
+        if self._certificates is not None:
+            self._certificates.keep(hosts)
         self.lane.use(settings)
         self._foreign = []
 
@@ -119,9 +125,12 @@ class FastLane:
         else:
             del self._addresses[connection.client]
 
-    def terminated(self, sock: socket.socket) -> Termination | None:
-        """The server's side of TLS; None when that is mitmproxy's."""
+    def terminated(self, sock: socket.socket, data: bytes) -> Termination | None:
+        """The server's side of TLS that begins with these bytes; None when that is mitmproxy's, which speaks HTTP/2
+        too."""
         if self._certificates is None:
+            return None
+        if self._http2 and ((hello := client_hello(data)) is None or b"h2" in hello.protocols):
             return None
         return Termination(self._certificates, self._buffers, sock.getsockname()[0])
 

@@ -47,17 +47,17 @@ from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
-if __name__.startswith("__mitmproxy_script__"):
-    # What mitmdump loads by its path has no package of its own.
-    from holdover.addons.certificates import Certificates
-    from holdover.addons.fast_lane import FastLane
-    from holdover.addons.foreign import foreign
-    from holdover.addons.lane_layer import LaneLayer
-else:
+if not __name__.startswith("__mitmproxy_script__"):
     from .certificates import Certificates
     from .fast_lane import FastLane
     from .foreign import foreign
     from .lane_layer import LaneLayer
+else:
+    # What mitmdump loads by its path has no package of its own.
+    from holdover.addons.certificates import Certificates  # type: ignore[no-redef]
+    from holdover.addons.fast_lane import FastLane  # type: ignore[no-redef]
+    from holdover.addons.foreign import foreign  # type: ignore[no-redef]
+    from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
@@ -158,7 +158,15 @@ class OddsCache:
         manager = ctx.master.addons.get("proxyserver")
         settings = self._standin.config.settings.lane
         master = ctx.master
-        self.fast = FastLane(self._lane, settings, self._metrics, manager, lambda: foreign(master.addons.chain, self))
+        self.fast = FastLane(
+            self._lane,
+            settings,
+            self._metrics,
+            manager,
+            lambda: foreign(master.addons.chain, self),
+            self._certificates,
+            http2=self._standin.config.settings.proxy.http2,
+        )
         self._metrics.registry.add_up = self.fast.add_up
         self._tasks += start([self.fast.sweep()], self._metrics.runtime)
         if self._doors is None:
@@ -218,7 +226,7 @@ class OddsCache:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
             standin.use(config)
             if self.fast is not None:
-                self.fast.use(config.settings.lane)
+                self.fast.use(config.settings.lane, config.rules.hosts)
 
     # Flows.
 

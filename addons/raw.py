@@ -31,6 +31,10 @@ class RawTransport(asyncio.Transport):
     def _readable(self) -> None:
         raise NotImplementedError
 
+    def _put(self, data: bytes) -> None:
+        """What a stream writes, on its way to the client."""
+        self._send(data)
+
     def _written(self) -> None:
         """All that waited is with the system."""
 
@@ -46,11 +50,11 @@ class RawTransport(asyncio.Transport):
         self._watched = wanted
 
     def _send(self, *parts: bytes) -> None:
-        """Has the parts written, now as far as that goes."""
+        """Has the parts, if there are any, written; now as far as that goes."""
         sent = 0
         if not self._out:
             try:
-                sent = self._sock.sendmsg(parts) if len(parts) > 1 else self._sock.send(parts[0])
+                sent = self._sock.send(parts[0]) if len(parts) == 1 else self._sock.sendmsg(parts)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
@@ -120,7 +124,7 @@ class RawTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         if self._closing or not data:
             return
-        self._send(bytes(data))
+        self._put(bytes(data))
         if not self._full and self.get_write_buffer_size() > HIGH_BYTES:
             self._full = True
             if self._protocol is not None:

@@ -34,7 +34,7 @@ class Prepared:
 
     sockets: tuple[tuple[str, socket.socket], ...]
     metrics: tuple[str, ...]
-    certificates: Certificates | None
+    certificates: Certificates
 
     def close(self) -> None:
         """In a process that accepts nothing (more)."""
@@ -53,7 +53,7 @@ class _Announcer:
 
     def running(self) -> None:
         asyncio.get_running_loop().call_soon(self._master.addons.remove, self)
-        if self._addon.serving:
+        if self._addon.serving and self._addon.fast is not None:
             self._ready()
 
 
@@ -101,17 +101,17 @@ def _metrics_addresses(config: Config) -> Iterator[str]:
         yield address
 
 
-def _certificates(config: Config) -> Certificates | None:
-    """Of the lane; None when TLS is left to mitmproxy, which speaks HTTP/2 too. Raises OSError."""
+def _certificates(config: Config) -> Certificates:
+    """Raises OSError."""
     folder = config.ca_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    hosts = [host for provider in config.rules.providers for host in provider.settings.hosts]
+    hosts = config.rules.hosts
     try:
-        made = Certificates(authority(folder), hosts[0], config.certificates)
+        made = Certificates(authority(folder), next(iter(hosts), "holdover.invalid"), config.certificates)
         made.keep(hosts)
     except CertificateError as error:
         raise OSError(errno.EINVAL, f"the proxy cannot start: {error}") from error
-    return None if config.settings.proxy.http2 else made
+    return made
 
 
 async def _serve(config: Config, prepared: Prepared, ready: Callable[[], None], worker: int) -> None:

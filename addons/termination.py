@@ -9,12 +9,9 @@ from holdover.client_hello import client_hello
 
 from .certificates import Certificates
 
-_JOINED = 65_536
-"""Answers up to this are made one piece, for fewer records; copying more costs more than a record."""
-
-_CHUNK = 32_768
-"""Ciphertext is taken out in pieces of this and less than a record more: OpenSSL's memory never shrinks, and a large
-allocation costs more (page faults) than encrypting what it is for."""
+_PIECE = 65_536
+"""Answers up to this are made one piece, for fewer records. Larger ones are encrypted by pieces of it: the page
+faults of larger allocations cost twice what encryption does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,9 @@ class Termination:
         return b"".join(parts)
 
     def outgoing(self) -> bytes:
-        """What TLS itself has to say, given once; empty when that is nothing."""
+        """What TLS itself has to say, given once; empty when that is nothing. Not even a ticket can wait for the
+        answer: it acknowledges what the client sent, and one with Nagle's algorithm holds its request back for that,
+        up to 40 ms."""
         out, self._out = self._out, b""
         return out
 
@@ -108,18 +107,14 @@ class Termination:
             return chunks
         outgoing = self._buffers.outgoing
         try:
-            for part in (b"".join(parts),) if sum(map(len, parts)) <= _JOINED else parts:
-                # OpenSSL writes one record for each call.
-                sent = tls.write(part) if part else 0
-                if sent < len(part):
-                    view = memoryview(part)
-                    while sent < len(part):
-                        if outgoing.pending > _CHUNK:
-                            chunks.append(outgoing.read())
-                        sent += tls.write(view[sent:])
+            for part in (b"".join(parts),) if sum(map(len, parts)) <= _PIECE else parts:
+                view = memoryview(part)
+                for at in range(0, len(part), _PIECE):
+                    tls.write(view[at : at + _PIECE])
+                    chunks.append(outgoing.read())
         except ssl.SSLError as error:
             self._stopped(error)
-        chunks.append(outgoing.read())
+            self._out += outgoing.read()
         return chunks
 
     def close(self) -> bytes:

@@ -167,6 +167,11 @@ class Rules:
         self._by_host = {host: provider for provider in self.providers for host in provider.settings.hosts}
         self._by_name = {provider.name: provider for provider in self.providers}
 
+    @property
+    def hosts(self) -> list[str]:
+        """Of all providers, in the order of the configuration."""
+        return list(self._by_host)
+
     def provider(self, name: str) -> Provider | None:
         return self._by_name.get(name)
 

@@ -1,9 +1,11 @@
 """The supervisor on programs of a few lines, in a process of its own."""
 
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,8 @@ folder = Path(sys.argv[1])
 def serve(ready):
     if (folder / "broken").exists():
         sys.exit(3)
+    while (folder / "starting").exists():
+        time.sleep(0.01)
     ending = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     ready()
@@ -73,6 +77,18 @@ def test_workers_are_replaced_and_what_is_alone_stays(tmp_path: Path):
         assert one.pid("sidecar") == sidecar
 
 
+def test_the_old_serves_until_the_new_does(tmp_path: Path):
+    with supervised(tmp_path) as one:
+        old = one.pids()
+        (tmp_path / "starting").touch()
+        one.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert one.pids() == old
+        assert all(Path(f"/proc/{pid}/environ").read_bytes() for pid in old)
+        (tmp_path / "starting").unlink()
+        wait_for(lambda: "all workers are new" in one.said)
+
+
 def test_a_successor_that_cannot_serve_leaves_the_old_in_place(tmp_path: Path):
     with supervised(tmp_path) as one:
         old = one.pids()
@@ -90,10 +106,14 @@ def test_a_worker_that_could_serve_once_is_tried_again_and_again(tmp_path: Path)
     with supervised(tmp_path) as one:
         (tmp_path / "broken").touch()
         old = one.pid("proxy-1")
-        subprocess.run(["kill", "-9", str(old)], check=True)
-        wait_for(lambda: one.said.count("the proxy-1 ended (exit status 3)") >= 2)
+        killed_at = time.monotonic()
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda: one.said.count("the proxy-1 ended (exit status 3)") >= 3)
+        assert time.monotonic() - killed_at >= 0.1 + 0.2 + 0.4
+        assert "back in 0.80 s" in one.said
         (tmp_path / "broken").unlink()
-        wait_for(lambda: "back in 0.40 s" in one.said or one.process.poll() is not None)
+        last = one.pid("proxy-1")
+        wait_for(lambda: one.pid("proxy-1") != last)
         assert one.process.poll() is None
 
 
