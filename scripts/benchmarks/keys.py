@@ -66,10 +66,10 @@ def _hits(record: Record, count: int, size: Size, house: House, server: Server) 
     empty = machine.resident_bytes(house.pid("proxy"))
     _ask(server, asked, 0.0)
     grown = machine.resident_bytes(house.pid("proxy")) - empty
-    before = server.cpu_s()
+    before = _cpu_s(house.pid("proxy"))
     requests = _ask(server, asked, size.hits_s)
-    # What the refreshes took meanwhile is among it.
-    record.result(_named(count), "CPU per hit", "us", 1e6 * (server.cpu_s() - before) / requests)
+    # That the proxy takes up what was refreshed meanwhile is among it.
+    record.result(_named(count), "proxy: CPU per hit", "us", 1e6 * (_cpu_s(house.pid("proxy")) - before) / requests)
     record.result(_named(count), "hits per second", "1/s", requests / size.hits_s)
     if count >= TELLING:
         record.result(_named(count), "proxy: resident per 1,000 keys", "MiB", 1000 * grown / count / MIB)

@@ -61,7 +61,7 @@ PIVOTS = (
         "keys",
         "hot keys",
         {
-            "CPU per hit": "CPU per hit, µs",
+            "proxy: CPU per hit": "proxy, CPU per hit, µs",
             "sidecar: CPU per refresh": "sidecar, CPU per refresh, µs",
             "proxy: CPU per refresh": "proxy, CPU per refresh, µs",
             "proxy: resident per 1,000 keys": "resident per 1,000 keys, MiB",

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripts.benchmarks import chart, hit, machine, peers, raw, registry, report, rounds, tools, wrk
+from scripts.benchmarks import chart, hit, machine, peers, raw, registry, report, rounds, spike, stress, tools, wrk
 from scripts.benchmarks.__main__ import main
 from scripts.benchmarks.outcome import Must, Outcome, Record, Result, document
 from scripts.benchmarks.raw import Client, Crowd
@@ -211,6 +211,74 @@ def test_what_takes_long_is_no_part_of_quick_unless_named():
     assert registry.chosen(["odds"], quick=True) == ["odds"]
     assert set(registry.NEEDS) <= set(registry.SCENARIOS)
     assert {program for programs in registry.NEEDS.values() for program in programs} == set(tools.PACKAGES)
+
+
+# Judgements: each promise can be broken.
+
+
+def broken(record):
+    return [must.name.partition(": ")[2] for must in record.outcome().musts if not must.ok]
+
+
+def answers(*spent_ms, status=200):
+    return [raw.Answer("", 0.0, ms / 1000, status, b"") for ms in spent_ms]
+
+
+SIZE = spike.Size(seconds=2, latency_ms=300)
+GOOD = spike.Seen(answers(*[0.2] * 199, 19.9), [1.25], 4, 0.31)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"answers": answers(*[0.2] * 97, 5.1, 5.1, 5.1)}, ["latency P99 in ms, at most"]),
+        ({"answers": answers(*[0.2] * 199, 20.1)}, ["latency max in ms, at most"]),
+        ({"ages": [0.2, 1.32]}, ["age in s (window + longest upstream latency), at most"]),
+        ({"upstream": 5}, ["upstream requests (windows + 2), at most"]),
+        ({"answers": answers(0.2, status=503)}, ["errors, exactly"]),
+    ],
+)
+def test_spike_is_judged(changes, expected):
+    record = Record("spike")
+    spike._judge(record, SIZE, replace(GOOD, **changes))
+    assert broken(record) == expected
+
+
+def test_age_is_that_when_the_client_asked():
+    head = b"HTTP/1.1 200 OK\r\nX-Emulator-Generated-At: 1700000000.25\r\nX: y"
+    assert spike._generated(raw.Answer("", 0.0, 1.0, 200, head)) == 1_700_000_000.25
+    assert spike._generated(raw.Answer("", 0.0, 1.0, 503, head)) is None
+    assert spike._generated(raw.Answer("", 0.0, 1.0, 200, b"HTTP/1.1 200 OK\r\nX: y")) is None
+
+
+@pytest.mark.parametrize(("spent", "expected"), [(10.0, []), (10.1, ["latency of hits P99 in ms, scrapes, at most"])])
+def test_hits_under_stress_are_judged(spent, expected):
+    record = Record("scrape")
+    stress._judge(record, "scrapes", [0.1] * 98 + [spent] * 2)
+    assert broken(record) == expected
+
+
+@pytest.mark.parametrize(
+    ("case", "cpu_us", "expected"),
+    [
+        (hit.CASES[0], 7.0, []),
+        (hit.CASES[0], 7.1, ["CPU of a hit / nginx's, {}, at most"]),
+        (
+            hit.CASES[1],
+            10.1,
+            ["CPU of a hit / nginx's, {}, at most", "CPU of a hit / that of the bare server, {}, at most"],
+        ),
+        (hit.Case("420 KB", hit.TLS), 100.0, []),
+    ],
+)
+def test_hits_are_judged(case, cpu_us, expected, monkeypatch):
+    servers = [peers.Server(name, 0, 1, 1) for name in ("nginx", "holdover", "bare asyncio")]
+    costs = {"nginx": reading(10.0), "holdover": reading(cpu_us), "bare asyncio": reading(8.0)}
+    monkeypatch.setattr(rounds, "read", lambda server, load: costs[server.name])
+    record = Record("hit")
+    hit._compare(record, case, "gzip", servers, hit.QUICK)
+    assert broken(record) == [one.format(f"{case.size}, gzip, {case.connections}") for one in expected]
 
 
 # The report.
