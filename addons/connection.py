@@ -11,6 +11,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
 
 from holdover.answer import Answer, head_of, local
 from holdover.lane import Asked
+from holdover.lease import Lease
 
 from .raw import RawTransport
 
@@ -42,7 +43,7 @@ class Connection(RawTransport):
     _handover: "Handover"
 
     def __init__(self, house: "FastLane", sock: socket.socket, peer: Any, mode: ProxyMode) -> None:
-        super().__init__(sock, peer, house.loop)
+        super().__init__(sock, peer, house.loop, house.watch)
         self._house = house
         self._lane = house.lane
         self.client: str = peer[0] if peer else ""
@@ -60,10 +61,10 @@ class Connection(RawTransport):
 
     def begin(self) -> None:
         """The first bytes are often there with the connection."""
-        self._readable()
+        self.readable()
         self._look()
 
-    def _readable(self) -> None:
+    def readable(self) -> None:
         try:
             received = self._sock.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -81,13 +82,25 @@ class Connection(RawTransport):
             lease = self._lane.hit(data, self.client)
             if lease is None:
                 self._received(data)
-                return
-            self._answer(lease.head, lease.body)
-            self._lane.gave(lease)
-            if lease.close:
-                self.close()
+            else:
+                self._give(lease)
         else:
             self._received(data)
+
+    def _give(self, lease: Lease) -> None:
+        if self._tls is None:
+            try:
+                sent = self._sock.sendmsg(lease.parts)
+            except OSError:
+                sent = 0
+            if sent != lease.size:
+                # Slow or gone: that is found out again, at leisure.
+                self._keep(sent, lease.parts)
+        else:
+            self._send(*self._tls.send(*lease.parts))
+        self._lane.gave(lease)
+        if lease.close:
+            self.close()
 
     def _received(self, data: bytes) -> None:
         if not self._began:
@@ -135,10 +148,7 @@ class Connection(RawTransport):
             lane.passed()
         elif (lease := lane.give(asked, self.client)) is not None:
             self._held = held[asked.length :]
-            self._answer(lease.head, lease.body)
-            lane.gave(lease)
-            if lease.close:
-                self.close()
+            self._give(lease)
         elif lane.observed():
             self._hand(held)
         else:
@@ -156,7 +166,7 @@ class Connection(RawTransport):
         if self._phase is not Phase.WAITING or self._closing:
             return
         self._phase = Phase.READY
-        self._answer(sent.head, sent.body)
+        self._answer(*sent.parts)
         if sent.close or (self._ended and not self._held):
             self.close()
         else:
@@ -182,7 +192,7 @@ class Connection(RawTransport):
     def _look(self) -> None:
         """Watches the socket for what to read, or does not: who sends too far ahead waits in the system's buffers."""
         ahead = self._phase is not Phase.THEIRS and len(self._held) > self._house.settings.max_pending_bytes
-        self._watch(wanted=not (self._ended or ahead))
+        self._watch_for_more(wanted=not (self._ended or ahead))
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -233,16 +243,11 @@ class Connection(RawTransport):
             self._house.metrics.lane.handshakes.labels("resumed" if tls.resumed else "full").inc()
         return plain or (b"" if tls.closed else None)
 
-    def _answer(self, head: bytes, body: bytes) -> None:
-        if self._tls is not None:
-            self._send(*self._tls.send(head, body))
-        elif body:
-            self._send(head, body)
-        else:
-            self._send(head)
+    def _answer(self, *parts: bytes) -> None:
+        self._send(*(parts if self._tls is None else self._tls.send(*parts)))
 
     def _put(self, data: bytes) -> None:
-        self._answer(data, b"")
+        self._answer(data)
 
     def _written(self) -> None:
         if self._phase is Phase.REFUSED:

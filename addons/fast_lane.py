@@ -22,6 +22,7 @@ from .certificates import Certificates
 from .connection import Connection
 from .handover import Handover
 from .termination import Buffers, Termination
+from .watch import Watch
 
 ACCEPTS = 4
 SWEEP_S = 1.0
@@ -56,6 +57,7 @@ class FastLane:
         self._http2 = http2
         self._buffers = Buffers()
         self.loop = asyncio.get_running_loop()
+        self.watch = Watch(self.loop)
         self._manager = manager
         self._find_foreign = foreign
         self._foreign: list[str] = []
@@ -205,4 +207,5 @@ class FastLane:
         """Cuts every connection."""
         for connection in tuple(self._connections):
             connection.abort()
+        self.watch.close()
         self.lane.flush()

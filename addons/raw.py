@@ -5,7 +5,10 @@ import asyncio
 import select
 import socket
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
+
+from .watch import Watch
 
 HIGH_BYTES = 65_536
 LOW_BYTES = 16_384
@@ -14,22 +17,24 @@ LOW_BYTES = 16_384
 class RawTransport(asyncio.Transport):
     """Over an accepted, non-blocking socket. What reads, and what is told of the end, is a subclass's."""
 
-    def __init__(self, sock: socket.socket, peer: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, sock: socket.socket, peer: Any, loop: asyncio.AbstractEventLoop, watch: Watch) -> None:
         super().__init__()
         self._sock = sock
         self._fd = sock.fileno()
         self._peer = peer
         self._loop = loop
+        self._watch = watch
         self._out = deque[memoryview]()
-        self._watched = self._closing = self._closed = self._paused = self._full = False
+        self._reads = self._closing = self._closed = self._paused = self._full = False
         self._protocol: asyncio.StreamReaderProtocol | None = None
         # In the loop's time; 0 while nothing waits to be written.
         self._write_since = 0.0
 
-    # For subclasses.
-
-    def _readable(self) -> None:
+    def readable(self) -> None:
+        """The socket has something to be read, or has ended."""
         raise NotImplementedError
+
+    # For subclasses.
 
     def _put(self, data: bytes) -> None:
         """What a stream writes, on its way to the client."""
@@ -41,39 +46,37 @@ class RawTransport(asyncio.Transport):
     def _forgotten(self) -> None:
         """The socket is closed."""
 
-    def _watch(self, *, wanted: bool) -> None:
+    def _watch_for_more(self, *, wanted: bool) -> None:
         wanted = wanted and not (self._closed or self._paused)
-        if wanted and not self._watched:
-            self._loop.add_reader(self._fd, self._readable)
-        elif self._watched and not wanted:
-            self._loop.remove_reader(self._fd)
-        self._watched = wanted
+        if wanted is not self._reads:
+            self._reads = wanted
+            self._watch.set(self._fd, self, read=wanted, write=bool(self._out))
 
     def _send(self, *parts: bytes) -> None:
         """Has the parts, if there are any, written; now as far as that goes."""
         sent = 0
         if not self._out:
             try:
-                sent = self._sock.send(parts[0]) if len(parts) == 1 else self._sock.sendmsg(parts)
+                sent = self._sock.sendmsg(parts)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
                 self._lost(error)
                 return
+        self._keep(sent, parts)
+
+    def _keep(self, sent: int, parts: Iterable[bytes]) -> None:
+        """Has what the system did not take of these parts written later."""
         for part in parts:
             if sent < len(part):
-                self._keep(memoryview(part)[sent:])
+                self._out.append(memoryview(part)[sent:])
             sent = max(0, sent - len(part))
-
-    def _keep(self, rest: memoryview) -> None:
-        if self._closed:
-            return
-        if not self._out:
+        if self._out and not self._write_since:
             self._write_since = self._loop.time()
-            self._loop.add_writer(self._fd, self._writable)
-        self._out.append(rest)
+            self._watch.set(self._fd, self, read=self._reads, write=True)
 
-    def _writable(self) -> None:
+    def writable(self) -> None:
+        """The system takes more."""
         out = self._out
         try:
             while out:
@@ -95,7 +98,7 @@ class RawTransport(asyncio.Transport):
         if out:
             return
         self._write_since = 0.0
-        self._loop.remove_writer(self._fd)
+        self._watch.set(self._fd, self, read=self._reads, write=False)
         if self._closing:
             self._lost(None)
         else:
@@ -104,10 +107,8 @@ class RawTransport(asyncio.Transport):
     def _lost(self, error: Exception | None) -> None:
         if self._closed:
             return
-        self._watch(wanted=False)
-        if self._out:
-            self._loop.remove_writer(self._fd)
-            self._out.clear()
+        self._watch.set(self._fd, self, read=False, write=False)
+        self._out.clear()
         self._closing = self._closed = True
         self._sock.close()
         self._forgotten()

@@ -43,8 +43,7 @@ class Asked:
 class Sent:
     """An answer as it goes on the wire; `close` when the connection ends with it."""
 
-    head: bytes
-    body: bytes
+    parts: tuple[bytes, ...]
     close: bool
 
 
@@ -147,7 +146,7 @@ class Lane:
         """The answer to what `hit` has none for. `started` is `time.perf_counter()` at the request."""
         self._metrics.requests.labels("waited").inc()
         answer = await self._standin.miss(asked.cacheable, replace(asked.wants, client=client), started)
-        return _sent(answer, asked.close)
+        return Sent(_parts(answer), asked.close)
 
     def passed(self) -> None:
         """A request went through mitmproxy's flows."""
@@ -169,7 +168,8 @@ class Lane:
             if lease is None:
                 return None
             lease.close = asked.close
-            lease.head, lease.body = head_of(lease.answer), lease.answer.body
+            lease.parts = _parts(lease.answer)
+            lease.size = sum(map(len, lease.parts))
             self._leases.pop(same, None)
             if len(self._leases) >= MAX_REMEMBERED:
                 del self._leases[next(iter(self._leases))]
@@ -183,5 +183,6 @@ class Lane:
         return lease.since <= now < lease.until and not lease.ready.outdated and lease.epoch == self._standin.epoch
 
 
-def _sent(answer: Answer, close: bool) -> Sent:
-    return Sent(head_of(answer), answer.body, close)
+def _parts(answer: Answer) -> tuple[bytes, ...]:
+    head = head_of(answer)
+    return (head, answer.body) if answer.body else (head,)

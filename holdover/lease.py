@@ -12,8 +12,8 @@ class Lease:
     """`answer` may be given from `since` on and before `until` (Unix seconds), as long as `ready` is not outdated and
     the stand-in is still of this `epoch`; `together` when the store has to be asked each time.
 
-    Whoever gives it notes so: how often to each client, the `seconds` that all of it took, and when last. `head` is
-    the answer's as it goes on the wire; `close` when the connection ends with it."""
+    Whoever gives it notes so: how often to each client, the `seconds` that all of it took, and when last. `parts` are
+    the answer as it goes on the wire, `size` bytes; `close` when the connection ends with it."""
 
     cacheable: Cacheable
     answer: Answer
@@ -23,8 +23,8 @@ class Lease:
     until: float
     epoch: int
     together: bool
-    head: bytes = b""
-    body: bytes = b""
+    parts: tuple[bytes, ...] = ()
+    size: int = 0
     close: bool = False
     clients: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
