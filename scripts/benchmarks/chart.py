@@ -47,10 +47,10 @@ def draw(outcome: Outcome) -> str:
             y += BAR
         y += GAP
     one = LEFT + WIDTH / MOST
-    parts.append(f'<line x1="{one:.0f}" y1="{TOP - 6}" x2="{one:.0f}" y2="{y - GAP}" stroke-dasharray="4 3"/>')
-    parts.append(_text(one + 4, TOP - 8, "nginx = 1"))
+    parts.append(f'<line x1="{one:.0f}" y1="{TOP - 6}" x2="{one:.0f}" y2="{y - 4}" stroke-dasharray="4 3"/>')
+    parts.append(_text(one + 6, y, "nginx = 1"))
     title = "<title>CPU of a hit as a multiple of nginx's</title>"
-    size = f'viewBox="0 0 {LEFT + WIDTH + 60} {y}"'
+    size = f'viewBox="0 0 {LEFT + WIDTH + 60} {y + 8}"'
     inside = "\n".join([title, f"<style>{STYLE}</style>", *parts])
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n{inside}\n</svg>\n'
 

@@ -44,6 +44,7 @@ PIVOTS = (
             "first answer, fastest burst": "first answer, s",
             "slowest answer, fastest burst": "slowest, best burst, s",
             "slowest answer, slowest burst": "slowest, worst burst, s",
+            "slowest answer once it is stored": "slowest, once it is stored, s",
         },
     ),
     Pivot(
