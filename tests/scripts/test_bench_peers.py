@@ -146,9 +146,21 @@ def test_clients_ask_as_often_as_they_should(serve):
 
 
 def test_a_client_without_requests_left_has_done(serve):
-    own = crowd(serve(lambda number, data: [OK]), requests=iter([raw.request("/x")] * 5))
-    assert len(own.ask(60.0)) == 5
+    port, asked = serve(lambda number, data: [OK]), raw.request("/x")
+    clients = [Client(lambda: raw.plain(port), iter([asked] * count)) for count in (2, 5)]
+    own = Crowd(clients)
+    assert len(own.ask(60.0)) == 7
     own.close()
+
+
+def test_an_answer_in_many_pieces(serve):
+    body = b"x" * 3_000_000
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + body
+    port = serve(lambda number, data: [answer])
+    own = crowd(port, requests=iter([raw.request("/x")] * 3))
+    assert [(a.status, a.head) for a in own.ask(60.0)] == [(200, answer[: -len(body) - 4])] * 3
+    own.close()
+    assert raw.fetch(port, raw.request("/x")) == answer
 
 
 @pytest.mark.parametrize("broken", [None, [b"HTTP/1.1 200 OK\r\n\r\n"]])
@@ -183,6 +195,20 @@ def test_a_tunnel_that_is_refused(serve):
     port = serve(lambda number, data: [b"HTTP/1.1 403 Forbidden\r\n\r\n"])
     with pytest.raises(ConnectionError, match="403"):
         raw.tunnel(port, 443)
+
+
+def test_a_tunnel_is_a_connection_of_its_own(serve):
+    asked = []
+
+    def answer(number, data):
+        asked.append(data.partition(b"\r\n")[0])
+        return [OK] if number else [b"HTTP/1.1 200 Connection established\r\n\r\n"]
+
+    port = serve(answer)
+    own = Crowd([Client(lambda: raw.tunnel(port, 80), iter([raw.request("/x")]))])
+    assert [one.status for one in own.ask(60.0)] == [200]
+    own.close()
+    assert asked == [b"CONNECT api.the-odds-api.com:80 HTTP/1.1", b"GET /x HTTP/1.1"]
 
 
 # What is missing.
