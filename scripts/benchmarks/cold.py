@@ -1,42 +1,60 @@
 """Everybody asks at once for what nobody asked for before."""
 
-import asyncio
+import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any
 
-from scripts.rig import Emulator, House, emulator
+from scripts.rig import Emulator, emulator, running, write_house
 
-from . import machine
-from .client import KeepAlive, NoAnswerError
-from .houses import folder, proxies
+from . import machine, raw
+from .hook import TARGETS
+from .houses import memory_folder, proxies
 from .outcome import Outcome, Record
+from .raw import Client, Crowd
 
 NAME = "cold"
-TARGET = "/v4/sports/soccer_epl/odds?apiKey=client&regions=uk&round="
+TARGET = f"{TARGETS['20 KB']}&round="
+LATE_MS = 25.0
+"""Longest that the slowest client may wait beyond what the provider takes."""
+MOMENT_S = 0.001
+"""In it everybody asks, once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The connections are shared out among as many proxies as each of the `splits` says."""
+    """The connections are shared out among as many proxies as each of the `splits` says, and go to one port of as
+    many `workers` as each of those says."""
 
     connections: int = 500
     rounds: int = 5
     latency_ms: float = 300.0
-    splits: tuple[int, ...] = (1, 2)
+    workers: tuple[int, ...] = (1, 2)
+    splits: tuple[int, ...] = (2,)
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """One round: how many got no 200, when the first and the last had theirs, what the provider saw."""
+    """One round: how many got no 200, when the first and the last had theirs, what the provider saw; when the last
+    had it as all of them asked once more, for what was stored by then."""
 
     errors: int
     first_s: float
     last_s: float
     upstream: int
+    stored_s: float = 0.0
 
 
-FULL, QUICK = Size(), Size(rounds=2)
+type Served = tuple[Sequence[int], Sequence[int]]
+"""Ports that are asked, and the processes from which all others descend."""
+
+FULL, QUICK = Size(), Size(rounds=2, workers=(2,), splits=())
+WINDOW: dict[str, Any] = {"window_s": 3600, "max_stale_s": 3600}
 
 
 def run(*, quick: bool) -> Outcome:
@@ -46,35 +64,69 @@ def run(*, quick: bool) -> Outcome:
 def measure(size: Size) -> Outcome:
     machine.allow_files(2 * size.connections + 200)
     record = Record(NAME)
+    for count in size.workers:
+        name = "1 worker" if count == 1 else f"{count} workers"
+        late = _measure(record, size, name, partial(_workers, count))
+        record.at_most(f"slowest answer beyond the provider's latency in ms, median burst, {name}", LATE_MS, late)
     for count in size.splits:
-        latency = {"latency_p50_ms": size.latency_ms, "latency_p95_ms": size.latency_ms}
-        with (
-            folder() as root,
-            emulator(**latency) as provider,
-            proxies(root, provider.url, count, sidecar=True, window_s=3600, max_stale_s=3600) as houses,
-        ):
-            bursts = asyncio.run(_bursts(houses, provider, size))
-        _judge(record, "1 proxy" if count == 1 else f"{count} proxies", bursts)
+        _measure(record, size, f"{count} proxies", partial(_proxies, count))
     return record.outcome()
 
 
-async def _bursts(houses: Sequence[House], provider: Emulator, size: Size) -> list[Burst]:
-    clients = [KeepAlive(houses[i % len(houses)].ports["reverse"]) for i in range(size.connections)]
-    # Opens the connections, and makes each one that has been answered before.
-    await asyncio.gather(*(client.get(f"{TARGET}warm-up") for client in clients))
-    bursts = [await _burst(clients, provider, number) for number in range(size.rounds)]
-    for client in clients:
-        client.close()
+def _measure(
+    record: Record, size: Size, name: str, start: Callable[[Path, str], AbstractContextManager[Served]]
+) -> float:
+    """How late the slowest client is, in ms beyond the provider's latency, in the median burst."""
+    latency = {"latency_p50_ms": size.latency_ms, "latency_p95_ms": size.latency_ms}
+    with (
+        memory_folder() as root,
+        emulator(events=5, **latency) as provider,
+        start(root, provider.url) as (ports, roots),
+    ):
+        pids = [pid for parent in roots for pid in machine.tree(parent)]
+        with machine.apart(pids, [provider.process.pid]):
+            bursts = _bursts(ports, provider, size)
+    _judge(record, name, bursts)
+    return statistics.median(1000 * burst.last_s for burst in bursts) - size.latency_ms
+
+
+@contextmanager
+def _workers(count: int, root: Path, origin: str) -> Iterator[Served]:
+    house = write_house(root / "house", origin, proxy=f"workers = {count}", **WINDOW)
+    with running(house) as up:
+        assert up.process is not None
+        yield [house.ports["reverse"]], [up.process.pid]
+
+
+@contextmanager
+def _proxies(count: int, root: Path, origin: str) -> Iterator[Served]:
+    with proxies(root, origin, count, sidecar=True, **WINDOW) as houses:
+        # The sidecar, whose house is not among them, stays where it is.
+        yield [house.ports["reverse"] for house in houses], [h.process.pid for h in houses if h.process is not None]
+
+
+def _bursts(ports: Sequence[int], provider: Emulator, size: Size) -> list[Burst]:
+    names = ["warm-up", *(str(number) for number in range(size.rounds) for _ in range(2))]
+    asked = [raw.request(f"{TARGET}{name}") for name in names]
+    crowd = Crowd(
+        [Client(partial(raw.plain, ports[i % len(ports)]), iter(asked), every_s=inf) for i in range(size.connections)]
+    )
+    # Makes each connection one that has been answered before.
+    crowd.ask(MOMENT_S)
+    bursts = [_burst(crowd, provider, number) for number in range(size.rounds)]
+    crowd.close()
     return bursts
 
 
-async def _burst(clients: Sequence[KeepAlive], provider: Emulator, number: int) -> Burst:
-    target = f"{TARGET}{number}"
+def _burst(crowd: Crowd, provider: Emulator, number: int) -> Burst:
     started = time.monotonic()
-    ended = await asyncio.gather(*(_answered(client, target) for client in clients))
-    good = [moment - started for moment in ended if moment is not None]
+    answers = crowd.ask(MOMENT_S)
+    good = [answer.ended - started for answer in answers if answer.status == 200]
+    again = time.monotonic()
+    stored = [answer.ended - again for answer in crowd.ask(MOMENT_S)]
     upstream = requests_of_round(provider.stats()["by_shape"], number)
-    return Burst(len(ended) - len(good), min(good, default=0.0), max(good, default=0.0), upstream)
+    first, last = min(good, default=0.0), max(good, default=0.0)
+    return Burst(len(answers) - len(good), first, last, upstream, max(stored))
 
 
 def requests_of_round(by_shape: Mapping[str, int], number: int) -> int:
@@ -82,19 +134,12 @@ def requests_of_round(by_shape: Mapping[str, int], number: int) -> int:
     return sum(n for shape, n in by_shape.items() if f"round={number}" in shape.partition("?")[2].split("&"))
 
 
-async def _answered(client: KeepAlive, target: str) -> float | None:
-    try:
-        reply = await client.get(target)
-    except NoAnswerError:
-        return None
-    return time.monotonic() if reply.status == 200 else None
-
-
 def _judge(record: Record, target: str, bursts: Sequence[Burst]) -> None:
     record.result(target, "bursts", "bursts", len(bursts))
     record.result(target, "first answer, fastest burst", "s", min(b.first_s for b in bursts))
     record.result(target, "slowest answer, fastest burst", "s", min(b.last_s for b in bursts))
     record.result(target, "slowest answer, slowest burst", "s", max(b.last_s for b in bursts))
+    record.result(target, "slowest answer once it is stored", "s", statistics.median(b.stored_s for b in bursts))
     # The burst that is farthest from one request stands for all.
     worst = max((b.upstream for b in bursts), key=lambda count: abs(count - 1))
     record.exactly(f"upstream requests per never-seen key, {target}", 1, worst)

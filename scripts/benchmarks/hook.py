@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from . import machine
 from .client import KeepAlive, Reply
 from .houses import folder
 from .outcome import Outcome, Record, ratio_of_pairs
+from .peers import accepts
 
 NAME = "hook"
 ODDS = "/v4/sports/soccer_epl/odds?apiKey=client&markets=h2h&bookmakers="
@@ -28,6 +28,7 @@ BOOKS = (
 TARGETS = {"2 KB": f"{ODDS}{BOOKS[0]}", "20 KB": f"{ODDS}{','.join(BOOKS)}"}
 WARM_UP_S = 0.5
 LIMIT = 1.3
+NO_LANE = "[lane]\nenabled = false\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Server:
     requests: int = 0
 
 
-FULL, QUICK = Size(), Size(rounds=8, round_s=0.6)
+FULL, QUICK = Size(), Size(rounds=5, round_s=0.5)
 
 
 def run(*, quick: bool) -> Outcome:
@@ -61,7 +62,7 @@ def measure(size: Size) -> Outcome:
     record = Record(NAME)
     with folder() as root, emulator(latency_p50_ms=0, rate=0, events=5, volatility=0) as provider:
         # A window so long that the rounds hold hits and nothing else.
-        house = write_house(root, provider.url, window_s=3600, max_stale_s=7200, idle_after_s=3600)
+        house = write_house(root, provider.url, NO_LANE, window_s=3600, max_stale_s=7200, idle_after_s=3600)
         with running(house):
             answers = {target: asyncio.run(_answer(house, target)) for target in TARGETS.values()}
             for name, target in TARGETS.items():
@@ -96,16 +97,10 @@ def _dict_proxy(root: Path, answers: dict[str, Reply]) -> Iterator[Server]:
         [sys.executable, "-m", "scripts.benchmarks.dict_proxy", str(port), str(path)], cwd=ROOT
     )
     try:
-        wait_for(lambda: _accepts(port), 30)
+        wait_for(lambda: accepts(port), 30)
         yield Server("dict", port, process.pid)
     finally:
         stop(process)
-
-
-def _accepts(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 def _compare(record: Record, name: str, target: str, house: House, yardstick: Server, size: Size) -> None:

@@ -29,6 +29,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def tree(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(one for path in children for child in path.read_text().split() for one in tree(int(child)))]
+
+
 def resident_bytes(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
@@ -45,26 +51,27 @@ def allow_files(count: int) -> None:
 
 
 @contextmanager
-def apart(servers: list[int], others: list[int]) -> Iterator[bool]:
-    """Runs `servers` on the first core, `others` and this process on the second; False where there is one core."""
+def apart(servers: list[int], others: list[int], cores: int = 1) -> Iterator[bool]:
+    """Runs `servers` on the first cores, `others` and this process on the one after them; False where there is none.
+    What any of them starts meanwhile runs where it does."""
     mine = os.sched_getaffinity(0)
-    cores = sorted(mine)[:2]
-    if len(cores) < 2:
+    first = sorted(mine)[: cores + 1]
+    if len(first) <= cores:
         yield False
         return
     for pid in servers:
-        _pin(pid, cores[0])
+        _pin(pid, set(first[:-1]))
     for pid in (*others, os.getpid()):
-        _pin(pid, cores[1])
+        _pin(pid, {first[-1]})
     try:
         yield True
     finally:
         os.sched_setaffinity(0, mine)
 
 
-def _pin(pid: int, core: int) -> None:
+def _pin(pid: int, cores: set[int]) -> None:
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), {core})
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 def _cpu_model() -> str:

@@ -39,7 +39,7 @@ class Reading:
     journal: int
 
 
-FULL, QUICK = Size(100_000, store_mib=16), Size(10_000, store_mib=2)
+FULL, QUICK = Size(100_000, store_mib=16), Size(4_000, store_mib=1)
 
 
 def run(*, quick: bool) -> Outcome:

@@ -9,9 +9,10 @@ from rich.table import Table
 
 from .outcome import Outcome
 
-RESULT_COLUMNS = ("scenario", "target", "metric", "value", "unit")
+RESULT_COLUMNS = ("scenario", "target", "metric", "value", "unit", "/ nginx")
 MUST_COLUMNS = ("must", "limit", "value", "")
-_NUMBERS = ("limit", "value")
+_NUMBERS = ("limit", "value", "/ nginx")
+_RATIO = " / nginx"
 
 type Rows = Sequence[tuple[str, ...]]
 
@@ -27,15 +28,29 @@ def figure(value: float) -> str:
 
 def machine_line(machine: dict[str, Any]) -> str:
     """The machine in one line."""
+    programs = "".join(f"{name} {number}, " for name, number in machine.get("programs", {}).items())
     load = " ".join(f"{value:.2f}" for value in machine["load_average"])
     return (
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
-        f"mitmproxy {machine['mitmproxy']}, load average {load}"
+        f"mitmproxy {machine['mitmproxy']}, {programs}load average {load}"
     )
 
 
 def result_rows(outcome: Outcome) -> Rows:
-    return [(r.scenario, r.target, r.metric, figure(r.value), r.unit) for r in outcome.results]
+    """A figure and its ratio to nginx's stand in one row."""
+    ratios = {(r.scenario, r.target, r.metric): figure(r.value) for r in outcome.results if r.metric.endswith(_RATIO)}
+    return [
+        (
+            r.scenario,
+            r.target,
+            r.metric,
+            figure(r.value),
+            r.unit,
+            ratios.get((r.scenario, r.target, f"{r.metric}{_RATIO}"), ""),
+        )
+        for r in outcome.results
+        if not r.metric.endswith(_RATIO)
+    ]
 
 
 def must_rows(outcome: Outcome) -> Rows:
