@@ -155,6 +155,7 @@ class FastLane:
                 connection.sweep(now)
             self.metrics.lane.connections.set(len(self._connections))
             self.lane.flush()
+            self.lane.release()
 
     def _heed_others(self) -> None:
         """Off while somebody else's addon needs to see every request, if that is wanted."""

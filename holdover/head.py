@@ -16,7 +16,7 @@ _HEAD = re.compile(
     r"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)+)\r\n".encode()
 )
 _AUTHORITY = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
-_LENGTH = re.compile(r"[0-9]{1,6}")
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,5}")
 # Fields of a connection that change nothing about the request. A client that offers h2c gets HTTP/1.1, as RFC 9110
 # section 7.8 allows.
 _PLAIN_OPTIONS = frozenset(("close", "keep-alive", "upgrade", "http2-settings"))

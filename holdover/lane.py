@@ -70,7 +70,8 @@ class Lane:
     def use(self, settings: LaneSettings) -> None:
         """Takes over a changed configuration."""
         self._observe = settings.observe
-        self._left = settings.observe
+        # Hits until the next one to be observed, which 0 asks for; below that there is none.
+        self._left = settings.observe or -1
         self._leases.clear()
         self.switch(on=settings.enabled)
 
@@ -105,7 +106,9 @@ class Lane:
             lease = self._renew(asked, now)
             if lease is None:
                 return None
-        self._left -= 1
+        # One that is to be observed is asked for more than once before `observed` is.
+        if self._left:
+            self._left -= 1
         if not self._left:
             return None
         clients = lease.clients
@@ -121,7 +124,7 @@ class Lane:
 
     def observed(self) -> bool:
         """Whether this hit is one of those that go through mitmproxy's flows. Asked once, when there is none."""
-        if self._left or not self._observe:
+        if self._left:
             return False
         self._left = self._observe
         self._metrics.requests.labels("observed").inc()
@@ -158,6 +161,14 @@ class Lane:
         for lease in given:
             self._metrics.requests.labels("hit").inc(sum(lease.clients.values()))
             self._standin.gave(lease)
+
+    def release(self) -> None:
+        """Lets go of answers that are not held ready any more; call it every second or so. Whoever asked for them may
+        never ask again, and the bodies would be held beside those that are counted."""
+        for asked in self._asked.values():
+            if asked.lease is not None and asked.lease.ready.outdated:
+                asked.lease = None
+        self._leases = {same: lease for same, lease in self._leases.items() if not lease.ready.outdated}
 
     def _renew(self, asked: Asked, now: float) -> Lease | None:
         """A lease for the request that holds now, of another request of the same meaning if there is one."""

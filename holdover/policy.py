@@ -72,21 +72,21 @@ def limits(route: RouteSettings, entry: Entry, now: float) -> tuple[float, float
 
 def next_change(route: RouteSettings, entry: Entry, now: float, ttl: float) -> float:
     """Until when `decide`, `age` and the whole seconds that an answer tells stay what they are, if nobody refreshes
-    the entry: a moment after `now`. `ttl` is what `decide` said."""
+    the entry. `now` itself where they are so for this moment alone. `ttl` is what `decide` said."""
     _, max_stale_s = limits(route, entry, now)
     generated = entry.requested_at - entry.initial_age
-    moments = [_next_second(generated, now), _next_second(now + ttl, now), generated + max_stale_s]
+    moments = [_next_second(generated, now), now + ttl % 1.0, generated + max_stale_s]
     if entry.board.typical is not None:
         moments.append(_next_second(entry.board.typical, now))
     if entry.board.starts:
         # Where the phase of the board changes, its windows do.
         begins = entry.board.starts[0]
         moments += [begins - route.pace.near_from_s, begins]
-    return min(moment for moment in moments if moment > now)
+    return min(moment for moment in moments if moment >= now)
 
 
 def _next_second(since: float, now: float) -> float:
-    """When the number of whole seconds from `since`, or until it, is another."""
+    """When the number of whole seconds from `since` is another."""
     following = since + math.floor(now - since) + 1
     return following if following > now else following + 1
 

@@ -1,0 +1,528 @@
+import itertools
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from holdover.answer import Wants, head_of
+from holdover.config import Config
+from holdover.content import Board
+from holdover.entry import Entry
+from holdover.exchange import Request
+from holdover.key import Cacheable
+from holdover.lane import FOLLOW_S, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, Lane
+from holdover.meter import _ages
+from holdover.metrics import AGE, Metrics
+from holdover.quota import Told
+from holdover.rules import Rules
+from holdover.settings import Settings
+from holdover.standin import StandIn
+from holdover.tally import Tally
+
+NOW = 1_700_000_000.0
+TARGET = "/v4/sports/epl/odds?regions=us"
+QUOTA = {"remaining": "x-requests-remaining", "used": "x-requests-used", "last": "x-requests-last"}
+ROUNDING_S = 2e-6
+"""Of sums and differences of Unix seconds, several times over."""
+
+
+def wire(*fields, method="GET", target=TARGET, body=b""):
+    lines = [f"{method} {target} HTTP/1.1", "Host: api.vendor.test", *fields, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def config_of(provider_of, tmp_path):
+    def build(*routes, lane=None, **changes):
+        told = {"sidecar": {"socket": "sock"}, "lane": {"observe": 0, **(lane or {})}}
+        provider = provider_of(*routes, **{"quota": QUOTA, **changes})
+        return Config(tmp_path, Settings.model_validate(told), Rules([provider]), "")
+
+    return build
+
+
+class Scene:
+    """A lane over a stand-in without a sidecar, whose time stands still. `entry` is what the provider said last."""
+
+    def __init__(self, config, store, ledger, clock):
+        self.metrics, self.clock, self.store = Metrics(), clock, store
+        self.metrics.prepare(config.rules)
+        self.standin = StandIn(config, store, ledger, self.metrics, clock=clock)
+        self.lane = Lane(self.standin, config.settings.lane, self.metrics.lane, clock=clock)
+
+    def use(self, config):
+        """As the proxy does."""
+        self.standin.use(config)
+        self.lane.use(config.settings.lane)
+
+    def planned(self, target=TARGET, *headers, method="GET", body=b""):
+        found = self.standin.plan(Request(method, "api.vendor.test", target, headers, body))
+        assert isinstance(found, Cacheable)
+        return found
+
+    def put(self, entry, store=None):
+        """Has it stored, as any process may do."""
+        return (store or self.store).put(entry, self.clock.now)
+
+    def ask(self, data=None, client="192.0.2.1"):
+        """The answer of the lane as bytes; None when it has none at once, or the request is not for it."""
+        data = wire() if data is None else data
+        lease = self.lane.hit(data, client)
+        if lease is None:
+            asked = self.lane.take(data, client)
+            if asked is None or asked == "unfinished":
+                return None
+            lease = self.lane.give(asked, client)
+        return None if lease is None else b"".join(lease.parts)
+
+    def later(self, seconds=2 * FOLLOW_S):
+        self.clock.now += seconds
+
+    def counted(self, family="client_requests_total"):
+        """Samples that are not 0, by the values of their labels."""
+        name = f"holdover_{family}"
+        samples = (s for f in self.metrics.registry.collect() for s in f.samples if s.name == name and s.value)
+        return {tuple(sample.labels.values()): sample.value for sample in samples}
+
+
+@pytest.fixture
+async def scene_of(config_of, store, open_ledger, clock):
+    made = []
+
+    def build(*routes, **changes):
+        made.append(Scene(config_of(*routes, **changes), store, open_ledger(), clock))
+        return made[-1]
+
+    yield build
+    for scene in made:
+        await scene.standin.close()
+
+
+@pytest.fixture
+async def scene(scene_of):
+    return scene_of()
+
+
+@pytest.fixture
+def entry(entry_of):
+    return told(entry_of(at=NOW - 3.25, body=b"[1]"))
+
+
+def told(entry: Entry) -> Entry:
+    return replace(
+        entry, headers=(*entry.headers, ("x-requests-used", "6"), ("Date", "Tue, 14 Nov 2023 22:13:18 GMT"))
+    )
+
+
+@pytest.fixture
+def hot(scene, entry):
+    """A scene whose answer is given by a lease."""
+    scene.put(entry)
+    assert scene.ask() is not None
+    assert scene.lane.hit(wire(), "192.0.2.1") is not None
+    return scene
+
+
+def text(answer):
+    return b"" if answer is None else answer
+
+
+def body(answer):
+    return text(answer).partition(b"\r\n\r\n")[2]
+
+
+# That a lease is as good as a decision of its moment.
+
+seconds = st.integers(1, 400).map(lambda ms: ms / 8) | st.floats(0.01, 100.0)
+whole = st.integers(-60, 120).map(float)
+moments = whole | st.floats(-60.0, 120.0)
+
+
+@st.composite
+def situations(draw):
+    """Route settings, what an entry is made of relative to its request, and when it is asked for after that."""
+    window = draw(seconds)
+    route = {"window_s": window, "max_stale_s": window + draw(seconds), "negative_s": draw(seconds)}
+    if draw(st.booleans()):
+        route["idle_after_s"] = draw(seconds)
+    pace = {
+        name: min(draw(seconds), route["max_stale_s"])
+        for name in ("in_play_s", "near_s", "far_s", "empty_s")
+        if draw(st.booleans())
+    }
+    route["pace"] = {**pace, "near_from_s": draw(seconds)}
+    if draw(st.booleans()):
+        route["pace"]["max_stale_in_play_s"] = pace.get("in_play_s", window) + draw(seconds)
+    starts = tuple(sorted(set(draw(st.lists(moments, max_size=3)))))
+    typical = draw(st.none() | moments)
+    board = draw(st.sampled_from([None, 0, 2])), starts, typical
+    facts = {
+        "status": draw(st.sampled_from([200, 200, 200, 404, 422])),
+        "initial_age": draw(st.sampled_from([0.0, 1.0]) | st.floats(0, 50)),
+        "floor_s": draw(st.sampled_from([0.0]) | seconds),
+    }
+    asked = draw(st.integers(0, 80).map(float) | st.floats(-0.5, 120.0) | st.just(window))
+    return route, board, facts, asked, draw(st.booleans())
+
+
+each_want = st.builds(
+    Wants,
+    gzip=st.booleans(),
+    if_none_match=st.sampled_from([None, "*", '"x"', 'W/"x"']),
+    head=st.booleans(),
+)
+
+
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    situation=situations(),
+    wants=each_want,
+    account=st.none() | st.tuples(st.floats(-10, 50), st.integers(0, 99), st.none() | st.integers(0, 99)),
+    shares=st.lists(st.floats(0.0, 1.0, exclude_max=True), max_size=4),
+)
+async def test_a_lease_is_what_would_be_decided_at_every_moment_of_it(
+    scene, config_of, route_of, entry_of, clock, monkeypatch, situation, wants, account, shares
+):
+    route, (events, starts, typical), facts, asked, refreshing = situation
+    clock.now = NOW
+    config = config_of(route_of(**route))
+    scene.use(config)
+    standin = scene.standin
+    # Whether the sidecar keeps the key fresh may change at any moment; a lease of a stale answer is short for that.
+    monkeypatch.setattr(standin._demand, "keeps_fresh", lambda *_: refreshing)
+    board = Board(events, tuple(NOW + s for s in starts), None, None if typical is None else NOW + typical)
+    entry = replace(told(entry_of(at=NOW, took=0.0, body=b"[1]")), board=board, **facts)
+    ready = standin._hot.put(entry)
+    assert ready is not None
+    planned = scene.planned()
+    assert planned.canonical.key == entry.key
+    if account is not None:
+        at, remaining, used = account
+        standin._quotas.take([Told("vendor", planned.canonical.partition, NOW + at, remaining, used)], NOW + 1000)
+    since = clock.now = NOW + asked
+    lease = standin.lease(planned, wants, since)
+    if lease is None:
+        return
+    assert lease.since == since <= lease.until
+    bucket = [age if age is None else bisect_left(AGE, age) for age in _ages(ready, since)]
+    exact = any(age is not None and age in AGE for age in _ages(ready, since))
+    for share in (0.0, 0.5, *shares, 1.0):
+        at = since + share * (lease.until - since)
+        if share == 1.0:
+            at -= ROUNDING_S
+        if not since <= at < lease.until:
+            continue
+        other = standin.lease(planned, wants, at)
+        assert other is not None, (at - since, lease.until - since)
+        assert (other.outcome, other.answer) == (lease.outcome, lease.answer)
+        if entry.status == 200 and not exact:
+            assert [age if age is None else bisect_left(AGE, age) for age in _ages(ready, at)] == bucket
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(situation=situations(), steps=st.lists(st.sampled_from([0.0, 0.001, 0.25, 1.0, 7.0, -0.5]), max_size=12))
+async def test_the_lane_gives_the_bytes_that_the_stand_in_would(
+    scene, config_of, route_of, entry_of, clock, monkeypatch, situation, steps
+):
+    route, (events, starts, typical), facts, asked, refreshing = situation
+    clock.now = NOW
+    scene.use(config_of(route_of(**route)))
+    monkeypatch.setattr(scene.standin._demand, "keeps_fresh", lambda *_: refreshing)
+    board = Board(events, tuple(NOW + s for s in starts), None, None if typical is None else NOW + typical)
+    scene.standin._hot.put(replace(told(entry_of(at=NOW, took=0.0, body=b"[1]")), board=board, **facts))
+    clock.now = NOW + asked
+    for step in (0.0, *steps):
+        clock.now += step
+        given_ = scene.ask()
+        fresh = scene.standin.lease(scene.planned(), Wants(), clock.now)
+        expected = None if fresh is None else head_of(fresh.answer) + fresh.answer.body
+        assert given_ == expected
+
+
+# What outdates a lease.
+
+
+def newer(entry, at):
+    return replace(entry, identity=b"[2]", requested_at=at, received_at=at)
+
+
+async def test_another_process_puts_a_newer_answer(hot, entry, open_store):
+    hot.put(newer(entry, hot.clock.now), open_store())
+    hot.later()
+    assert body(hot.ask()) == b"[2]"
+
+
+async def test_this_process_puts_a_newer_answer(hot, entry):
+    hot.standin._hot.put(newer(entry, hot.clock.now))
+    assert body(hot.ask()) == b"[2]"
+
+
+async def test_a_purge_leaves_nothing(hot, entry, open_store):
+    open_store().delete(entry.key)
+    hot.later()
+    assert hot.lane.hit(wire(), "192.0.2.1") is None
+    assert hot.ask() is None
+
+
+async def test_a_store_that_was_begun_anew(hot, entry, store, folder, open_store):
+    for path in folder.iterdir():
+        path.rename(folder.parent / f"gone-{path.name}")
+    other = open_store()
+    hot.put(newer(entry, hot.clock.now), other)
+    assert store.follow()
+    hot.later()
+    assert body(hot.ask()) == b"[2]"
+
+
+@pytest.mark.parametrize("change", [{"window_s": 2.0}, {"name": "other"}, {"lane": "full"}, {"path": "/v5/{x}/odds"}])
+async def test_a_configuration_that_decides_otherwise(hot, config_of, route_of, change):
+    assert hot.lane.hit(wire(), "c") is not None
+    hot.use(config_of(route_of(**change)))
+    assert hot.lane.hit(wire(), "c") is None
+    given_, planned = hot.ask(), hot.standin.plan(Request("GET", "api.vendor.test", TARGET))
+    assert given_ is None or "lane" not in change
+    fresh = hot.standin.lease(planned, Wants(), hot.clock.now) if isinstance(planned, Cacheable) else None
+    expected = None if fresh is None or "lane" in change else head_of(fresh.answer) + fresh.answer.body
+    assert given_ == expected
+
+
+async def test_a_lane_that_was_switched_off_answers_nothing_until_it_is_on_again(hot):
+    hot.lane.switch(on=False)
+    assert hot.ask() is None
+    assert hot.lane.known(wire()) is None
+    hot.lane.switch(on=True)
+    assert hot.ask() is not None
+
+
+async def test_a_quota_that_the_provider_told(hot, monkeypatch):
+    assert b"x-requests-remaining: 94\r\n" in text(hot.ask())
+    partition = hot.planned().canonical.partition
+    # As `StandIn.report_demand` does with what the sidecar answers.
+    assert hot.standin._quotas.take([Told("vendor", partition, NOW - 1, 17, 83)], NOW)
+    hot.standin.epoch += 1
+    assert b"x-requests-remaining: 17\r\n" in text(hot.ask())
+    assert b"x-requests-used: 83\r\n" in text(hot.ask())
+
+
+async def test_a_credential_that_was_refused(scene_of, entry, clock):
+    scene = scene_of(credential={"borrow": True, "query": "apiKey"}, clients="known")
+    data = wire(target=f"{TARGET}&apiKey=mine")
+    planned = scene.planned(f"{TARGET}&apiKey=mine")
+    scene.standin._admission.accepted(planned.provider, planned.credential, clock.now)
+    scene.put(replace(entry, request=planned.canonical))
+    assert scene.ask(data) is not None
+    assert scene.ask(wire(target=f"{TARGET}&apiKey=another")) is None
+    scene.standin._admission.refused(planned.provider, planned.credential)
+    scene.standin.epoch += 1
+    assert scene.ask(data) is None
+
+
+async def test_a_credential_is_good_as_long_as_it_is_known(scene_of, entry, clock, route_of):
+    day = route_of(window_s=80_000, max_stale_s=86_400, idle_after_s=80_000)
+    scene = scene_of(day, credential={"borrow": True, "query": "apiKey"}, clients="known", known_for_s=100)
+    data = wire(target=f"{TARGET}&apiKey=mine")
+    planned = scene.planned(f"{TARGET}&apiKey=mine")
+    scene.standin._admission.accepted(planned.provider, planned.credential, clock.now)
+    scene.put(replace(entry, request=planned.canonical))
+    for seconds_, has in ((0, True), (99.9, True), (100, False), (1000, False)):
+        clock.now = NOW + seconds_
+        assert (scene.ask(data) is not None) is has
+
+
+async def test_a_group_changes_as_one(scene_of, route_of, entry_of, open_store, clock):
+    routes = [route_of(name=n, path=f"/v4/{n}", group="board", window_s=60) for n in ("a", "b")]
+    scene = scene_of(*routes)
+    planned = [scene.planned(f"/v4/{n}") for n in "ab"]
+    old = [replace(entry_of(at=NOW - 5), request=p.canonical, identity=b"old") for p in planned]
+    scene.store.put_all(old, clock.now)
+    datas = [wire(target=f"/v4/{n}") for n in "ab"]
+    assert [body(scene.ask(data)) for data in datas * 2] == [b"old"] * 4
+    new = [replace(e, identity=b"new", requested_at=NOW, received_at=NOW) for e in old]
+    open_store().put_all(new, clock.now)
+    # At once: no client may see one new beside another old, whatever it asked for a moment ago.
+    assert [body(scene.ask(data)) for data in datas] == [b"new"] * 2
+
+
+async def test_a_clock_that_stepped_back_ends_a_lease(hot):
+    hot.clock.now -= 2.0
+    planned = hot.planned()
+    fresh = hot.standin.lease(planned, Wants(), hot.clock.now)
+    assert fresh is not None
+    assert hot.ask() == head_of(fresh.answer) + fresh.answer.body
+
+
+# What one lease answers.
+
+
+async def test_every_want_has_its_answer(hot, entry):
+    plain, zipped = hot.ask(), hot.ask(wire("Accept-Encoding: br, gzip"))
+    assert body(plain) == b"[1]"
+    assert b"Content-Encoding: gzip\r\n" in text(zipped)
+    assert body(zipped) == entry.gzip
+    assert body(hot.ask(wire(method="HEAD"))) == b""
+    assert b"Content-Length: 3\r\n" in text(hot.ask(wire(method="HEAD")))
+    not_modified = text(hot.ask(wire(f'If-None-Match: W/"{entry.revision}"')))
+    assert not_modified.startswith(b"HTTP/1.1 304 Not Modified\r\n")
+    assert body(not_modified) == b""
+    assert hot.ask(wire("Accept: */*", "X-Anything: 1")) == plain
+    last = hot.lane.hit(wire(), "c"), hot.lane.take(wire("Connection: close"), "c")
+    assert last[0] is not None
+    assert last[0].close is False
+    assert last[1] not in (None, "unfinished")
+    given_ = hot.lane.give(last[1], "c")
+    assert given_ is not None
+    assert given_.close is True
+
+
+async def test_what_differs_in_a_credential_shares_no_lease(scene_of, entry):
+    scene = scene_of(credential={"query": "apiKey"}, clients="own")
+    for key in ("one", "two"):
+        planned = scene.planned(f"{TARGET}&apiKey={key}")
+        scene.put(replace(entry, request=planned.canonical, identity=key.encode()))
+    for _ in range(2):
+        assert [body(scene.ask(wire(target=f"{TARGET}&apiKey={key}"))) for key in ("one", "two")] == [b"one", b"two"]
+
+
+async def test_what_is_for_flows_is_never_remembered(scene_of, route_of, entry):
+    scene = scene_of(route_of(lane="full"))
+    scene.put(entry)
+    for data in (wire(), wire(target="/v4/other"), wire(method="POST"), wire("Cookie: a=b"), b"\x16\x03\x01"):
+        for _ in range(2):
+            assert scene.lane.take(data, "c") in (None, "unfinished")
+            assert scene.lane.known(data) is None
+            assert scene.lane.hit(data, "c") is None
+    scene.lane.flush()
+    assert scene.counted() == {}
+
+
+# Bounds.
+
+
+async def test_the_memory_is_bounded(scene, entry, config_of, clock):
+    scene.put(entry)
+    for number in range(20_000):
+        assert scene.ask(wire(f"X-Number: {number}")) is not None
+        assert len(scene.lane._asked) <= MAX_REMEMBERED
+    assert len(scene.lane._leases) == 1
+    assert scene.ask(wire(f"X-Padding: {'x' * MAX_REMEMBERED_BYTES}")) is not None
+    assert max(map(len, scene.lane._asked)) <= MAX_REMEMBERED_BYTES
+    clock.now += 0.5
+    for number in range(20_000):
+        assert scene.ask(wire(f'If-None-Match: "{number}"')) is not None
+        assert len(scene.lane._leases) <= MAX_REMEMBERED
+        assert len(scene.lane._asked) <= MAX_REMEMBERED
+    scene.lane.flush()
+    assert sum(scene.counted().values()) == 40_001
+
+
+async def test_what_is_not_held_ready_any_more_is_not_held_here(scene_of, entry, clock):
+    """Bodies count only where they are held ready: `[hot] max_bytes` bounds them."""
+    scene = scene_of()
+    bodies = []
+    for number in range(50):
+        planned = scene.planned(f"/v4/sports/s{number}/odds")
+        made = replace(entry, request=planned.canonical, identity=bytes([number]) * 1000)
+        scene.standin._hot.put(made)
+        bodies.append(made.identity)
+        assert body(scene.ask(wire(target=f"/v4/sports/s{number}/odds"))) == made.identity
+    for key in list(scene.standin._hot._ready):
+        scene.standin._hot._drop(key, "size")
+    scene.lane.release()
+    held = [lease.answer.body for lease in scene.lane._leases.values()]
+    held += [asked.lease.answer.body for asked in scene.lane._asked.values() if asked.lease is not None]
+    assert held == []
+
+
+# Counts.
+
+
+@pytest.mark.parametrize("observe", [1, 2, 3, 10])
+async def test_one_in_so_many_hits_is_observed(scene_of, entry, observe):
+    scene = scene_of(lane={"observe": observe})
+    scene.put(entry)
+    ways = []
+    for number in range(6 * observe):
+        # As a connection does: what it knows, else what it reads.
+        data = wire("X-Way: a") if number % 2 else wire("X-Way: b")
+        lease = scene.lane.hit(data, "c")
+        if lease is None:
+            asked = scene.lane.take(data, "c")
+            assert asked not in (None, "unfinished")
+            lease = scene.lane.give(asked, "c")
+        ways.append("hit" if lease is not None else "observed" if scene.lane.observed() else "lost")
+    assert ways == (["hit"] * (observe - 1) + ["observed"]) * 6
+    scene.lane.flush()
+    expected = {("hit",): 6.0 * (observe - 1), ("observed",): 6.0}
+    assert scene.counted("lane_requests_total") == {way: n for way, n in expected.items() if n}
+
+
+async def test_a_miss_is_never_observed(scene_of, entry):
+    scene = scene_of(lane={"observe": 2})
+    scene.put(entry)
+    assert scene.ask() is not None
+    for _ in range(5):
+        assert scene.ask(wire(target="/v4/sports/nba/odds")) is None
+        assert not scene.lane.observed()
+    assert scene.ask() is None
+    assert scene.lane.observed()
+
+
+async def test_what_was_given_adds_up(scene, entry, clock):
+    scene.put(entry)
+    given_ = Counter()
+    datas = [wire(), wire("Accept-Encoding: gzip"), wire(method="HEAD"), wire('If-None-Match: "x"'), wire("A: b")]
+    for number, (data, client) in enumerate(itertools.product(datas * 7, ("a", "b", "c"))):
+        if number % 5 < 3:
+            assert scene.ask(data, client) is not None
+            given_[client] += 1
+        if number % 17 == 0:
+            scene.lane.flush()
+        clock.now += 0.05
+    scene.lane.flush()
+    scene.lane.flush()
+    assert scene.counted() == {("vendor", "odds", "fresh", "2xx"): given_.total()}
+    assert scene.counted("lane_requests_total") == {("hit",): given_.total()}
+    assert scene.counted("served_age_seconds_count")["vendor", "fetch"] == given_.total()
+
+
+async def test_credits_are_saved_for_each_client(scene, entry, monkeypatch):
+    scene.put(replace(entry, cost=6.0))
+    for client, times in (("a", 3), ("b", 1)):
+        for _ in range(times):
+            assert scene.ask(client=client) is not None
+    noted = []
+    monkeypatch.setattr(Tally, "saved", lambda _, *facts: noted.append(facts))
+    scene.lane.flush()
+    assert sorted(noted) == [("vendor", "odds", "a", 6.0, 3), ("vendor", "odds", "b", 6.0, 1)]
+
+
+async def test_what_waits_is_answered_by_the_stand_in(scene, entry, clock, monkeypatch):
+    asked = scene.lane.take(wire("Accept-Encoding: gzip", "Connection: close"), "c")
+    assert asked not in (None, "unfinished")
+    assert scene.lane.give(asked, "c") is None
+
+    async def miss(cacheable, wants, started):
+        assert (cacheable, started) == (asked.cacheable, 1.5)
+        assert wants == Wants(gzip=True, client="d")
+        return scene.standin._hot.put(entry).answer(wants, clock.now, "fwd=uri-miss")
+
+    monkeypatch.setattr(scene.standin, "miss", miss)
+    sent = await scene.lane.wait(asked, "d", 1.5)
+    assert sent.close is True
+    assert body(b"".join(sent.parts)) == entry.gzip
+    assert scene.counted("lane_requests_total") == {("waited",): 1}
