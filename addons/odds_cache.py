@@ -123,7 +123,7 @@ class OddsCache:
             logger.error("holdover's configuration cannot be used:\n%s", error)  # noqa: TRY400
             return
         if self._standin is not None:
-            self._standin.use(config)
+            self._use(self._standin, config)
             return
         # eager: a hit would open a connection to the provider, and fail when that is down.
         # keep_host_header: the Host that the client called tells which provider it means.
@@ -224,9 +224,12 @@ class OddsCache:
 
     async def _follow_config(self, standin: StandIn) -> None:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
-            standin.use(config)
-            if self.fast is not None:
-                self.fast.use(config.settings.lane, config.rules.hosts)
+            self._use(standin, config)
+
+    def _use(self, standin: StandIn, config: Config) -> None:
+        standin.use(config)
+        if self.fast is not None:
+            self.fast.use(config.settings.lane, config.rules.hosts)
 
     # Flows.
 
@@ -312,7 +315,8 @@ class OddsCache:
         address = context.server.address
         provider = self._standin.config.rules.provider_of(address[0]) if address and not stands_in else None
         if stands_in or provider is not None:
-            data.layer = LaneLayer(context, self._lane, provider.name if provider else None)
+            name = provider.name if provider else None
+            data.layer = LaneLayer(context, self._lane, name, self._metrics.runtime)
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """A fixed address replaces what DNS says, which may be this very proxy."""

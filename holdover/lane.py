@@ -77,7 +77,7 @@ class Lane:
 
     def switch(self, *, on: bool) -> None:
         """Off, every request is for mitmproxy's flows."""
-        self._on = on
+        self.on = on
         self._asked.clear()
 
     def hit(self, data: bytes, client: str) -> Lease | None:
@@ -132,7 +132,7 @@ class Lane:
 
     def take(self, data: bytes, client: str) -> Asked | Unfinished | None:
         """The request that `data` begins with, remembered; None when it is for mitmproxy's flows."""
-        head = read(data, client) if self._on else None
+        head = read(data, client) if self.on else None
         if head is None or head == "unfinished":
             return head
         planned = self._standin.plan(head.request)
