@@ -25,8 +25,8 @@ NAME = HOST.encode()
 @dataclass(frozen=True)
 class Case:
     """One of the corpus. `ahead`: how many requests in order stand in front of the one in question (where all are in
-    order: of the last); `sent`: how many of these the provider gets even if all that is cached is in the cache. `host`:
-    nothing but the Host field is wrong."""
+    order: of the last); `sent`: how many of these the provider gets even if all that is cached is in the cache.
+    `host`: nothing but the Host field is wrong."""
 
     name: str
     raw: bytes
@@ -295,8 +295,8 @@ def _targets() -> Iterator[Case]:
         yield Case(f"absolute form, {name}", get(authority + ODDS), "refuse")
     yield Case("absolute form, another as Host too", request(
         line=b"GET http://evil.invalid" + ODDS + b" HTTP/1.1", host=b"Host: evil.invalid"), "refuse")  # fmt: skip
-    yield Case("absolute form, Host of another", request(
-        line=b"GET http://" + NAME + ODDS + b" HTTP/1.1", host=b"Host: evil.invalid"), "refuse", host=True)  # fmt: skip
+    other = request(line=b"GET http://" + NAME + ODDS + b" HTTP/1.1", host=b"Host: evil.invalid")
+    yield Case("absolute form, Host of another", other, "refuse", host=True)
     yield Case("absolute form, another port", get(b"http://" + NAME + b":8080" + ODDS), "serve")
     yield Case("absolute form, https", get(b"https://" + NAME + ODDS), "serve")
     yield Case("absolute form, without a path", get(b"http://" + NAME), "apart")

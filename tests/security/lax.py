@@ -1,9 +1,9 @@
 """What does not yet come of the corpus as it must: the last status (0: none) and what became of the request.
 
-`hit`: answered from the cache. `forwarded`: passed to the provider, in a form that is beyond doubt. `unclean`: passed to
-it so that another reader may find another request in it. `twice`: it got more than one request. `silent`: no answer,
-and the connection stays open. Each line is a leniency of the HTTP/1 reader that all but hits go through; an entry that
-is no longer true fails its test and is to be removed."""
+`hit`: answered from the cache. `forwarded`: passed to the provider, in a form that is beyond doubt. `unclean`: passed
+to it so that another reader may find another request in it. `twice`: it got more than one request. `silent`: no
+answer, and the connection stays open. Each line is a leniency of the HTTP/1 reader that all but hits go through. One
+that is no longer true fails its test and is to be removed."""
 
 from typing import Literal
 
@@ -83,15 +83,17 @@ EVERYWHERE: dict[tuple[int, Fate], tuple[str, ...]] = {
 }
 WITHOUT_LANE: Known = {"a field of 256 KiB": (200, "hit")}
 REVERSE: Known = {"Host with an empty port": (421, "answered"), "target with a byte above 0x7f": (200, "unclean")}
+TUNNEL: Known = {"Upgrade: h2c and a request in HTTP/2": (200, "unclean")}
 EXPLICIT: Known = {"space in front of a name": (200, "hit"), "space in front of a name, passed": (200, "forwarded")}
 
 
 def known(cases: list[Case], mode: str, *, lane: bool) -> Known:
-    """Of a mode, by the names of cases. Whose `host` alone is wrong is answered by an explicit proxy, which is asked in
-    absolute form and does not read the field (RFC 9112 section 3.2.2)."""
+    """Of `reverse`, `explicit`, `tunnel` or `tls`, by the names of cases. Where only the Host field is wrong, whoever
+    named the server before is answered all the same: RFC 9112 section 3.2.2 wants it so for the absolute form."""
     found: Known = {name: fate for fate, names in EVERYWHERE.items() for name in names}
     if not lane:
         found |= WITHOUT_LANE
-    if mode != "explicit":
+    if mode in ("reverse", "tls"):
         return found | REVERSE
-    return found | EXPLICIT | {case.name: (200, "hit") for case in cases if case.host}
+    found |= EXPLICIT | {case.name: (200, "hit") for case in cases if case.host}
+    return found | TUNNEL if mode == "tunnel" else found
