@@ -270,6 +270,8 @@ def _hosts() -> Iterator[Case]:
     }
     for name, value in ours.items():
         yield Case(name, request(host=b"Host: " + value), "serve")
+    head = request(line=b"HEAD " + ODDS + b" HTTP/1.1", host=b"Host: evil.invalid")
+    yield Case("HEAD to another Host", head, "refuse", host=True)
     yield Case("Host with another port", request(host=b"Host: " + NAME + b":8080"), "serve")
     yield Case("Host behind other fields", request(b"A: b", b"Host: " + NAME, host=None), "serve")
     yield Case("Host without a space", request(host=b"Host:" + NAME), "serve")

@@ -2,14 +2,14 @@
 
 `hit`: answered from the cache. `forwarded`: passed to the provider, in a form that is beyond doubt. `unclean`: passed
 to it so that another reader may find another request in it. `twice`: it got more than one request. `silent`: no
-answer, and the connection stays open. Each line is a leniency of the HTTP/1 reader that all but hits go through. One
-that is no longer true fails its test and is to be removed."""
+answer, and the connection stays open. `out of step`: the client takes a part of this answer for the next one. One that
+is no longer true fails its test and is to be removed."""
 
 from typing import Literal
 
 from tests.security.corpus import Case
 
-type Fate = Literal["answered", "hit", "forwarded", "unclean", "twice", "silent", "closed"]
+type Fate = Literal["answered", "hit", "forwarded", "unclean", "twice", "silent", "closed", "out of step"]
 type Known = dict[str, tuple[int, Fate]]
 
 EVERYWHERE: dict[tuple[int, Fate], tuple[str, ...]] = {
@@ -82,7 +82,11 @@ EVERYWHERE: dict[tuple[int, Fate], tuple[str, ...]] = {
     (200, "silent"): ("cached, then CR LF too many", "passed, then CR LF too many"),
 }
 WITHOUT_LANE: Known = {"a field of 256 KiB": (200, "hit")}
-REVERSE: Known = {"Host with an empty port": (421, "answered"), "target with a byte above 0x7f": (200, "unclean")}
+REVERSE: Known = {
+    "Host with an empty port": (421, "answered"),
+    "target with a byte above 0x7f": (200, "unclean"),
+    "HEAD to another Host": (421, "out of step"),
+}
 TUNNEL: Known = {"Upgrade: h2c and a request in HTTP/2": (200, "unclean")}
 EXPLICIT: Known = {"space in front of a name": (200, "hit"), "space in front of a name, passed": (200, "forwarded")}
 

@@ -14,6 +14,10 @@ class Reply:
     closes: bool
 
 
+class OutOfStep(Exception):
+    """Something else than an answer stands where one has to begin."""
+
+
 class Line:
     """Of requests and answers, on `connection`, which it closes."""
 
@@ -39,13 +43,15 @@ class Line:
             return
 
     def reply(self, *, bodiless: bool = False) -> Reply | None:
-        """The next answer, None at the end of the connection. Raises TimeoutError when nothing comes."""
+        """The next answer, None at the end of the connection. Raises TimeoutError when nothing comes,
+        OutOfStep when it is no answer."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return None
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         line, *lines = head.decode("latin-1").split("\r\n")
-        assert line.startswith("HTTP/1."), head
+        if not line.startswith("HTTP/1."):
+            raise OutOfStep(line)
         fields = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
         status = int(line.split(" ")[1])
         if 100 <= status < 200 and status != 101:

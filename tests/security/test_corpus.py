@@ -14,8 +14,10 @@ from scripts.rig import HOST, House, running, write_house
 from tests.e2e.wire import calm_window, dial, encrypted, trusting, tunnel
 from tests.security.corpus import Case, cases
 from tests.security.lax import Fate, known
-from tests.security.line import Line, Reply
+from tests.security.line import Line, OutOfStep, Reply
 from tests.security.provider import Arrival, Provider, provider
+
+type End = Literal["closed", "in step", "out of step", "silent"]
 
 CASES = cases()
 SAMPLE = [case for case in CASES[::7] if case.raw[:3].isalpha()]
@@ -39,7 +41,7 @@ class Seen:
 
     replies: tuple[Reply, ...]
     arrivals: tuple[Arrival, ...]
-    end: Literal["closed", "in step", "silent"]
+    end: End
 
     @property
     def good(self) -> int:
@@ -58,8 +60,8 @@ class Seen:
     def fate(self, case: Case) -> tuple[int, Fate]:
         """The last status, 0 for none, and in a word what became of it."""
         status = self.replies[-1].status if self.replies else 0
-        if self.end == "silent":
-            return status, "silent"
+        if self.end in ("silent", "out of step"):
+            return status, self.end
         if any(b"planted-" in arrival.head for arrival in self.arrivals) or len(self.arrivals) > case.sent + 1:
             return status, "twice"
         if not all(arrival.clean for arrival in self.arrivals):
@@ -128,7 +130,7 @@ class Client:
             raw = self.spelled(case.raw.replace(b"{m}", mark.encode()))
             for begin, end_ in pairwise((0, *cuts, len(raw))):
                 line.send(raw[begin:end_])
-            end: Literal["closed", "in step", "silent"] = "closed"
+            end: End = "closed"
             try:
                 for number in range(1 + case.ahead):
                     reply = line.reply(bodiless=case.raw.startswith(b"HEAD") and number == 0)
@@ -143,6 +145,8 @@ class Client:
                     end = "closed" if following is None else "in step"
             except TimeoutError:
                 end = "silent"
+            except OutOfStep:
+                end = "out of step"
         arrived = self.place.provider.arrivals[before:]
         return Seen(tuple(replies), tuple(each for each in arrived if after.encode() not in each.head), end)
 
@@ -162,7 +166,7 @@ def client(place: Place, mode: str) -> Client:
 
 def judge(case: Case, seen: Seen, *, warm: bool) -> None:
     """`warm`: what the plain spelling asks for is in the cache."""
-    assert seen.end != "silent", seen
+    assert seen.end in ("closed", "in step"), seen
     assert not [each for each in seen.arrivals if b"planted-" in each.head], seen
     assert all(each.clean for each in seen.arrivals), seen
     new, first = len(seen.arrivals) - case.sent, not warm
