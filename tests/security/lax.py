@@ -2,7 +2,7 @@
 
 `hit`: answered from the cache. `forwarded`: passed to the provider, in a form that is beyond doubt. `unclean`: passed
 to it so that another reader may find another request in it. `twice`: it got more than one request. `silent`: no
-answer, and the connection stays open. `out of step`: the client takes a part of this answer for the next one. One that
+answer, and the connection stays open. `out of step`: the client takes a part of this answer for the next. One that
 is no longer true fails its test and is to be removed."""
 
 from typing import Literal
