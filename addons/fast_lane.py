@@ -127,8 +127,8 @@ class FastLane:
             del self._addresses[connection.client]
 
     def terminated(self, data: bytes, called: str, *, tunnel: bool) -> Termination | None:
-        """The server's side of TLS that begins with these bytes, by a client that has called this host or address; None
-        when that is mitmproxy's, which speaks HTTP/2 too, and leaves what was not called for to others."""
+        """The server's side of TLS that begins with these bytes, by a client that has called this host or address;
+        None when that is mitmproxy's, which speaks HTTP/2 too, and leaves what was not called for to others."""
         hello = client_hello(data)
         if self._http2 and (hello is None or b"h2" in hello.protocols):
             return None

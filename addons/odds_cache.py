@@ -49,13 +49,13 @@ from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
 if not __name__.startswith("__mitmproxy_script__"):
-    from .certificates import Certificates
+    from .certificates import Certificates, for_hosts
     from .fast_lane import FastLane
     from .foreign import foreign
     from .lane_layer import LaneLayer
 else:
     # What mitmdump loads by its path has no package of its own.
-    from holdover.addons.certificates import Certificates  # type: ignore[no-redef]
+    from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
     from holdover.addons.fast_lane import FastLane  # type: ignore[no-redef]
     from holdover.addons.foreign import foreign  # type: ignore[no-redef]
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
@@ -157,23 +157,19 @@ class OddsCache:
         if self._standin is None or self._lane is None:
             return
         manager = ctx.master.addons.get("proxyserver")
-        settings = self._standin.config.settings.lane
-        master, hosts = ctx.master, self._standin.config.rules.hosts
+        master, config = ctx.master, self._standin.config
         certificates = self._certificates
         if certificates is None:
             store = master.addons.get("tlsconfig").certstore
-            certificates = Certificates(
-                store, next(iter(hosts), "holdover.invalid"), self._standin.config.certificates
-            )
-            certificates.keep(hosts)
+            certificates = for_hosts(store, config.rules.hosts, config.certificates)
         self.fast = FastLane(
             self._lane,
-            settings,
+            config.settings.lane,
             self._metrics,
             manager,
             lambda: foreign(master.addons.chain, self),
             certificates,
-            http2=self._standin.config.settings.proxy.http2,
+            http2=config.settings.proxy.http2,
         )
         self._metrics.registry.add_up = self.fast.add_up
         self._tasks += start([self.fast.sweep()], self._metrics.runtime)
