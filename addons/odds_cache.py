@@ -28,7 +28,7 @@ from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
-from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode, UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
@@ -306,10 +306,12 @@ class OddsCache:
         context = data.context
         stands_in = isinstance(context.client.proxy_mode, ReverseMode)
         inside = any(isinstance(each, ClientTLSLayer | HttpLayer) for each in context.layers)
-        if not inside:
-            if stands_in and starts_like_tls_record(data.data_client()):
+        if stands_in and not inside:
+            if starts_like_tls_record(data.data_client()):
                 # mitmproxy would put HTTP into it without asking what was agreed on.
                 data.layer = ClientTLSLayer(context)
+            return
+        if isinstance(context.client.proxy_mode, RegularMode | UpstreamMode) and not inside:
             return
         if context.client.alpn not in (None, b"", b"http/1.1") or starts_like_tls_record(data.data_client()):
             return
