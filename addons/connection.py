@@ -88,13 +88,20 @@ class Connection(RawTransport):
         if not data:
             self._end()
         elif self._phase is Phase.READY and not self._held and not self._out:
-            lease = self._lane.hit(data, self.client)
+            try:
+                lease = self._lane.hit(data, self.client)
+            except Exception:
+                logger.exception("a request left the lane because of an internal error")
+                self._fail_open(data)
+                return
             if lease is None:
                 self._received(data)
             else:
                 self._give(lease)
         else:
             self._received(data)
+        if self._tls is not None and self._tls.closed and not self._ended:
+            self._end()
 
     def _give(self, lease: Lease) -> None:
         if self._tls is None:
@@ -118,22 +125,27 @@ class Connection(RawTransport):
                 self._begin_tls(data)
                 return
         if self._phase is Phase.THEIRS:
-            if self._raw or self._handover.standing() != "idle":
+            standing = "busy" if self._raw else self._handover.standing()
+            if standing == "head" and self._handover.head_bytes() > self._house.settings.max_head_bytes:
+                self._expire("head_size")
+                return
+            if standing != "idle":
                 self._handover.feed(data)
+                self._look()
                 return
             self._phase = Phase.READY
         if self._phase in (Phase.READY, Phase.WAITING) and not self._closing:
             self._held += data
             self._advance()
-            self._look()
 
     def _advance(self) -> None:
-        """Answers what has come, in its order, as far as that goes at once."""
+        """Answers what has come, in its order, as far as that goes at once; ends the connection when nothing can come
+        behind it any more."""
         for _ in range(_TURN):
             # Old clients send an empty line behind a body (RFC 9112 section 2.2).
             self._held = self._held.lstrip(b"\r\n")
             if not self._held or self._phase is not Phase.READY or self._out or self._closing:
-                return
+                break
             try:
                 waits = self._next()
             except Exception:
@@ -141,8 +153,13 @@ class Connection(RawTransport):
                 self._fail_open(b"")
                 return
             if waits:
-                return
-        self._loop.call_soon(self._advance)
+                break
+        else:
+            self._loop.call_soon(self._advance)
+            return
+        if self._ended and self._phase is Phase.READY and not self._out:
+            self.close()
+        self._look()
 
     def _next(self) -> bool:
         """Deals with the request that came first; whether that is all for now."""
@@ -181,11 +198,10 @@ class Connection(RawTransport):
             self._fail_open(request)
             return
         self._answer(*sent.parts)
-        if sent.close or (self._ended and not self._held):
+        if sent.close:
             self.close()
         else:
             self._advance()
-            self._look()
 
     def _fail_open(self, request: bytes) -> None:
         """In front of clients nothing of ours may fail: mitmproxy gets the request, and the provider after it."""
@@ -199,13 +215,15 @@ class Connection(RawTransport):
         self._look()
         if self._phase is Phase.THEIRS:
             self._handover.feed_eof()
-        elif self._phase is not Phase.WAITING and not self._out:
+        elif self._phase is Phase.READY:
+            self._advance()
+        elif self._phase is Phase.REFUSED and not self._out:
             self.close()
 
     def _look(self) -> None:
         """Watches the socket for what to read, or does not: who sends too far ahead waits in the system's buffers."""
-        ahead = self._phase is not Phase.THEIRS and len(self._held) > self._house.settings.max_pending_bytes
-        self._watch_for_more(wanted=not (self._ended or ahead))
+        ahead = self._handover.ahead() if self._phase is Phase.THEIRS else len(self._held)
+        self._watch_for_more(wanted=not (self._ended or ahead > self._house.settings.max_pending_bytes))
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -283,11 +301,8 @@ class Connection(RawTransport):
     def _written(self) -> None:
         if self._phase is Phase.REFUSED:
             self._shut()
-        elif self._ended and self._phase is Phase.READY and not self._held:
-            self.close()
         else:
             self._advance()
-            self._look()
 
     # Ends.
 
@@ -345,6 +360,7 @@ class Connection(RawTransport):
 
     def _sweep_theirs(self, now: float) -> None:
         settings = self._house.settings
+        self._look()
         match self._handover.standing():
             case "busy":
                 self._head_since = 0.0

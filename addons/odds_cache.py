@@ -124,7 +124,7 @@ class OddsCache:
             logger.error("holdover's configuration cannot be used:\n%s", error)  # noqa: TRY400
             return
         if self._standin is not None:
-            self._standin.use(config)
+            self._use(self._standin, config)
             return
         # eager: a hit would open a connection to the provider, and fail when that is down.
         # keep_host_header: the Host that the client called tells which provider it means.
@@ -228,9 +228,12 @@ class OddsCache:
 
     async def _follow_config(self, standin: StandIn) -> None:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
-            standin.use(config)
-            if self.fast is not None:
-                self.fast.use(config.settings.lane, config.rules.hosts)
+            self._use(standin, config)
+
+    def _use(self, standin: StandIn, config: Config) -> None:
+        standin.use(config)
+        if self.fast is not None:
+            self.fast.use(config.settings.lane, config.rules.hosts)
 
     # Flows.
 
@@ -320,7 +323,8 @@ class OddsCache:
         if not (stands_in or provider is not None):
             return
         if _HTTP.match(data.data_client()):
-            data.layer = LaneLayer(context, self._lane, provider.name if provider else None)
+            name = provider.name if provider else None
+            data.layer = LaneLayer(context, self._lane, name, self._metrics.runtime)
         else:
             # mitmproxy takes what begins unlike HTTP for something else, which would go round all rules.
             data.layer = HttpLayer(context, HTTPMode.transparent)

@@ -93,7 +93,7 @@ class Lane:
 
     def switch(self, *, on: bool) -> None:
         """Off, every request is for mitmproxy's flows."""
-        self._on = on
+        self.on = on
         self._asked.clear()
 
     def hit(self, data: bytes, client: str) -> Lease | None:
@@ -148,7 +148,7 @@ class Lane:
 
     def take(self, data: bytes, client: str) -> Asked | Unfinished | None:
         """The request that `data` begins with, remembered; None when it is for mitmproxy's flows."""
-        head = read(data, client) if self._on else None
+        head = read(data, client) if self.on else None
         if head is None or head == "unfinished":
             return head
         planned = self._standin.plan(head.request)
@@ -194,7 +194,7 @@ class Lane:
 
     def opens(self, data: bytes) -> Tunnel | None:
         """The tunnel that is asked for, if it leads to a provider; all others are mitmproxy's."""
-        tunnel = read_connect(data) if self._on and data.startswith(b"CONNECT ") else None
+        tunnel = read_connect(data) if self.on and data.startswith(b"CONNECT ") else None
         return tunnel if tunnel is not None and self.is_for_provider(tunnel.host) else None
 
     def is_for_provider(self, host: str) -> bool:

@@ -486,7 +486,7 @@ async def test_a_miss_is_never_observed(scene_of, entry):
 
 async def test_what_was_given_adds_up(scene, entry, clock):
     scene.put(entry)
-    given_ = Counter()
+    given_ = Counter[str]()
     datas = [wire(), wire("Accept-Encoding: gzip"), wire(method="HEAD"), wire('If-None-Match: "x"'), wire("A: b")]
     for number, (data, client) in enumerate(itertools.product(datas * 7, ("a", "b", "c"))):
         if number % 5 < 3:
