@@ -6,7 +6,7 @@ import ipaddress
 import os
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,14 @@ def authority(folder: Path) -> certs.CertStore:
             f"{folder / CONF_BASENAME}-ca.pem: no certificate authority can be used or made here ({error}); restore "
             f"the file, or move all {CONF_BASENAME}-* files away to have a new one, which clients must trust then"
         ) from error
+
+
+def for_hosts(store: certs.CertStore, hosts: Sequence[str], files: Iterable[Path]) -> "Certificates":
+    """All that a proxy needs which stands in for these hosts; the first is meant by clients that name none. Raises
+    CertificateError."""
+    made = Certificates(store, hosts[0] if hosts else "holdover.invalid", files)
+    made.keep(hosts)
+    return made
 
 
 @dataclass(frozen=True, slots=True)

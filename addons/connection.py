@@ -5,12 +5,14 @@ import enum
 import logging
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
 
-from holdover.answer import Answer, head_of, local
-from holdover.lane import Asked
+from holdover.answer import closing, head_of, local
+from holdover.head import Tunnel
+from holdover.lane import Sent
 from holdover.lease import Lease
 
 from .raw import RawTransport
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from .handover import Handover
     from .termination import Termination
 
+STANDS_IN = ProxyMode.parse("reverse:http://no-provider.invalid")
+"""The target is never called: every flow is answered, sent to its provider's origin, or refused."""
+
+EXPLICIT = ProxyMode.parse("regular")
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 READ_BYTES = 65_536
 LINGER_S = 2.0
 _TURN = 64
@@ -53,6 +60,8 @@ class Connection(RawTransport):
         # `_raw`: mitmproxy has it for ever, TLS that is its own to end.
         self._began = self._ended = self._raw = False
         self._tls: Termination | None = None
+        self._tunnel: Tunnel | None = None
+        self._opening = b""
         # For the sweep, in the loop's time; 0 for what does not count at the moment.
         self._active = True
         self._quiet_since = self._head_since = 0.0
@@ -82,6 +91,7 @@ class Connection(RawTransport):
             try:
                 lease = self._lane.hit(data, self.client)
             except Exception:
+                logger.exception("a request left the lane because of an internal error")
                 self._fail_open(data)
                 return
             if lease is None:
@@ -132,11 +142,14 @@ class Connection(RawTransport):
         """Answers what has come, in its order, as far as that goes at once; ends the connection when nothing can come
         behind it any more."""
         for _ in range(_TURN):
+            # Old clients send an empty line behind a body (RFC 9112 section 2.2).
+            self._held = self._held.lstrip(b"\r\n")
             if not self._held or self._phase is not Phase.READY or self._out or self._closing:
                 break
             try:
                 waits = self._next()
             except Exception:
+                logger.exception("a request left the lane because of an internal error")
                 self._fail_open(b"")
                 return
             if waits:
@@ -159,7 +172,9 @@ class Connection(RawTransport):
             self._head_since = self._head_since or self._loop.time()
             return True
         self._head_since = 0.0
-        if asked is None:
+        if asked is None and not isinstance(self._mode, ReverseMode) and (tunnel := lane.opens(held)) is not None:
+            self._open(tunnel)
+        elif asked is None:
             self._hand(held)
             lane.passed()
         elif (lease := lane.give(asked, self.client)) is not None:
@@ -170,18 +185,18 @@ class Connection(RawTransport):
         else:
             self._held = held[asked.length :]
             self._phase = Phase.WAITING
-            self._house.run(self._wait(asked, held[: asked.length], time.perf_counter()))
+            deliver = partial(self._delivered, held[: asked.length])
+            if (job := lane.park(asked, self.client, time.perf_counter(), deliver)) is not None:
+                self._house.run(job)
         return False
 
-    async def _wait(self, asked: Asked, request: bytes, started: float) -> None:
-        try:
-            sent = await self._lane.wait(asked, self.client, started)
-        except Exception:
-            self._fail_open(request)
-            return
+    def _delivered(self, request: bytes, sent: Sent | None) -> None:
         if self._phase is not Phase.WAITING or self._closing:
             return
         self._phase = Phase.READY
+        if sent is None:
+            self._fail_open(request)
+            return
         self._answer(*sent.parts)
         if sent.close:
             self.close()
@@ -190,9 +205,8 @@ class Connection(RawTransport):
 
     def _fail_open(self, request: bytes) -> None:
         """In front of clients nothing of ours may fail: mitmproxy gets the request, and the provider after it."""
-        logger.exception("a request left the lane because of an internal error")
         self._house.metrics.runtime.internal_errors.labels("lane").inc()
-        if self._phase in (Phase.READY, Phase.WAITING) and not self._closing:
+        if self._phase is Phase.READY and not self._closing:
             self._hand(request + self._held)
 
     def _end(self) -> None:
@@ -224,21 +238,34 @@ class Connection(RawTransport):
     def _hand(self, data: bytes) -> None:
         self._phase, self._held, self._head_since = Phase.THEIRS, b"", 0.0
         if self._protocol is None:
-            self._handover = self._house.hand_over(self, self._mode)
+            self._handover = self._house.hand_over(self, EXPLICIT if self._raw and self._opening else self._mode)
             self._protocol = self._handover.protocol
         self._handover.feed(data)
         if self._ended:
             self._handover.feed_eof()
         self._look()
 
+    # Tunnels.
+
+    def _open(self, tunnel: Tunnel) -> None:
+        """What comes now is as if the client had called the provider's address."""
+        self._tunnel = tunnel
+        self._opening, rest = self._held[: tunnel.length], self._held[tunnel.length :]
+        self._mode, self._began, self._held = STANDS_IN, False, b""
+        self._send(ESTABLISHED)
+        if rest:
+            self._received(rest)
+
     # TLS.
 
     def _begin_tls(self, data: bytes) -> None:
         # Nothing of an explicit proxy's connection is meant for holdover before CONNECT has said so.
-        self._tls = self._house.terminated(self._sock, data) if isinstance(self._mode, ReverseMode) else None
+        if self._tunnel is not None or isinstance(self._mode, ReverseMode):
+            called = self._tunnel.host if self._tunnel is not None else self._sock.getsockname()[0]
+            self._tls = self._house.terminated(data, called, tunnel=self._tunnel is not None)
         if self._tls is None:
             self._raw = True
-            self._hand(data)
+            self._hand(self._opening + data)
             return
         self._head_since = self._loop.time()
         if plain := self._decrypted(self._tls, data):
@@ -264,7 +291,12 @@ class Connection(RawTransport):
         self._send(*(parts if self._tls is None else self._tls.send(*parts)))
 
     def _put(self, data: bytes) -> None:
-        self._answer(data)
+        if self._raw and self._opening:
+            # mitmproxy establishes the tunnel once more.
+            _, _, data = data.partition(b"\r\n\r\n")
+            self._opening = b""
+        if data:
+            self._answer(data)
 
     def _written(self) -> None:
         if self._phase is Phase.REFUSED:
@@ -283,11 +315,10 @@ class Connection(RawTransport):
         """Answers and ends. The client's bytes are read to their end: closed with some unread, it might not get the
         answer."""
         self._house.metrics.lane.closed.labels(reason).inc()
-        answer = local(status, message)
-        fields = (*answer.fields, (b"Connection", b"close"))
+        answer = closing(local(status, message))
         self._held, self._phase = b"", Phase.REFUSED
         self._head_since = self._loop.time()
-        self._answer(head_of(Answer(status, fields, b"")), answer.body)
+        self._answer(head_of(answer), answer.body)
         if not self._out and not self._closed:
             self._shut()
 

@@ -45,7 +45,7 @@ class FastLane:
         metrics: Metrics,
         manager: Proxyserver,
         foreign: Callable[[], list[str]],
-        certificates: Certificates | None,
+        certificates: Certificates,
         *,
         http2: bool = False,
     ) -> None:
@@ -70,8 +70,7 @@ class FastLane:
     def use(self, settings: LaneSettings, hosts: Iterable[str]) -> None:
         """Takes over a changed configuration; `hosts` are those of providers."""
         self.settings = settings
-        if self._certificates is not None:
-            self._certificates.keep(hosts)
+        self._certificates.keep(hosts)
         self.lane.use(settings)
         self._heed_others()
 
@@ -128,14 +127,15 @@ class FastLane:
         else:
             del self._addresses[connection.client]
 
-    def terminated(self, sock: socket.socket, data: bytes) -> Termination | None:
-        """The server's side of TLS that begins with these bytes; None when that is mitmproxy's, which speaks HTTP/2
-        too."""
-        if self._certificates is None:
+    def terminated(self, data: bytes, called: str, *, tunnel: bool) -> Termination | None:
+        """The server's side of TLS that begins with these bytes, by a client that has called this host or address;
+        None when that is mitmproxy's, which speaks HTTP/2 too, and leaves what was not called for to others."""
+        hello = client_hello(data)
+        if self._http2 and (hello is None or b"h2" in hello.protocols):
             return None
-        if self._http2 and ((hello := client_hello(data)) is None or b"h2" in hello.protocols):
+        if tunnel and hello is not None and hello.name and not self.lane.is_for_provider(hello.name):
             return None
-        return Termination(self._certificates, self._buffers, sock.getsockname()[0])
+        return Termination(self._certificates, self._buffers, called)
 
     def hand_over(self, connection: Connection, mode: ProxyMode) -> Handover:
         return Handover(connection, mode, self._manager)

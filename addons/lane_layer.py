@@ -45,7 +45,7 @@ class LaneLayer(layer.Layer):
                     lease = None
                 if lease is not None:
                     self._lane.gave(lease)
-                    return (commands.SendData(event.connection, b"".join(lease.parts)),)
+                    return (commands.SendData(event.connection, lease.whole()),)
         elif type(event) is events.Start:
             # HTTP begins when it has something to do: then it may open a connection to the provider.
             return ()

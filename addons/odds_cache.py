@@ -26,16 +26,17 @@ from mitmproxy.net.http.url import parse_authority
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
+from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
-from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode, UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
 
 from holdover import config as configuration
-from holdover.answer import REASONS, Answer, local
+from holdover.answer import REASONS, Answer, closing, local
 from holdover.config import Config, ConfigError
-from holdover.exchange import Request
+from holdover.exchange import Request, elements
 from holdover.key import Bypass, Cacheable, ForPromos
 from holdover.lane import Lane
 from holdover.metrics import OTHER, Metrics, Outcome
@@ -48,13 +49,13 @@ from holdover.store.ledger import Ledger
 from holdover.watch import cancel, config_changes, observe_loop, start, took_over
 
 if not __name__.startswith("__mitmproxy_script__"):
-    from .certificates import Certificates
+    from .certificates import Certificates, for_hosts
     from .fast_lane import FastLane
     from .foreign import foreign
     from .lane_layer import LaneLayer
 else:
     # What mitmdump loads by its path has no package of its own.
-    from holdover.addons.certificates import Certificates  # type: ignore[no-redef]
+    from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
     from holdover.addons.fast_lane import FastLane  # type: ignore[no-redef]
     from holdover.addons.foreign import foreign  # type: ignore[no-redef]
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
@@ -88,7 +89,7 @@ class OddsCache:
         certificates: Certificates | None = None,
     ) -> None:
         """`doors`: sockets to listen on, each with mitmproxy's specification of what it is for; None when those of
-        mitmproxy's own servers are to be taken over. `certificates`: None when TLS is mitmproxy's."""
+        mitmproxy's own servers are to be taken over. `certificates`: None when they come from mitmproxy's store."""
         self._config = config
         self._doors = doors
         self._certificates = certificates
@@ -156,16 +157,19 @@ class OddsCache:
         if self._standin is None or self._lane is None:
             return
         manager = ctx.master.addons.get("proxyserver")
-        settings = self._standin.config.settings.lane
-        master = ctx.master
+        master, config = ctx.master, self._standin.config
+        certificates = self._certificates
+        if certificates is None:
+            store = master.addons.get("tlsconfig").certstore
+            certificates = for_hosts(store, config.rules.hosts, config.certificates)
         self.fast = FastLane(
             self._lane,
-            settings,
+            config.settings.lane,
             self._metrics,
             manager,
             lambda: foreign(master.addons.chain, self),
-            self._certificates,
-            http2=self._standin.config.settings.proxy.http2,
+            certificates,
+            http2=config.settings.proxy.http2,
         )
         self._metrics.registry.add_up = self.fast.add_up
         self._tasks += start([self.fast.sweep()], self._metrics.runtime)
@@ -251,16 +255,16 @@ class OddsCache:
     async def _handle(self, flow: HTTPFlow, standin: StandIn, started: float) -> None:
         request = _request(flow)
         if request is None:
-            self._answer(flow, local(400, "the request names two different hosts"), started)
+            self._answer(flow, _refusal(flow, 400, "the request names two different hosts"), started)
             return
         match standin.plan(request):
             case Cacheable() as cacheable:
                 wants = wants_of(request)
                 if (answer := standin.hit(cacheable, wants, started)) is not None:
-                    flow.response = _response(answer)
+                    flow.response = _response(flow, answer)
                     self._overhead.observe(time.perf_counter() - started)
                 else:
-                    flow.response = _response(await standin.miss(cacheable, wants, started))
+                    flow.response = _response(flow, await standin.miss(cacheable, wants, started))
             case ForPromos(provider, old) as asked:
                 answer = await standin.homepage.answer(asked, wants_of(request))
                 if answer is None:
@@ -273,7 +277,7 @@ class OddsCache:
                 self._pass(flow, provider, route.name if route else OTHER, "bypass", started)
             case None:
                 if isinstance(flow.client_conn.proxy_mode, ReverseMode):
-                    self._answer(flow, local(421, "no provider of this name is configured"), started)
+                    self._answer(flow, _refusal(flow, 421, "no provider of this name is configured"), started)
                 else:
                     self._pass(flow, None, OTHER, "bypass", started)
 
@@ -305,18 +309,25 @@ class OddsCache:
         context = data.context
         stands_in = isinstance(context.client.proxy_mode, ReverseMode)
         inside = any(isinstance(each, ClientTLSLayer | HttpLayer) for each in context.layers)
-        if not inside:
-            if stands_in and starts_like_tls_record(data.data_client()):
+        if stands_in and not inside:
+            if starts_like_tls_record(data.data_client()):
                 # mitmproxy would put HTTP into it without asking what was agreed on.
                 data.layer = ClientTLSLayer(context)
             return
-        if context.client.alpn not in (None, b"", b"http/1.1") or not _HTTP.match(data.data_client()):
+        if isinstance(context.client.proxy_mode, RegularMode | UpstreamMode) and not inside:
+            return
+        if context.client.alpn not in (None, b"", b"http/1.1") or starts_like_tls_record(data.data_client()):
             return
         address = context.server.address
         provider = self._standin.config.rules.provider_of(address[0]) if address and not stands_in else None
-        if stands_in or provider is not None:
+        if not (stands_in or provider is not None):
+            return
+        if _HTTP.match(data.data_client()):
             name = provider.name if provider else None
             data.layer = LaneLayer(context, self._lane, name, self._metrics.runtime)
+        else:
+            # mitmproxy takes what begins unlike HTTP for something else, which would go round all rules.
+            data.layer = HttpLayer(context, HTTPMode.transparent)
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """A fixed address replaces what DNS says, which may be this very proxy."""
@@ -336,7 +347,7 @@ class OddsCache:
         counted: tuple[str, str, Outcome] = (OTHER, OTHER, "local"),
     ) -> None:
         """`counted`: under which provider, route and outcome."""
-        flow.response = _response(answer)
+        flow.response = _response(flow, answer)
         seconds = time.perf_counter() - started
         self._metrics.client.answered(*counted, answer.status, seconds, len(answer.body))
 
@@ -400,9 +411,15 @@ def _host(authority: str | None) -> str:
         return ""
 
 
-def _response(answer: Answer) -> HTTPResponse:
+def _refusal(flow: HTTPFlow, status: int, message: str) -> Answer:
+    return local(status, message, head=flow.request.method == "HEAD")
+
+
+def _response(flow: HTTPFlow, answer: Answer) -> HTTPResponse:
     """Built directly: `Response.make` costs as much as the rest of a hit."""
     now = time.time()
+    if not flow.request.is_http2 and "close" in elements(flow.request.headers.get("connection")):
+        answer = closing(answer)
     reason = REASONS.get(answer.status, b"")
     return HTTPResponse(b"HTTP/1.1", answer.status, reason, Headers(answer.fields), answer.body, None, now, now)
 

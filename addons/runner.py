@@ -18,7 +18,7 @@ from holdover import workers
 from holdover.config import Config
 from holdover.settings import split_address
 
-from .certificates import CertificateError, Certificates, authority
+from .certificates import CertificateError, Certificates, authority, for_hosts
 from .doors import Doors, Farewell
 from .loops import loop_factory
 from .odds_cache import OddsCache
@@ -106,13 +106,10 @@ def _certificates(config: Config) -> Certificates:
     """Raises OSError."""
     folder = config.ca_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    hosts = config.rules.hosts
     try:
-        made = Certificates(authority(folder), next(iter(hosts), "holdover.invalid"), config.certificates)
-        made.keep(hosts)
+        return for_hosts(authority(folder), config.rules.hosts, config.certificates)
     except CertificateError as error:
         raise OSError(errno.EINVAL, f"the proxy cannot start: {error}") from error
-    return made
 
 
 async def _serve(config: Config, prepared: Prepared, ready: Callable[[], None], worker: int) -> None:

@@ -42,6 +42,11 @@ def head_of(answer: Answer) -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b\r\n" % (answer.status, REASONS.get(answer.status, b""), lines)
 
 
+def closing(answer: Answer) -> Answer:
+    """The last one on its connection, and saying so (RFC 9112 section 9.6)."""
+    return Answer(answer.status, (*answer.fields, (b"Connection", b"close")), answer.body)
+
+
 @dataclass(frozen=True, slots=True)
 class Wants:
     """What of a client's request shapes the answer to it; `client` is who asks, for the accounts."""
@@ -148,8 +153,16 @@ def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
     return Answer(response.status, _encode(tuple(fields)), b"" if wants.head else body)
 
 
-def local(status: int, message: str, *, retry_after: float | None = None, cache_status: str | None = None) -> Answer:
-    """An answer of holdover's own. JSON, because the clients of these APIs parse whatever they get."""
+def local(
+    status: int,
+    message: str,
+    *,
+    retry_after: float | None = None,
+    cache_status: str | None = None,
+    head: bool = False,
+) -> Answer:
+    """An answer of holdover's own. JSON, because the clients of these APIs parse whatever they get. `head`: to a HEAD
+    request, without the body."""
     body = json.dumps({"message": f"{NAME}: {message}"}).encode()
     fields = [
         ("Content-Type", "application/json"),
@@ -159,7 +172,7 @@ def local(status: int, message: str, *, retry_after: float | None = None, cache_
     ]
     if retry_after is not None:
         fields.append(("Retry-After", str(max(1, round(retry_after)))))
-    return Answer(status, _encode(tuple(fields)), body)
+    return Answer(status, _encode(tuple(fields)), b"" if head else body)
 
 
 def etag_matches(if_none_match: str, etag: str) -> bool:

@@ -15,6 +15,9 @@ _HEAD = re.compile(
     rf"(GET|HEAD|POST) (?:http://({_HOST})(?::([0-9]{{1,5}}))?)?(/[!\"$-~]*) HTTP/1\.1\r\n"
     r"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)+)\r\n".encode()
 )
+_CONNECT = re.compile(
+    rf"CONNECT ({_HOST}):([0-9]{{1,5}}) HTTP/1\.[01]\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)*\r\n".encode()
+)
 _AUTHORITY = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,5}")
 # Fields of a connection that change nothing about the request. A client that offers h2c gets HTTP/1.1, as RFC 9110
@@ -81,6 +84,21 @@ def read(data: bytes, client: str = "") -> Head | Unfinished | None:
         return "unfinished"
     request = Request(method, host, target, tuple(headers), data[end : end + length], client)
     return Head(request, end + length, "close" in framing.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """What a CONNECT asks for; `length` is what it takes of the bytes."""
+
+    host: str
+    length: int
+
+
+def read_connect(data: bytes) -> Tunnel | None:
+    """The CONNECT that `data` begins with, or None."""
+    if (found := _CONNECT.match(data)) is None or int(found[2]) > 65_535:
+        return None
+    return Tunnel(found[1].decode("ascii").lower(), found.end())
 
 
 def _host(told: list[str]) -> str | None:

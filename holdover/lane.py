@@ -4,21 +4,25 @@ stand-in's; here it is only remembered, for as long as it would be decided again
 A request that comes again as the same bytes costs a lookup. The memory can be filled with requests that differ in a
 byte, so it is small and no more than a shortcut: what is not in it is read, by a grammar without backtracking."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Any
 
-from holdover.answer import Answer, Wants, head_of
-from holdover.head import Unfinished, read
+from holdover.answer import Answer, Wants, closing, head_of
+from holdover.head import Tunnel, Unfinished, read, read_connect
 from holdover.key import Cacheable
 from holdover.lease import Lease
 from holdover.metrics import LaneMetrics
 from holdover.settings import LaneSettings
-from holdover.standin import StandIn, wants_of
+from holdover.standin import StandIn, Waiting, wants_of
 
 FOLLOW_S = 0.005
 MAX_REMEMBERED = 8_192
 MAX_REMEMBERED_BYTES = 2_048
+
+logger = logging.getLogger("holdover.lane")
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +51,17 @@ class Sent:
     close: bool
 
 
+type Deliver = Callable[[Sent | None], None]
+"""Takes the answer; None when it is for mitmproxy's flows after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked(Waiting):
+    """A request that waits, and where its answer goes."""
+
+    deliver: Deliver
+
+
 class Lane:
     """Of one proxy process. For one event loop."""
 
@@ -64,6 +79,7 @@ class Lane:
         self._asked: dict[bytes, Asked] = {}
         self._leases: dict[object, Lease] = {}
         self._given: list[Lease] = []
+        self._parked: dict[object, list[Parked]] = {}
         self._followed = 0.0
         self.use(settings)
 
@@ -145,11 +161,44 @@ class Lane:
             self._asked[data[: head.length]] = asked
         return asked
 
-    async def wait(self, asked: Asked, client: str, started: float) -> Sent:
-        """The answer to what `hit` has none for. `started` is `time.perf_counter()` at the request."""
+    def park(self, asked: Asked, client: str, started: float, deliver: Deliver) -> Coroutine[Any, Any, None] | None:
+        """Has the answer delivered once somebody was asked for it. `started` is `time.perf_counter()` at the request.
+        To be run, unless it is None: then somebody else's is under way for the same request."""
         self._metrics.requests.labels("waited").inc()
-        answer = await self._standin.miss(asked.cacheable, replace(asked.wants, client=client), started)
-        return Sent(_parts(answer), asked.close)
+        same, parked = asked.same, Parked(client, started, deliver)
+        if (queue := self._parked.get(same)) is not None:
+            queue.append(parked)
+            return None
+        self._parked[same] = [parked]
+        return self._fetch(asked, same)
+
+    async def _fetch(self, asked: Asked, same: object) -> None:
+        queue = self._parked[same]
+        while queue:
+            first = queue.pop(0)
+            try:
+                answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
+            except Exception:
+                logger.exception("requests left the lane because of an internal error")
+                failed, queue[:] = [first, *queue], []
+                for each in failed:
+                    each.deliver(None)
+                continue
+            first.deliver(Sent(_parts(answer, asked.close), asked.close))
+            if others is not None:
+                sent = Sent(_parts(others, asked.close), asked.close)
+                answered, queue[:] = queue[:], []
+                for each in answered:
+                    each.deliver(sent)
+        del self._parked[same]
+
+    def opens(self, data: bytes) -> Tunnel | None:
+        """The tunnel that is asked for, if it leads to a provider; all others are mitmproxy's."""
+        tunnel = read_connect(data) if self.on and data.startswith(b"CONNECT ") else None
+        return tunnel if tunnel is not None and self.is_for_provider(tunnel.host) else None
+
+    def is_for_provider(self, host: str) -> bool:
+        return self._standin.config.rules.provider_of(host) is not None
 
     def passed(self) -> None:
         """A request went through mitmproxy's flows."""
@@ -179,7 +228,7 @@ class Lane:
             if lease is None:
                 return None
             lease.close = asked.close
-            lease.parts = _parts(lease.answer)
+            lease.parts = _parts(lease.answer, asked.close)
             lease.size = sum(map(len, lease.parts))
             self._leases.pop(same, None)
             if len(self._leases) >= MAX_REMEMBERED:
@@ -194,6 +243,6 @@ class Lane:
         return lease.since <= now < lease.until and not lease.ready.outdated and lease.epoch == self._standin.epoch
 
 
-def _parts(answer: Answer) -> tuple[bytes, ...]:
-    head = head_of(answer)
+def _parts(answer: Answer, close: bool) -> tuple[bytes, ...]:
+    head = head_of(closing(answer) if close else answer)
     return (head, answer.body) if answer.body else (head,)

@@ -322,7 +322,7 @@ class CacheMetrics:
             "Provider's answer read to effect in this process.",
             INVALIDATION,
         )
-        self.flight_wait = make.histogram("singleflight_wait_seconds", "How long followers waited.", LATENCY, "scope")
+        self.flight_wait = make.binned("singleflight_wait_seconds", "How long followers waited.", LATENCY, "scope")
         self.flight_waits = make.counter("singleflight_waits_total", "Followers, by how it ended.", "scope", "result")
 
 

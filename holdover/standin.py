@@ -5,8 +5,9 @@ A hit is a dict lookup and a few header fields. A miss asks the sidecar, or fetc
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from holdover.admission import Admission
@@ -43,6 +44,14 @@ _PERSONAL = CREDENTIAL_LIKE | {"cookie"}
 
 logger = logging.getLogger("holdover.standin")
 _gzip_accepted = lru_cache(256)(accepts_gzip)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Who waits for an answer, and since when (`time.perf_counter()`)."""
+
+    client: str
+    started: float
 
 
 class StandIn:
@@ -178,12 +187,21 @@ class StandIn:
 
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
         """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
+        answer, _ = await self.miss_for_all(cacheable, wants, Waiting(wants.client, started), ())
+        return answer
+
+    async def miss_for_all(
+        self, cacheable: Cacheable, wants: Wants, first: Waiting, others: Sequence[Waiting]
+    ) -> tuple[Answer, Answer | None]:
+        """The answer to who asked first, and that to all who asked the same (and want the same) meanwhile, which is
+        looked at when there is one; None when these have to ask anew."""
         provider, credential, now = cacheable.provider, cacheable.credential, self._clock()
+        wants = replace(wants, client=first.client)
         if not self._admission.remembers(provider, credential, now):
             if not await asyncio.to_thread(self._admission.admits, provider, credential, now):
-                return await self._forward(cacheable, wants, started)
-            if (answer := self.hit(cacheable, wants, started)) is not None:
-                return answer
+                return await self._forward(cacheable, wants, first, others)
+            if (answer := self.hit(cacheable, wants, first.started)) is not None:
+                return answer, None
         forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
         canonical = cacheable.canonical
         task, led = self._flights.join(canonical.key, lambda: self._obtain(cacheable, wants.client))
@@ -200,12 +218,12 @@ class StandIn:
         # Who found the answer in the store after all did not pay for it either.
         unpaid = isinstance(filled.result, Fetched) and filled.result.effect is None
         led = led and filled.led and not unpaid
-        if not led:
-            result = "ok" if isinstance(filled.result, Fetched) else "leader_failed"
-            self._metrics.cache.flight_waits.labels("node", result).inc()
-            self._metrics.cache.flight_wait.labels("node").observe(time.perf_counter() - started)
         ready = self._hot.load(canonical.key)
-        return self._settle(cacheable, wants, filled, led, started, forwarded, ready)
+        self._joined(filled, [*(() if led else (first,)), *others])
+        answer = self._settle(cacheable, wants, filled, led, (first,), forwarded, ready)
+        if not others:
+            return answer, None
+        return answer, self._settle(cacheable, wants, filled, False, others, forwarded, ready)
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced, takes over what the sidecar learnt, and shows how full the
@@ -244,12 +262,17 @@ class StandIn:
                 self._filler.books.release()
             await asyncio.sleep(REPORT_INTERVAL_S)
 
-    async def _forward(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
+    async def _forward(
+        self, cacheable: Cacheable, wants: Wants, first: Waiting, others: Sequence[Waiting]
+    ) -> tuple[Answer, Answer | None]:
         """The provider's answer to a client of whom nothing is known yet: a 401 stays a 401."""
         name = f"{cacheable.canonical.key} {cacheable.credential.fingerprint(self._admission.salt)}"
         task, led = self._flights.join(name, lambda: self._forwarded(cacheable, wants.client))
         filled = await asyncio.shield(task)
-        return self._settle(cacheable, wants, filled, led, started, "bypass", None)
+        answer = self._settle(cacheable, wants, filled, led, (first,), "bypass", None)
+        if not others:
+            return answer, None
+        return answer, self._settle(cacheable, wants, filled, False, others, "bypass", None)
 
     async def _forwarded(self, cacheable: Cacheable, client: str) -> Filled:
         provider, credential = cacheable.provider, cacheable.credential
@@ -287,7 +310,7 @@ class StandIn:
         wants: Wants,
         filled: Filled,
         led: bool,
-        started: float,
+        waiting: Sequence[Waiting],
         forwarded: str,
         ready: Ready | None,
     ) -> Answer:
@@ -307,7 +330,7 @@ class StandIn:
                     answer = paid_answer(fresh.entry, wants, f"{status}{stored}{about(entry, now)}")
                 else:
                     answer = self._cached(cacheable, ready, wants, now, status + about(ready.entry, now))
-                self._meter.count(cacheable, outcome, wants, answer, started, ready or fresh, now)
+                self._count(cacheable, outcome, answer, waiting, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
                 if cacheable.echo:
@@ -317,7 +340,8 @@ class StandIn:
             case Failed(reason, timed_out, retry_after):
                 trouble = True
                 code = 504 if timed_out else 503 if retry_after else 502
-                answer = local(code, reason, retry_after=retry_after, cache_status=f"{status}; {detail(reason)}")
+                told = f"{status}; {detail(reason)}"
+                answer = local(code, reason, retry_after=retry_after, cache_status=told, head=wants.head)
         if trouble and ready is not None:
             decision = self._decide(cacheable, ready, now)
             if not isinstance(decision, Expired) or decision.usable:
@@ -325,12 +349,32 @@ class StandIn:
                 answer = self._cached(
                     cacheable, ready, wants, now, status + about(ready.entry, now, printable(reason))
                 )
-                self._meter.count(cacheable, "stale", wants, answer, started, ready, now)
+                self._count(cacheable, "stale", answer, waiting, ready, now)
                 return answer
         # What the provider says to a client's own credential is its answer, good or bad.
         failed = trouble and not (forwarded == "bypass" and isinstance(filled.result, Refused))
-        self._meter.count(cacheable, "failed" if failed else outcome, wants, answer, started, None, now)
+        self._count(cacheable, "failed" if failed else outcome, answer, waiting, None, now)
         return answer
+
+    def _joined(self, filled: Filled, followers: Sequence[Waiting]) -> None:
+        if followers:
+            result = "ok" if isinstance(filled.result, Fetched) else "leader_failed"
+            self._metrics.cache.flight_waits.labels("node", result).inc(len(followers))
+            self._metrics.cache.flight_wait.labels("node").observe(_mean(followers), len(followers))
+
+    def _count(
+        self,
+        cacheable: Cacheable,
+        outcome: Outcome,
+        answer: Answer,
+        waiting: Sequence[Waiting],
+        ready: Ready | None,
+        now: float,
+    ) -> None:
+        clients = Counter(each.client for each in waiting)
+        self._meter.count_many(
+            cacheable, outcome, answer.status, len(answer.body), ready, now, _mean(waiting), clients
+        )
 
     def _doubt(self, cacheable: Cacheable, filled: Filled) -> None:
         """This client's own credential is no longer good, if it is that which was refused."""
@@ -349,6 +393,11 @@ class StandIn:
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)
         return filled
+
+
+def _mean(waiting: Sequence[Waiting]) -> float:
+    """How long they have waited until now, in seconds."""
+    return time.perf_counter() - sum(each.started for each in waiting) / len(waiting)
 
 
 def _personal(rules: Rules) -> frozenset[str]:

@@ -1,7 +1,6 @@
 """Everybody asks at once for what nobody asked for before."""
 
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from . import machine, raw
 from .hook import TARGETS
 from .houses import memory_folder, proxies
 from .outcome import Outcome, Record
-from .raw import Client, Crowd
+from .raw import Answer, Client, Crowd
 
 NAME = "cold"
-TARGET = f"{TARGETS['20 KB']}&round="
+TARGET = f"{TARGETS['2 KB']}&round="
 LATE_MS = 25.0
 """Longest that the slowest client may wait beyond what the provider takes."""
 MOMENT_S = 0.001
@@ -119,14 +118,17 @@ def _bursts(ports: Sequence[int], provider: Emulator, size: Size) -> list[Burst]
 
 
 def _burst(crowd: Crowd, provider: Emulator, number: int) -> Burst:
-    started = time.monotonic()
-    answers = crowd.ask(MOMENT_S)
-    good = [answer.ended - started for answer in answers if answer.status == 200]
-    again = time.monotonic()
-    stored = [answer.ended - again for answer in crowd.ask(MOMENT_S)]
+    answers, stored = crowd.ask(MOMENT_S), crowd.ask(MOMENT_S)
+    good = _since_the_first([answer for answer in answers if answer.status == 200])
     upstream = requests_of_round(provider.stats()["by_shape"], number)
     first, last = min(good, default=0.0), max(good, default=0.0)
-    return Burst(len(answers) - len(good), first, last, upstream, max(stored))
+    return Burst(len(answers) - len(good), first, last, upstream, max(_since_the_first(stored)))
+
+
+def _since_the_first(answers: Sequence[Answer]) -> list[float]:
+    """When each came, in seconds from the first request on."""
+    started = min((answer.started for answer in answers), default=0.0)
+    return [answer.ended - started for answer in answers]
 
 
 def requests_of_round(by_shape: Mapping[str, int], number: int) -> int:

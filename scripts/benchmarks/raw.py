@@ -18,7 +18,7 @@ from scripts.rig import HOST, percentile
 from .wrk import Load
 
 TIMEOUT_S = 15.0
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 # Connections of one client address: a fleet has many.
 _PER_ADDRESS = 1000

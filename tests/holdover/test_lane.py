@@ -2,6 +2,8 @@ import itertools
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -511,18 +513,60 @@ async def test_credits_are_saved_for_each_client(scene, entry, monkeypatch):
     assert sorted(noted) == [("vendor", "odds", "a", 6.0, 3), ("vendor", "odds", "b", 6.0, 1)]
 
 
-async def test_what_waits_is_answered_by_the_stand_in(scene, entry, clock, monkeypatch):
-    asked = scene.lane.take(wire("Accept-Encoding: gzip", "Connection: close"), "c")
-    assert asked not in (None, "unfinished")
-    assert scene.lane.give(asked, "c") is None
+@pytest.fixture
+def asked(scene):
+    found = scene.lane.take(wire("Accept-Encoding: gzip", "Connection: close"), "c")
+    assert found not in (None, "unfinished")
+    assert scene.lane.give(found, "c") is None
+    return found
 
-    async def miss(cacheable, wants, started):
-        assert (cacheable, started) == (asked.cacheable, 1.5)
-        assert wants == Wants(gzip=True, client="d")
-        return scene.standin._hot.put(entry).answer(wants, clock.now, "fwd=uri-miss")
 
-    monkeypatch.setattr(scene.standin, "miss", miss)
-    sent = await scene.lane.wait(asked, "d", 1.5)
-    assert sent.close is True
-    assert body(b"".join(sent.parts)) == entry.gzip
-    assert scene.counted("lane_requests_total") == {("waited",): 1}
+async def test_who_waits_for_one_answer_is_served_by_one_question(scene, entry, clock, monkeypatch, asked):
+    got: dict[str, Any] = {}
+
+    async def miss(cacheable, wants, first, others):
+        assert (cacheable, first.client, first.started) == (asked.cacheable, "d", 1.5)
+        assert [each.client for each in others] == ["e", "f"]
+        ready = scene.standin._hot.put(entry)
+        return ready.answer(wants, clock.now, "first"), ready.answer(wants, clock.now, "others")
+
+    monkeypatch.setattr(scene.standin, "miss_for_all", miss)
+    job = scene.lane.park(asked, "d", 1.5, partial(got.__setitem__, "d"))
+    assert all(scene.lane.park(asked, name, 2.0, partial(got.__setitem__, name)) is None for name in "ef")
+    await job
+    assert got["e"] is got["f"] is not got["d"]
+    assert all(sent.close and body(b"".join(sent.parts)) == entry.gzip for sent in got.values())
+    assert b"Cache-Status: holdover; first\r\n" in got["d"].parts[0]
+    assert b"Cache-Status: holdover; others\r\n" in got["e"].parts[0]
+    assert scene.counted("lane_requests_total") == {("waited",): 3}
+
+
+async def test_who_joins_a_question_that_was_none_asks_anew(scene, entry, clock, monkeypatch, asked):
+    asking: list[str] = []
+    got: dict[str, Any] = {}
+
+    async def miss(cacheable, wants, first, others):
+        asking.append(first.client)
+        return scene.standin._hot.put(entry).answer(wants, clock.now, first.client), None
+
+    monkeypatch.setattr(scene.standin, "miss_for_all", miss)
+    job = scene.lane.park(asked, "d", 1.5, partial(got.__setitem__, "d"))
+    scene.lane.park(asked, "e", 1.5, partial(got.__setitem__, "e"))
+    await job
+    assert (asking, sorted(got)) == (["d", "e"], ["d", "e"])
+    another = scene.lane.park(asked, "f", 1.5, partial(got.__setitem__, "f"))
+    await another
+    assert asking[-1] == "f"
+
+
+async def test_what_fails_is_everybodys_own_again(scene, monkeypatch, asked):
+    got: dict[str, Any] = {}
+
+    async def miss(*_):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(scene.standin, "miss_for_all", miss)
+    job = scene.lane.park(asked, "d", 1.5, partial(got.__setitem__, "d"))
+    scene.lane.park(asked, "e", 1.5, partial(got.__setitem__, "e"))
+    await job
+    assert got == {"d": None, "e": None}
