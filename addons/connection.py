@@ -169,7 +169,9 @@ class Connection(RawTransport):
             return True
         asked = lane.take(held, self.client)
         if asked == "unfinished":
-            self._head_since = self._head_since or self._loop.time()
+            # A body may take its time as long as more of it comes.
+            if not self._head_since or b"\r\n\r\n" in held:
+                self._head_since = self._loop.time()
             return True
         self._head_since = 0.0
         if asked is None and not isinstance(self._mode, ReverseMode) and (tunnel := lane.opens(held)) is not None:

@@ -261,6 +261,19 @@ async def test_a_head_that_does_not_come_in_time_is_answered_408(house):
     assert house.closed("head_timeout") == 1
 
 
+async def test_a_body_may_take_its_time_as_long_as_more_of_it_comes(house):
+    house.change(head_timeout_s=0.4)
+    line, stops = await house.dial(), await house.dial()
+    for each in (line, stops):
+        await each.send(foreign("up", "Content-Length: 12", method="POST"))
+    for _ in range(12):
+        await line.send(b"x")
+        await asyncio.sleep(0.1)
+    assert (await line.reply()).status == 200
+    assert (await stops.reply()).status == 408
+    assert house.closed("head_timeout") == 1
+
+
 async def test_a_second_head_that_does_not_come_in_time_behind_a_request_of_mitmproxys(house):
     house.change(head_timeout_s=0.4)
     for begin in (foreign("1"), foreign("1") + odds("a")[:-5]):

@@ -170,15 +170,19 @@ def situations(draw):
     route["pace"] = {**pace, "near_from_s": draw(seconds)}
     if draw(st.booleans()):
         route["pace"]["max_stale_in_play_s"] = pace.get("in_play_s", window) + draw(seconds)
-    starts = tuple(sorted(set(draw(st.lists(moments, max_size=3)))))
+    # Soon after the moment of the question everything may change.
+    soon = st.sampled_from([0.0, 0.25]) | st.floats(0.0, 1.0)
+    asked = draw(st.integers(0, 80).map(float) | st.floats(-0.5, 120.0) | soon.map(lambda s: window - s))
+    near = soon.map(lambda s: asked + s + route["pace"]["near_from_s"])
+    starts = tuple(sorted(set(draw(st.lists(moments | soon.map(lambda s: asked + s) | near, max_size=3)))))
     typical = draw(st.none() | moments)
     board = draw(st.sampled_from([None, 0, 2])), starts, typical
+    limit = soon.map(lambda s: max(0.0, route["max_stale_s"] - asked - s))
     facts = {
         "status": draw(st.sampled_from([200, 200, 200, 404, 422])),
-        "initial_age": draw(st.sampled_from([0.0, 1.0]) | st.floats(0, 50)),
+        "initial_age": draw(st.sampled_from([0.0, 1.0]) | st.floats(0, 50) | limit),
         "floor_s": draw(st.sampled_from([0.0]) | seconds),
     }
-    asked = draw(st.integers(0, 80).map(float) | st.floats(-0.5, 120.0) | st.just(window))
     return route, board, facts, asked, draw(st.booleans())
 
 
@@ -234,6 +238,17 @@ async def test_a_lease_is_what_would_be_decided_at_every_moment_of_it(
         assert (other.outcome, other.answer) == (lease.outcome, lease.answer)
         if entry.status == 200 and not exact:
             assert [age if age is None else bisect_left(AGE, age) for age in _ages(ready, at)] == bucket
+
+
+async def test_a_lease_ends_where_the_next_event_is_near(scene, config_of, route_of, entry_of, clock):
+    scene.use(config_of(route_of(window_s=50, pace={"near_s": 10, "near_from_s": 20})))
+    scene.standin._hot.put(replace(entry_of(at=NOW, took=0.0), board=Board(1, (NOW + 25.4,))))
+    ends = [(5.1, 5.4, "ttl=20"), (5.5, 6.0, "ttl=4")]
+    for at, end, says in ends:
+        lease = scene.standin.lease(scene.planned(), Wants(), NOW + at)
+        assert lease is not None
+        assert lease.until == pytest.approx(NOW + end, abs=ROUNDING_S)
+        assert says.encode() in dict(lease.answer.fields)[b"Cache-Status"]
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -350,7 +365,7 @@ async def test_a_group_changes_as_one(scene_of, route_of, entry_of, open_store, 
     routes = [route_of(name=n, path=f"/v4/{n}", group="board", window_s=60) for n in ("a", "b")]
     scene = scene_of(*routes)
     planned = [scene.planned(f"/v4/{n}") for n in "ab"]
-    old = [replace(entry_of(at=NOW - 5), request=p.canonical, identity=b"old") for p in planned]
+    old = [replace(entry_of(at=NOW - 5.3), request=p.canonical, identity=b"old") for p in planned]
     scene.store.put_all(old, clock.now)
     datas = [wire(target=f"/v4/{n}") for n in "ab"]
     assert [body(scene.ask(data)) for data in datas * 2] == [b"old"] * 4
