@@ -227,6 +227,9 @@ async def test_a_slow_reader_holds_up_nobody_and_is_let_go(house):
     await loop.sock_sendall(brisk, odds("big"))
     other, got, replies = await house.dial(), b"", 0
     start = loop.time()
+    await asyncio.sleep(0.05)
+    waits = [connection.get_write_buffer_size() for connection in house.fast._connections]
+    assert 0 < max(waits) <= len(BIG) + 1000, "one answer at a time"
     while loop.time() < start + 3 and house.closed("write_timeout") < 1:
         # Slow, but never for as long as that.
         with suppress(BlockingIOError):

@@ -241,8 +241,8 @@ async def test_a_lease_is_what_would_be_decided_at_every_moment_of_it(
 
 
 async def test_a_lease_ends_where_the_next_event_is_near(scene, config_of, route_of, entry_of, clock):
-    scene.use(config_of(route_of(window_s=50, pace={"near_s": 10, "near_from_s": 20})))
-    scene.standin._hot.put(replace(entry_of(at=NOW, took=0.0), board=Board(1, (NOW + 25.4,))))
+    scene.use(config_of(route_of(window_s=50, pace={"near_s": 10, "near_from_s": 20.25})))
+    scene.standin._hot.put(replace(entry_of(at=NOW, took=0.0), board=Board(1, (NOW + 25.65,))))
     ends = [(5.1, 5.4, "ttl=20"), (5.5, 6.0, "ttl=4")]
     for at, end, says in ends:
         lease = scene.standin.lease(scene.planned(), Wants(), NOW + at)
