@@ -204,3 +204,19 @@ async def test_one_in_so_many_hits_is_seen_by_others(tmp_path, ca_folder, observ
             if sample.name == "holdover_client_requests_total" and sample.labels["outcome"] == "fresh"
         )
         assert counted == 15 * observe
+
+
+async def test_another_folder_of_configuration_is_taken_over_by_the_lane_too(house, monkeypatch):
+    """As `mitmdump -s` is told by its option."""
+    await house.fill("a")
+    line = await house.dial()
+    assert (await line.ask(odds("a"))).way == "hit"
+    folder = house.addon._standin.config.folder
+    monkeypatch.setenv("RIG_CREDENTIAL", "rig-credential")
+    file = folder / "providers" / "odds.toml"
+    file.write_text(file.read_text().replace("idle_after_s", 'lane = "full"\nidle_after_s'))
+    ctx.options.add_option("holdover_config", str, str(folder), "")
+    house.addon.configure({"holdover_config"})
+    before = house.ways()["hit"]
+    assert (await line.ask(odds("a"))).way == "hit"
+    assert house.ways()["hit"] == before
