@@ -431,7 +431,7 @@ async def test_an_error_while_a_request_waits_leaves_it_to_mitmproxy(house, monk
 
     line = await house.dial()
     with monkeypatch.context() as patched:
-        patched.setattr("holdover.lane.Lane.wait", broken)
+        patched.setattr("holdover.standin.StandIn.miss_for_all", broken)
         await line.send(odds("a") + odds("b") + foreign("1"))
         replies = [await line.reply() for _ in range(3)]
     assert [name in reply.body for name, reply in zip((b"/a/", b"/b/", b"/foreign/"), replies, strict=True)] == [

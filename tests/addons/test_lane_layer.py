@@ -88,7 +88,7 @@ async def test_the_last_request_in_a_tunnel_ends_it(house):
 async def test_a_host_that_the_connection_is_not_for_is_no_hit(house):
     await house.fill("a")
     line = await tunnelled(house)
-    assert (await line.ask(wire("/v4/sports/a/odds?regions=us", host="other.test"))).status == 200
+    assert (await line.ask(wire("/v4/sports/a/odds?regions=us", host="other.test"))).status == 421
     other = await house.dial(role="regular")
     authority = f"127.0.0.1:{house.vendor.port}"
     assert (await other.ask(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())).status == 200
