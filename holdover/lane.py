@@ -6,7 +6,7 @@ byte, so it is small and no more than a shortcut: what is not in it is read, by 
 
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -181,15 +181,14 @@ class Lane:
             except Exception:
                 logger.exception("requests left the lane because of an internal error")
                 failed, queue[:] = [first, *queue], []
-                for each in failed:
-                    each.deliver(None)
+                _deliver(failed, None)
                 continue
-            first.deliver(Sent(_parts(answer, asked.close), asked.close))
+            # Who has been answered may ask the same again at once, and has not been counted then.
+            answered = queue[:] if others is not None else []
+            del queue[: len(answered)]
+            _deliver([first], Sent(_parts(answer, asked.close), asked.close))
             if others is not None:
-                sent = Sent(_parts(others, asked.close), asked.close)
-                answered, queue[:] = queue[:], []
-                for each in answered:
-                    each.deliver(sent)
+                _deliver(answered, Sent(_parts(others, asked.close), asked.close))
         del self._parked[same]
 
     def opens(self, data: bytes) -> Tunnel | None:
@@ -246,3 +245,12 @@ class Lane:
 def _parts(answer: Answer, close: bool) -> tuple[bytes, ...]:
     head = head_of(closing(answer) if close else answer)
     return (head, answer.body) if answer.body else (head,)
+
+
+def _deliver(parked: Iterable[Parked], sent: Sent | None) -> None:
+    """One that cannot take it must not keep the others waiting."""
+    for each in parked:
+        try:
+            each.deliver(sent)
+        except Exception:
+            logger.exception("an answer could not be given to a client because of an internal error")

@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from bisect import bisect_left
 from collections import Counter
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdover.answer import Wants, head_of
+from holdover.answer import Ready, Wants, head_of
 from holdover.config import Config
 from holdover.content import Board
 from holdover.entry import Entry
@@ -528,6 +529,9 @@ async def test_credits_are_saved_for_each_client(scene, entry, monkeypatch):
     assert sorted(noted) == [("vendor", "odds", "a", 6.0, 3), ("vendor", "odds", "b", 6.0, 1)]
 
 
+# Those who wait.
+
+
 @pytest.fixture
 def asked(scene):
     found = scene.lane.take(wire("Accept-Encoding: gzip", "Connection: close"), "c")
@@ -585,3 +589,86 @@ async def test_what_fails_is_everybodys_own_again(scene, monkeypatch, asked):
     scene.lane.park(asked, "e", 1.5, partial(got.__setitem__, "e"))
     await job
     assert got == {"d": None, "e": None}
+
+
+class Oracle:
+    """What `StandIn.miss_for_all` does, at the test's will."""
+
+    def __init__(self, scene, entry, monkeypatch):
+        self.scene, self.entry = scene, entry
+        self.go, self.asked, self.error = asyncio.Event(), [], None
+        monkeypatch.setattr(scene.standin, "miss_for_all", self.miss)
+
+    async def miss(self, cacheable, wants, first, others):
+        await self.go.wait()
+        self.asked.append((first.client, [each.client for each in others]))
+        if self.error is not None:
+            raise self.error
+        ready = Ready(self.entry, cacheable.provider.settings.quota)
+        answers = [ready.answer(wants, NOW, way) for way in ("led", "joined")]
+        return answers[0], answers[1] if others else None
+
+
+class Waiters:
+    """Clients of one lane that ask for the same."""
+
+    def __init__(self, scene, data=None):
+        self.scene, self.given, self.jobs = scene, [], []
+        found = scene.lane.take(wire() if data is None else data, "c")
+        assert found not in (None, "unfinished")
+        self.asked = found
+
+    def park(self, client, then=lambda: None):
+        def deliver(sent):
+            self.given.append((client, None if sent is None else "led" if b"; led" in sent.parts[0] else "joined"))
+            then()
+
+        if (job := self.scene.lane.park(self.asked, client, 1.5, deliver)) is not None:
+            self.jobs.append(asyncio.ensure_future(job))
+
+    async def all(self):
+        while any(not job.done() for job in self.jobs):
+            await asyncio.gather(*self.jobs)
+
+
+@pytest.fixture
+def oracle(scene, entry, monkeypatch):
+    return Oracle(scene, entry, monkeypatch)
+
+
+async def test_who_asks_again_when_he_is_answered_is_another_one(scene, oracle):
+    """As a client does that has sent the same several times ahead: nobody has counted the second one yet."""
+    waiters = Waiters(scene)
+    waiters.park("a", lambda: waiters.park("a again"))
+    waiters.park("b", lambda: waiters.park("b again"))
+    oracle.go.set()
+    await waiters.all()
+    assert oracle.asked == [("a", ["b"]), ("a again", ["b again"])]
+    assert waiters.given == [("a", "led"), ("b", "joined"), ("a again", "led"), ("b again", "joined")]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("broken")])
+async def test_one_who_cannot_be_answered_keeps_nobody_waiting(scene, oracle, error):
+    def broken():
+        raise ValueError("cannot take it")
+
+    oracle.error = error
+    waiters = Waiters(scene)
+    for client, then in (("a", broken), ("b", broken), ("c", lambda: None)):
+        waiters.park(client, then)
+    oracle.go.set()
+    await waiters.all()
+    assert [client for client, _ in waiters.given] == ["a", "b", "c"]
+    assert scene.lane._parked == {}
+
+
+async def test_who_wants_something_else_does_not_wait_with_the_others(scene, oracle, entry):
+    plain, zipped, last = (Waiters(scene, wire(*f)) for f in ([], ["Accept-Encoding: gzip"], ["Connection: close"]))
+    for waiters in (plain, zipped, last):
+        waiters.park("a")
+        waiters.park("b")
+    assert len(scene.lane._parked) == 3
+    oracle.go.set()
+    for waiters in (plain, zipped, last):
+        await waiters.all()
+        assert waiters.given == [("a", "led"), ("b", "joined")]
