@@ -123,7 +123,7 @@ class RawTransport(asyncio.Transport):
     # What asyncio's streams use of a transport.
 
     def write(self, data: Any) -> None:
-        if self._closing or not data:
+        if self.is_closing() or not data:
             return
         self._put(bytes(data))
         if not self._full and self.get_write_buffer_size() > HIGH_BYTES:
