@@ -399,14 +399,17 @@ def _request(flow: HTTPFlow) -> Request | None:
         for name, value in request.headers.fields
     )
     peer = flow.client_conn.peername
-    return Request(request.method, host, request.path, headers, request.raw_content or b"", peer[0] if peer else "")
+    # As it came: `request.method` is in capitals, and `get` is another method than `GET` (RFC 9110 section 9.1).
+    method = request.data.method.decode("ascii", "replace")
+    return Request(method, host, request.path, headers, request.raw_content or b"", peer[0] if peer else "")
 
 
 @lru_cache(1024)
 def _host(authority: str | None) -> str:
     """The host of `host[:port]`, lower case; empty when there is none or it is malformed."""
     try:
-        return parse_authority(authority or "", check=True)[0].lower()
+        # A port may be empty (RFC 9110 section 4.2.3).
+        return parse_authority((authority or "").removesuffix(":"), check=True)[0].lower()
     except ValueError:
         return ""
 

@@ -193,7 +193,7 @@ class Lane:
 
     def opens(self, data: bytes) -> Tunnel | None:
         """The tunnel that is asked for, if it leads to a provider; all others are mitmproxy's."""
-        tunnel = read_connect(data) if self.on and data.startswith(b"CONNECT ") else None
+        tunnel = read_connect(data) if data.startswith(b"CONNECT ") else None
         return tunnel if tunnel is not None and self.is_for_provider(tunnel.host) else None
 
     def is_for_provider(self, host: str) -> bool:
@@ -202,6 +202,10 @@ class Lane:
     def passed(self) -> None:
         """A request went through mitmproxy's flows."""
         self._metrics.requests.labels("passed").inc()
+
+    def refused(self) -> None:
+        """A request was malformed, too large or too slow."""
+        self._metrics.requests.labels("refused").inc()
 
     def flush(self) -> None:
         """Adds what was given since the last time to the metrics."""
