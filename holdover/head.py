@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 65_536
 MAX_FIELDS = 256
 MAX_TARGET_BYTES = 16_384
 _END = b"\r\n\r\n"
-_HOST = r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?\.?"
+_HOST = r"[0-9A-Za-z]+(?:(?:\.|-+)[0-9A-Za-z]+)*\.?"
 # One line of each field, visible ASCII, spaces and tabs in its value (RFC 9112 section 5); no fragment in the target.
 _HEAD = re.compile(
     rf"(GET|HEAD|POST) (?:http://({_HOST})(?::([0-9]{{1,5}}))?)?(/[!\"$-~]*) HTTP/1\.1\r\n"

@@ -195,6 +195,7 @@ def test_what_servers_read_in_different_ways_is_not_read_here(case, method):
         "[::1]",
         "-",
         "a_b.test",
+        "a..test",
         "%61pi.vendor.test",
         "\xe4.test",
         None,
