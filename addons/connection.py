@@ -198,8 +198,8 @@ class Connection(RawTransport):
     def _wait(self, end: int) -> None:
         """For the rest of a request, if what has come of it is in order; `end`: of its head, -1 when that is not
         whole."""
-        if not self._head_since or end >= 0:
-            # A body may take its time as long as more of it comes.
+        # A body may take its time as long as more of it comes.
+        if end >= 0 or not self._head_since:
             self._head_since = self._loop.time()
         if end < 0:
             if (wrong := early(self._held, self._judged)) is not None:
@@ -245,7 +245,7 @@ class Connection(RawTransport):
         self._ended = True
         self._look()
         if self._phase is Phase.THEIRS:
-            self._handover.feed_eof()
+            self._tell_end()
         elif self._phase is Phase.READY:
             self._advance()
         elif self._phase is Phase.REFUSED and not self._out:
@@ -273,6 +273,7 @@ class Connection(RawTransport):
         self._passed = Passed(head)
         self._feed(head)
         self._supply(self._passed)
+        self._tell_end()
         self._look()
 
     def _feed(self, data: bytes) -> None:
@@ -281,7 +282,10 @@ class Connection(RawTransport):
             self._handover = self._house.hand_over(self, EXPLICIT if self._raw and self._opening else self._mode)
             self._protocol = self._handover.protocol
         self._handover.feed(data)
-        if self._ended:
+
+    def _tell_end(self) -> None:
+        """To mitmproxy, which drops what it is at and closes: not before it has had all that came."""
+        if self._ended and not self._held and self._phase is Phase.THEIRS:
             self._handover.feed_eof()
 
     def _supply(self, passed: Passed) -> None:
@@ -304,6 +308,8 @@ class Connection(RawTransport):
         if self._handover.is_idle():
             self._phase = Phase.READY
             self._advance()
+            if self._ended and self._phase is Phase.READY and not self._out:
+                self.close()
             self._look()
         else:
             self._look_again = self._loop.call_later(pause_s, self._go_on, min(2 * pause_s, _LATE_S))
@@ -341,6 +347,7 @@ class Connection(RawTransport):
         if self._tls is None:
             self._raw = True
             self._feed(self._opening + data)
+            self._tell_end()
             self._look()
             return
         self._head_since = self._loop.time()

@@ -120,6 +120,27 @@ def test_what_is_behind_a_request_waits_with_the_client(one: Client):
         assert sent.wait(1.0)
 
 
+@lane_on
+def test_a_client_that_sends_its_end_behind_its_requests_is_answered(place: Place):
+    """All but a last one that is passed on: mitmproxy takes the end for that of the client."""
+    mark, behind = new_mark(), new_mark()
+    client(place, "reverse").own(behind)
+    for last, left in (
+        (b"", b""),
+        (request(), b""),
+        (request(), b"GET / HT"),
+        (post(b"Content-Length: 0", body=b""), b""),
+    ):
+        with socket.create_connection(("127.0.0.1", place.house.ports["reverse"]), 20) as sock:
+            raw = named(post(b"Content-Length: 5", body=b"hello") + request() + last, behind)
+            sock.sendall(raw.replace(b"/account/" + behind.encode(), b"/account/" + mark.encode()) + left)
+            sock.shutdown(socket.SHUT_WR)
+            answer = b""
+            while part := sock.recv(65_536):
+                answer += part
+        assert answer.count(b"HTTP/1.1 200 OK\r\n") == (3 if last == request() else 2)
+
+
 def test_another_protocol_is_left_alone(one: Client):
     with one.connect() as line:
         line.patience(10)
