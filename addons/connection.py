@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
 
 from holdover.answer import closing, head_of, local
 from holdover.framing import Passed
@@ -132,6 +132,11 @@ class Connection(RawTransport):
     def _received(self, data: bytes) -> None:
         if not self._began:
             self._began = True
+            if not isinstance(self._mode, ReverseMode | RegularMode):
+                # What another mode begins with is no HTTP.
+                self._raw = True
+                self._feed(data)
+                return
             if data[0] == _TLS_HANDSHAKE:
                 self._begin_tls(data)
                 return
