@@ -138,10 +138,15 @@ FILES = [
     Row("cache-folder-deleted", "the cache folder is deleted", "a new folder", "odds"),
     Row("cache-file-deleted", "the cache file is deleted while it is open", "a new file", "odds"),
     Row("disk-full", "the disk is full", WITHOUT, "odds"),
-    Row("disk-read-only", "the cache file becomes read-only", WITHOUT, "odds"),
+    Row("disk-read-only", "no file can be written any more (read-only, I/O errors)", WITHOUT, "odds"),
     Row("cache-locked", "another process holds SQLite's lock", WITHOUT, "odds"),
     Row("changes-locked", "a process that holds the writers' lock stops", WITHOUT, "odds"),
-    Row("folder-unusable", "the cache folder cannot be made", "", "nothing: no start, and a sentence that says why"),
+    Row(
+        "folder-unusable",
+        "the cache folder cannot be made or written at the start",
+        "",
+        "nothing: no start, and a sentence that says why",
+    ),
     Row("port-taken", "an address is taken", "", "nothing: no start, and a sentence that says why"),
 ]
 
