@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from holdover.canonical import CanonicalRequest
-from holdover.coding import codings, compressed, decoded, recoded
+from holdover.coding import UnusableBodyError, codings, compressed, decoded, recoded
 from holdover.content import Board, board_of, is_json, revision_of
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.metrics import Effect
-from holdover.policy import provider_trouble, refusal, said_json
+from holdover.policy import end_is_marked, provider_trouble, refusal, said_json
 from holdover.provider_settings import ErrorSettings
 from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
@@ -101,6 +101,8 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     if response.status != 200:
         return Refused(response, f"status {response.status}", trouble=provider_trouble(response.status))
     if refused is not None:
+        if not end_is_marked(response) and route.content == "json" and not is_json(identity):
+            raise UnusableBodyError("a body that broke off, or is not the JSON that it should be")
         return Refused(response, refused, trouble=False)
     asked = question.provider.profile.ask(question.canonical, previous.identity if previous else None)
     if asked is not question.canonical:

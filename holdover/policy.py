@@ -110,12 +110,13 @@ def refusal(route: RouteSettings, response: Response) -> str | None:
         return "Vary: *"
     if header(response.headers, "content-range") is not None:
         return "partial content"
-    # A body that ends when the connection closes cannot be told from a truncated one.
-    if header(response.headers, "content-length") is None and "chunked" not in elements(
-        header(response.headers, "transfer-encoding")
-    ):
-        return "its end is not marked"
-    return None
+    return None if end_is_marked(response) else "its end is not marked"
+
+
+def end_is_marked(response: Response) -> bool:
+    """A body that ends when the connection closes cannot be told from a truncated one."""
+    chunked = "chunked" in elements(header(response.headers, "transfer-encoding"))
+    return chunked or header(response.headers, "content-length") is not None
 
 
 def said_json(content_type: str | None) -> bool:

@@ -237,7 +237,7 @@ class StandIn:
             try:
                 self._store.follow()
                 self._hot.follow()
-                metrics.runtime.degraded.labels("store").set(0)
+                metrics.runtime.degraded.labels("store").set(self._filler.shelf.failing)
             except StoreError as error:
                 metrics.runtime.degraded.labels("store").set(1)
                 logger.warning("%s", error)
