@@ -53,12 +53,14 @@ if not __name__.startswith("__mitmproxy_script__"):
     from .fast_lane import FastLane
     from .foreign import foreign
     from .lane_layer import LaneLayer
+    from .reach import Reach, Unreachable
 else:
     # What mitmdump loads by its path has no package of its own.
     from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
     from holdover.addons.fast_lane import FastLane  # type: ignore[no-redef]
     from holdover.addons.foreign import foreign  # type: ignore[no-redef]
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
+    from holdover.addons.reach import Reach, Unreachable  # type: ignore[no-redef]
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
@@ -95,6 +97,8 @@ class OddsCache:
         self._certificates = certificates
         self.metrics_address: str | None = None
         """Of one of several workers. It is waited for: the worker before this one holds it until it has drained."""
+        self.reach: Reach | None = None
+        """None where mitmproxy is somebody else's, who decides where it connects to."""
         self._lane: Lane | None = None
         self.fast: FastLane | None = None
         self._metrics = metrics or Metrics()
@@ -205,6 +209,8 @@ class OddsCache:
         await cancel(self._tasks)
         if self._standin is not None:
             await self._standin.close()
+        if self.reach is not None:
+            self.reach.close()
 
     def _serve_metrics(self, address: str) -> bool:
         host, port = split_address(address)
@@ -232,6 +238,8 @@ class OddsCache:
 
     def _use(self, standin: StandIn, config: Config) -> None:
         standin.use(config)
+        if self.reach is not None:
+            self.reach.use(config)
         if self.fast is not None:
             self.fast.use(config.settings.lane, config.rules.hosts)
 
@@ -278,6 +286,8 @@ class OddsCache:
             case None:
                 if isinstance(flow.client_conn.proxy_mode, ReverseMode):
                     self._answer(flow, _refusal(flow, 421, "no provider of this name is configured"), started)
+                elif (refused := await self._led(flow, self.reach)) is not None:
+                    self._answer(flow, _refusal(flow, 403, refused), started)
                 else:
                     self._pass(flow, None, OTHER, "bypass", started)
 
@@ -292,6 +302,23 @@ class OddsCache:
         self._ended(flow, 502)
 
     # Connections.
+
+    async def http_connect(self, flow: HTTPFlow) -> None:
+        if self._standin is None or self._provider(flow) is not None:
+            return
+        if (refused := await self._led(flow, self.reach)) is not None:
+            flow.response = _response(flow, local(403, refused))
+
+    @staticmethod
+    async def _led(flow: HTTPFlow, reach: Reach | None) -> str | None:
+        """Leads a request of nobody's provider to the address that was looked at; why it is refused if it is."""
+        if reach is not None:
+            try:
+                # Not by `host`, which would change the Host field too.
+                flow.request.data.host, _ = await reach.address((flow.request.host, flow.request.port))
+            except Unreachable as error:
+                return str(error) if error.refused else None
+        return None
 
     def tls_clienthello(self, data: ClientHelloData) -> None:
         """An explicit proxy opens only what it is for; all other TLS stays between client and server."""

@@ -22,6 +22,7 @@ from .certificates import CertificateError, Certificates, authority, for_hosts
 from .doors import Doors, Farewell
 from .loops import loop_factory
 from .odds_cache import OddsCache
+from .reach import Reach
 from .sockets import check_free, opened
 
 DRAIN_S = 8.0
@@ -118,7 +119,8 @@ async def _serve(config: Config, prepared: Prepared, ready: Callable[[], None], 
     master = Master(options.Options(confdir=str(config.ca_folder)))
     addon = OddsCache(config, doors=prepared.sockets, certificates=prepared.certificates)
     addon.metrics_address = prepared.metrics[worker]
-    doors = Doors(one for _, one in prepared.sockets)
+    addon.reach = reach = Reach(config)
+    doors = Doors(reach)
     master.addons.add(
         core.Core(),
         errorcheck.ErrorCheck(repeat_errors_on_stderr=False),

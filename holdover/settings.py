@@ -2,7 +2,7 @@
 `holdover.provider_settings` and `holdover.route_settings`."""
 
 import ipaddress
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -64,6 +64,11 @@ class ProxySettings(Table):
         default=[],
         description="Addresses of an explicit proxy (HTTP_PROXY, HTTPS_PROXY); TLS is opened for providers' "
         "hosts and passed through for all others.",
+    )
+    foreign: Literal["public", "any", "none"] = Field(
+        default="public",
+        description="Which hosts of nobody's provider the explicit proxy connects to: those with a public address, "
+        "none, or any, also of this machine and its network.",
     )
     metrics: Address = Field(default="127.0.0.1:9101", description="Where Prometheus scrapes the proxy.")
     ca_folder: str = Field(

@@ -20,6 +20,7 @@ from mitmproxy.master import Master
 from addons.doors import Doors
 from addons.fast_lane import FastLane
 from addons.odds_cache import OddsCache
+from addons.reach import Reach
 from addons.runner import prepare
 from holdover import config as configuration
 from scripts.rig import CREDENTIAL, HOST, write_house
@@ -269,7 +270,8 @@ async def inside(folder: Path, ca: Path, lane: str = "observe = 0", **settings: 
     socks = socket.create_server(("127.0.0.1", 0))
     written.ports["socks5"] = socks.getsockname()[1]
     addon = OddsCache(config, doors=[*prepared.sockets, ("socks5", socks)], certificates=prepared.certificates)
-    doors = Doors(one for _, one in prepared.sockets)
+    addon.reach = Reach(config)
+    doors = Doors(addon.reach)
     master.addons.add(core.Core(), addon, doors, next_layer.NextLayer(), tlsconfig.TlsConfig())
     modes = [f"reverse:http://no-provider.invalid@127.0.0.1:{written.ports['reverse']}"]
     modes += [f"regular@127.0.0.1:{written.ports['regular']}"]
