@@ -308,9 +308,6 @@ class Connection(RawTransport):
         if self._handover.is_idle():
             self._phase = Phase.READY
             self._advance()
-            if self._ended and self._phase is Phase.READY and not self._out:
-                self.close()
-            self._look()
         else:
             self._look_again = self._loop.call_later(pause_s, self._go_on, min(2 * pause_s, _LATE_S))
 
@@ -318,8 +315,10 @@ class Connection(RawTransport):
         """mitmproxy says this to the client."""
         if passed.ends_http(data):
             self._raw, self._opening = True, b""
-            held, self._held = self._held, b""
-            self._handover.feed(held)
+            if self._held:
+                self._handover.feed(self._held)
+                self._held = b""
+                self._tell_end()
             self._look()
         elif self._held:
             if self._look_again is not None:
@@ -400,6 +399,9 @@ class Connection(RawTransport):
         if self._tls is not None and not self._closing and (last := self._tls.close()):
             self._send(last)
         super().close()
+
+    def is_closing(self) -> bool:
+        return self._closing or self._phase is Phase.REFUSED
 
     def _refuse(self, fault: Fault, reason: str | None = None) -> None:
         """Answers, if nobody has, and ends; `reason`: why, if it is to protect others. The client's bytes are read to
