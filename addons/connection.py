@@ -313,9 +313,6 @@ class Connection(RawTransport):
         if self._handover.is_idle():
             self._phase = Phase.READY
             self._advance()
-            if self._ended and self._phase is Phase.READY and not self._out:
-                self.close()
-            self._look()
         else:
             self._look_again = self._loop.call_later(pause_s, self._go_on, min(2 * pause_s, _LATE_S))
 
@@ -323,8 +320,10 @@ class Connection(RawTransport):
         """mitmproxy says this to the client."""
         if passed.ends_http(data):
             self._raw, self._opening = True, b""
-            held, self._held = self._held, b""
-            self._handover.feed(held)
+            if self._held:
+                self._handover.feed(self._held)
+                self._held = b""
+                self._tell_end()
             self._look()
         elif self._held:
             if self._look_again is not None:

@@ -64,13 +64,6 @@ class Handover:
         reader = self._reader
         return reader.waiting and not reader.untaken and self._server() is not None
 
-    def ahead(self) -> int:
-        """How much has come behind a request that mitmproxy has not answered yet. It would take in any amount."""
-        server = self._http.connections.get(self._http.context.client) if self._http is not None else None
-        if not isinstance(server, Http1Server) or getattr(server.state, "__func__", None) is not Http1Server.wait:
-            return 0
-        return self._reader.untaken + len(server.buf)
-
     def rests(self) -> bool:
         """Whether nothing is going on, in whatever mitmproxy has made of the connection."""
         handler, reader = self._handler, self._reader
