@@ -14,7 +14,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
 
 from holdover.answer import closing, head_of, local
 from holdover.framing import Passed
-from holdover.head import Tunnel
+from holdover.head import Tunnel, length_of_body
 from holdover.hygiene import Fault, early, end_of_head, fault, skip
 from holdover.lane import Sent
 from holdover.lease import Lease
@@ -33,6 +33,12 @@ EXPLICIT = ProxyMode.parse("regular")
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 READ_BYTES = 65_536
 LINGER_S = 2.0
+SMALL_BYTES = 32_768
+"""What the system has taken of an answer, it delivers at once as a rule."""
+
+BODY_PATIENCE = 6
+"""How much longer a short body may take to come than a head."""
+
 _TURN = 64
 # How soon after mitmproxy has written it is looked again whether it is done, and how rarely at most.
 _SOON_S, _LATE_S = 0.001, 0.25
@@ -65,6 +71,8 @@ class Connection(RawTransport):
         self._held = b""
         # How much of what is held belongs to a head that is not whole and was in order so far.
         self._judged = 0
+        # As many bytes as what was begun takes in all, where that is known.
+        self._needed = 0
         # `_raw`: mitmproxy has it for ever, TLS that is its own to end or what it has upgraded.
         self._began = self._ended = self._raw = False
         # What mitmproxy has of HTTP.
@@ -108,6 +116,7 @@ class Connection(RawTransport):
             if lease is None:
                 self._received(data)
             else:
+                self._began = True
                 self._give(lease)
         else:
             self._received(data)
@@ -127,7 +136,7 @@ class Connection(RawTransport):
             self._send(*self._tls.send(*lease.parts))
         self._lane.gave(lease)
         if lease.close:
-            self.close()
+            self._close_after(lease.size)
 
     def _received(self, data: bytes) -> None:
         if not self._began:
@@ -176,6 +185,9 @@ class Connection(RawTransport):
     def _next(self) -> bool:
         """Deals with the request that came first; whether that is all for now."""
         lane, held, limit = self._lane, self._held, self._house.settings.max_head_bytes
+        if len(held) < self._needed:
+            return True
+        self._needed = 0
         end = end_of_head(held, max(0, self._judged - 3))
         if (len(held) if end < 0 else end) > limit:
             self._refuse(Fault(431, "the request's head is too long"), "head_size")
@@ -203,10 +215,11 @@ class Connection(RawTransport):
     def _wait(self, end: int) -> None:
         """For the rest of a request, if what has come of it is in order; `end`: of its head, -1 when that is not
         whole."""
-        # A body may take its time as long as more of it comes.
-        if end >= 0 or not self._head_since:
-            self._head_since = self._loop.time()
-        if end < 0:
+        self._head_since = self._head_since or self._loop.time()
+        if end >= 0:
+            # Nothing is read again before the body is whole.
+            self._needed = end + length_of_body(self._held[:end])
+        else:
             if (wrong := early(self._held, self._judged)) is not None:
                 self._refuse(wrong)
             self._judged = len(self._held)
@@ -231,7 +244,7 @@ class Connection(RawTransport):
             return
         self._answer(*sent.parts)
         if sent.close:
-            self.close()
+            self._close_after(sum(map(len, sent.parts)))
         else:
             self._advance()
 
@@ -405,6 +418,18 @@ class Connection(RawTransport):
             self._send(last)
         super().close()
 
+    def _close_after(self, size: int) -> None:
+        """Ends the connection behind an answer. A byte that the client sends once it is closed, as old ones do, makes
+        the system drop what the client has not read yet: a large answer is let arrive first."""
+        if size <= SMALL_BYTES or self._tls is not None or self._ended:
+            self.close()
+            return
+        self._held, self._phase = b"", Phase.REFUSED
+        self._head_since = self._loop.time()
+        if not self._out and not self._closed:
+            self._shut()
+        self._look()
+
     def is_closing(self) -> bool:
         return self._closing or self._phase is Phase.REFUSED
 
@@ -429,12 +454,6 @@ class Connection(RawTransport):
         if not self._out and not self._closed:
             self._shut()
 
-    def _shut(self) -> None:
-        try:
-            self._sock.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self._lost(error)
-
     def _forgotten(self) -> None:
         self._held = b""
         self._house.forget(self)
@@ -458,8 +477,9 @@ class Connection(RawTransport):
             if now - self._head_since > LINGER_S:
                 self._lost(None)
         elif self._phase is Phase.READY:
-            if self._head_since and now - self._head_since > settings.head_timeout_s:
-                self._refuse(Fault(408, "the request's head did not come in time"), "head_timeout")
+            patience_s = settings.head_timeout_s * (BODY_PATIENCE if self._needed else 1)
+            if self._head_since and now - self._head_since > patience_s:
+                self._refuse(Fault(408, "the request did not come in time"), "head_timeout")
             elif now - self._quiet_since > settings.idle_timeout_s and not self._out:
                 self._expire("idle_timeout")
         elif self._phase is Phase.THEIRS:

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ if not __name__.startswith("__mitmproxy_script__"):
     from .foreign import foreign
     from .lane_layer import LaneLayer
     from .reach import Reach, Unreachable
+    from .sockets import BACKLOG
 else:
     # What mitmdump loads by its path has no package of its own.
     from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
@@ -61,10 +62,10 @@ else:
     from holdover.addons.foreign import foreign  # type: ignore[no-redef]
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
     from holdover.addons.reach import Reach, Unreachable  # type: ignore[no-redef]
+    from holdover.addons.sockets import BACKLOG  # type: ignore[no-redef]
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
-BACKLOG = 4096
 METRICS_RETRY_S = 0.1
 
 logger = logging.getLogger("holdover.proxy")
@@ -187,9 +188,7 @@ class OddsCache:
         assert self.fast is not None
         loop = asyncio.get_running_loop()
         for instance in manager.servers:
-            if not isinstance(instance, AsyncioServerInstance):
-                continue
-            if not isinstance(instance.mode, ReverseMode | RegularMode):
+            if not (isinstance(instance, AsyncioServerInstance) and _speaks_http(instance.mode)):
                 continue
             for server in instance._servers:  # noqa: SLF001
                 for theirs in server.sockets if isinstance(server, asyncio.Server) else ():
@@ -212,13 +211,16 @@ class OddsCache:
         if self.reach is not None:
             self.reach.close()
 
-    def _serve_metrics(self, address: str) -> bool:
+    def _serve_metrics(self, address: str, *, again: bool = False) -> bool:
         host, port = split_address(address)
         try:
             server, thread = start_http_server(port, host, registry=self._metrics.registry)
         except OSError as error:
             if self.metrics_address and error.errno == errno.EADDRINUSE:
-                waiting = asyncio.get_running_loop().call_later(METRICS_RETRY_S, self._serve_metrics, address)
+                if not again:
+                    logger.info("metrics on %s: waiting until the worker before this one has ended", address)
+                retry = partial(self._serve_metrics, address, again=True)
+                waiting = asyncio.get_running_loop().call_later(METRICS_RETRY_S, retry)
                 self._stop_metrics = waiting.cancel
                 return True
             logger.error("metrics cannot be served on %s: %s", address, error.strerror)  # noqa: TRY400
@@ -429,6 +431,11 @@ def _request(flow: HTTPFlow) -> Request | None:
     # As it came: `request.method` is in capitals, and `get` is another method than `GET` (RFC 9110 section 9.1).
     method = request.data.method.decode("ascii", "replace")
     return Request(method, host, request.path, headers, request.raw_content or b"", peer[0] if peer else "")
+
+
+def _speaks_http(mode: ProxyMode) -> bool:
+    """Whether clients do, where mitmproxy listens in this mode."""
+    return isinstance(mode, RegularMode) or (isinstance(mode, ReverseMode) and mode.scheme in ("http", "https"))
 
 
 @lru_cache(1024)

@@ -91,6 +91,15 @@ def read(data: bytes, client: str = "") -> Head | Unfinished | None:
     return Head(request, end + length, "close" in framing.options)
 
 
+_TOLD_LENGTH = re.compile(rb"\r\ncontent-length:[\t ]*([0-9]+)", re.IGNORECASE)
+
+
+def length_of_body(head: bytes) -> int:
+    """As it is told in the head of a request that `read` found unfinished, whose length is in order."""
+    found = _TOLD_LENGTH.search(head)
+    return int(found[1]) if found else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Tunnel:
     """What a CONNECT asks for; `length` is what it takes of the bytes."""

@@ -128,7 +128,7 @@ class Lane:
         if not self._left:
             return None
         clients = lease.clients
-        if not clients:
+        if not clients and not lease.cacheable.echo:
             self._given.append(lease)
         clients[client] = clients.get(client, 0) + 1
         lease.last = now
@@ -137,6 +137,8 @@ class Lane:
     def gave(self, lease: Lease) -> None:
         """The bytes of a hit are with the system: what that took since the request came is added up."""
         lease.seconds += self._clock() - lease.last
+        if lease.cacheable.echo:
+            self._count(lease)
 
     def observed(self) -> bool:
         """Whether this hit is one of those that go through mitmproxy's flows. Asked once, when there is none."""
@@ -155,7 +157,8 @@ class Lane:
         if not isinstance(planned, Cacheable) or planned.route.settings.lane == "full":
             return None
         asked = Asked(planned, replace(wants_of(head.request), client=""), head.length, head.close)
-        if head.length <= MAX_REMEMBERED_BYTES:
+        # What echoes its request is asked once, and has a body of its own.
+        if head.length <= MAX_REMEMBERED_BYTES and not planned.echo:
             if len(self._asked) >= MAX_REMEMBERED:
                 del self._asked[next(iter(self._asked))]
             self._asked[data[: head.length]] = asked
@@ -165,7 +168,8 @@ class Lane:
         """Has the answer delivered once somebody was asked for it. `started` is `time.perf_counter()` at the request.
         To be run, unless it is None: then somebody else's is under way for the same request."""
         self._metrics.requests.labels("waited").inc()
-        same, parked = asked.same, Parked(client, started, deliver)
+        # Who asks after a reload is answered by the new configuration.
+        same, parked = (asked.same, self._standin.epoch), Parked(client, started, deliver)
         if (queue := self._parked.get(same)) is not None:
             queue.append(parked)
             return None
@@ -211,16 +215,21 @@ class Lane:
         """Adds what was given since the last time to the metrics."""
         given, self._given = self._given, []
         for lease in given:
-            self._metrics.requests.labels("hit").inc(sum(lease.clients.values()))
-            self._standin.gave(lease)
+            self._count(lease)
 
     def release(self) -> None:
         """Lets go of answers that are not held ready any more; call it every second or so. Whoever asked for them may
         never ask again, and the bodies would be held beside those that are counted."""
+        now = self._clock()
         for asked in self._asked.values():
-            if asked.lease is not None and asked.lease.ready.outdated:
+            if asked.lease is not None and (asked.lease.ready.outdated or asked.lease.until <= now):
                 asked.lease = None
-        self._leases = {same: lease for same, lease in self._leases.items() if not lease.ready.outdated}
+        kept = self._leases.items()
+        self._leases = {same: lease for same, lease in kept if not lease.ready.outdated and lease.until > now}
+
+    def _count(self, lease: Lease) -> None:
+        self._metrics.requests.labels("hit").inc(sum(lease.clients.values()))
+        self._standin.gave(lease)
 
     def _renew(self, asked: Asked, now: float) -> Lease | None:
         """A lease for the request that holds now, of another request of the same meaning if there is one."""
@@ -233,6 +242,8 @@ class Lane:
             lease.close = asked.close
             lease.parts = _parts(lease.answer, asked.close)
             lease.size = sum(map(len, lease.parts))
+            if lease.cacheable.echo:
+                return lease
             self._leases.pop(same, None)
             if len(self._leases) >= MAX_REMEMBERED:
                 del self._leases[next(iter(self._leases))]
