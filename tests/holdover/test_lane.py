@@ -16,7 +16,7 @@ from holdover.content import Board
 from holdover.entry import Entry
 from holdover.exchange import Request
 from holdover.key import Cacheable
-from holdover.lane import FOLLOW_S, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, Lane
+from holdover.lane import FOLLOW_S, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, Asked, Lane
 from holdover.meter import _ages
 from holdover.metrics import AGE, Metrics
 from holdover.quota import Told
@@ -672,3 +672,24 @@ async def test_who_wants_something_else_does_not_wait_with_the_others(scene, ora
     for waiters in (plain, zipped, last):
         await waiters.all()
         assert waiters.given == [("a", "led"), ("b", "joined")]
+
+
+def test_what_echoes_its_request_is_not_kept(scene, entry):
+    scene.standin._hot.put(entry)
+    plain = scene.lane.take(wire(), "c")
+    echoing = Asked(replace(plain.cacheable, echo="7"), plain.wants, plain.length, plain.close)
+    for _ in range(3):
+        lease = scene.lane.give(echoing, "c")
+        scene.lane.gave(lease)
+        assert (scene.lane._leases, echoing.lease, scene.lane._given) == ({}, None, [])
+    assert scene.counted("lane_requests_total") == {("hit",): 3}
+    assert sum(scene.counted("client_requests_total").values()) == 3
+
+
+def test_an_answer_that_ended_is_let_go(scene, entry, clock):
+    scene.standin._hot.put(entry)
+    asked = scene.lane.take(wire(), "c")
+    assert scene.lane.give(asked, "c") is asked.lease is not None
+    clock.now += 1.5
+    scene.lane.release()
+    assert (asked.lease, scene.lane._leases) == (None, {})
