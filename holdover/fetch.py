@@ -141,6 +141,7 @@ class Fetcher:
                 return result or refused
             await asyncio.sleep(call.account.rate.take(time.monotonic()))
             async with self._strangers_slots if call.trigger == "forward" else self._slots:
+                await _turn_to_send(call.account)
                 # Asked again: what waited here for its turn must not go out after the pause was asked for.
                 if (refused := self._refusal_to_call(call)) is not None:
                     return result or refused
@@ -274,6 +275,13 @@ class Fetcher:
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()
+
+
+async def _turn_to_send(account: Account) -> None:
+    account.sent.share = account.rate.share
+    while (left := account.sent.wait(time.monotonic())) > 0:  # noqa: ASYNC110
+        await asyncio.sleep(left)
+    account.sent.take(time.monotonic())
 
 
 def _tells_of_trouble(result: FetchResult) -> bool:

@@ -20,9 +20,9 @@ class Running:
     def stats(self) -> dict[str, Any]:
         return dict(fetch_json(f"{self.url}/_stats"))
 
-    def play(self, faults: Mapping[str, str]) -> None:
+    def play(self, faults: Mapping[str, str], latency_s: float = 0.0) -> None:
         """These faults and no others: by a text in the targets, the fault's name."""
-        fetch_json(f"{self.url}/_control", {"faults": dict(faults)})
+        fetch_json(f"{self.url}/_control", {"faults": dict(faults), "latency_s": latency_s})
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections import Counter
+import time
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,10 @@ class FaultOrigin:
     faults: dict[str, str] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
     played: Counter[str] = field(default_factory=Counter)
+    latency_s: float = 0.0
+    busiest: int = 0
+    """Most requests that came within a second."""
+    _lately: deque[float] = field(default_factory=deque)
 
     def fault(self, target: str) -> str | None:
         if (named := IN_PATH.search(target)) is not None and named[1] in FAULTS:
@@ -42,7 +47,8 @@ class FaultOrigin:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
         try:
-            with suppress(OSError, EOFError, asyncio.LimitOverrunError, ValueError):
+            # Cancelled when the server ends: there is nobody whom that would concern.
+            with suppress(OSError, EOFError, asyncio.LimitOverrunError, ValueError, asyncio.CancelledError):
                 while await self._one(await _read(reader), Wire(reader, writer)):
                     pass
         finally:
@@ -56,6 +62,8 @@ class FaultOrigin:
             return True
         name = self.fault(request.target)
         self.requests[request.target.partition("?")[0]] += 1
+        self._note(time.monotonic())
+        await asyncio.sleep(self.latency_s)
         good = await self.source.answer(request.target, request.fields)
         if name is not None:
             self.played[name] += 1
@@ -64,18 +72,25 @@ class FaultOrigin:
         await wire.send((good.head() if good.status == 304 else good.sized()) + good.body)
         return True
 
+    def _note(self, now: float) -> None:
+        self._lately.append(now)
+        while self._lately[0] < now - 1.0:
+            self._lately.popleft()
+        self.busiest = max(self.busiest, len(self._lately))
+
     def _control(self, request: Request) -> Good:
-        """GET /_stats tells; POST /_control sets `faults`, all of them."""
+        """GET /_stats tells; POST /_control sets all `faults`, and `latency_s` of every answer."""
         status = 200
         if request.method == "POST" and request.target == "/_control":
-            asked = json.loads(request.body)["faults"]
+            order = json.loads(request.body)
+            asked, self.latency_s = order["faults"], float(order.get("latency_s", 0.0))
             if unknown := sorted(set(asked.values()) - set(FAULTS)):
                 return _plain(404, {"message": f"no such fault: {unknown[0]}; known: {', '.join(FAULTS)}"})
             self.faults = dict(asked)
         elif request.target != "/_stats":
             status = 404
         told = {"faults": self.faults, "by_path": dict(self.requests), "by_fault": dict(self.played)}
-        return _plain(status, {**told, "requests": self.requests.total()})
+        return _plain(status, {**told, "requests": self.requests.total(), "busiest": self.busiest})
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
