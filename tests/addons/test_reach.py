@@ -103,7 +103,9 @@ async def test_none_asks_no_resolver(house: House, resolved: list[str]):
 
 
 @pytest.mark.parametrize("role", ["reverse", "regular", "metrics", "metrics of the second", "admin"])
-async def test_holdover_itself_is_refused_even_where_any_host_is_allowed(house: House, resolved: list[str], role: str):
+async def test_holdover_itself_is_refused_even_where_any_host_is_allowed(
+    house: House, resolved: list[str], role: str
+):
     path = house.config / "holdover.toml"
     path.write_text(path.read_text().replace("workers = 2", "workers = 2\nforeign = 'any'"))
     reach = reach_of(house)

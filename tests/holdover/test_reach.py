@@ -54,6 +54,8 @@ def test_what_is_public(address: str):
 
 
 def test_an_address_is_what_it_wraps():
-    assert str(plain("::ffff:127.0.0.1")) == str(plain("64:ff9b::7f00:1")) == str(plain("2002:7f00:1::")) == "127.0.0.1"
+    assert (
+        str(plain("::ffff:127.0.0.1")) == str(plain("64:ff9b::7f00:1")) == str(plain("2002:7f00:1::")) == "127.0.0.1"
+    )
     with pytest.raises(ValueError):
         plain("localhost")
