@@ -13,6 +13,7 @@ from functools import lru_cache
 from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
 from holdover.cache_status import about, detail, printable
+from holdover.caching.invalidation import SAFE, invalidated
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
@@ -23,11 +24,12 @@ from holdover.flight import Flights
 from holdover.homepage import Homepage
 from holdover.hot import HotTier
 from holdover.intake import Failed, Fetched, Refused
-from holdover.key import Cacheable, Plan, plan
+from holdover.key import Cacheable, ForOrigin, Plan, plan
 from holdover.lease import Lease
 from holdover.link import Link, LinkDown
 from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
+from holdover.origin import OriginCache
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
@@ -77,6 +79,9 @@ class StandIn:
         self._filler = Filler(
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
         )
+        self.origin = OriginCache(
+            config.rules, store, metrics, ca_file=config.ca_file, changed=self.changed, clock=clock
+        )
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
@@ -99,6 +104,7 @@ class StandIn:
         self._personal = _personal(config.rules)
         self._admission.forget()
         self._hot.use(config.rules, config.settings.hot)
+        self.origin.use(config.rules)
         self._filler.use(config.rules)
         self.homepage.use()
         self._metrics.prepare(config.rules)
@@ -106,6 +112,7 @@ class StandIn:
     async def close(self) -> None:
         await self._flights.settle()
         await self.homepage.close()
+        await self.origin.close()
         await self._link.close()
         await self._filler.close()
 
@@ -224,6 +231,26 @@ class StandIn:
         if not others:
             return answer, None
         return answer, self._settle(cacheable, wants, filled, False, others, forwarded, ready)
+
+    async def changed(self, request: Request, response: Response) -> None:
+        """What a request with an unsafe method makes invalid is not given any more (RFC 9111 section 4.4)."""
+        rules = self._config.rules
+        if (provider := rules.provider_of(request.host)) is None or request.method in SAFE:
+            return
+        known = {request.host, provider.origin[0].lower(), *provider.settings.hosts}
+        for target in invalidated(request.method, response.status, request.target, response.headers, known):
+            match plan(Request("GET", request.host, target, request.headers), rules, self._admission.salt):
+                case ForOrigin() as asked:
+                    await self.origin.invalidate(asked)
+                case Cacheable(canonical=canonical):
+                    await asyncio.to_thread(self._delete, canonical.key)
+        self._hot.follow()
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._store.delete(key)
+        except StoreError:
+            self._metrics.runtime.internal_errors.labels("store").inc()
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced, takes over what the sidecar learnt, and shows how full the

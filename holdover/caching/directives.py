@@ -1,8 +1,8 @@
 """Cache directives: Cache-Control (RFC 9111 section 5.2) and targeted fields (RFC 9213)."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from holdover.caching.structured import Token, dictionary
 from holdover.exchange import Headers, header
@@ -31,6 +31,12 @@ class Directives:
 
     def __contains__(self, name: str) -> bool:
         return any(told == name for told, _ in self.told)
+
+    def without(self, names: Collection[str]) -> "Directives":
+        """What is left when these are set aside."""
+        if not names:
+            return self
+        return replace(self, told=tuple(item for item in self.told if item[0] not in names))
 
     def seconds(self, name: str) -> int | None:
         """The first argument of a directive (RFC 9111 section 4.2.1: use the first); None when it is absent, -1 when

@@ -12,20 +12,19 @@ SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 def invalidated(method: str, status: int, target: str, headers: Headers, hosts: Collection[str]) -> list[str]:
     """Targets whose stored responses must not be used again: that of the request, and what Location and
     Content-Location name on the same origin, so that nobody can make another's invalid. `hosts` are the lower-case
-    authorities by which the origin is known, the first with its scheme (`http://name:port`)."""
+    names, without port, by which clients and holdover know it."""
     if method in SAFE or not 200 <= status < 400:
         return []
-    [base, *_] = hosts
-    found = [target]
+    found, host = [target], min(hosts)
     for name in ("location", "content-location"):
         value = header(headers, name)
         if value is None:
             continue
         try:
-            parts = urlsplit(urljoin(base + target, value.strip(" \t")))
+            parts = urlsplit(urljoin(f"http://{host}{target}", value.strip(" \t")))
         except ValueError:
             continue
-        if f"{parts.scheme}://{parts.netloc}".lower() in hosts:
+        if (parts.hostname or "") in hosts:
             other = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             found += [other] if other not in found else []
     return found

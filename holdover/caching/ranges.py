@@ -10,6 +10,7 @@ from holdover.caching.stored import Stored
 from holdover.exchange import Headers, header
 
 MOST_RANGES = 8
+RANGE_FIELDS = frozenset(("range", "if-range"))
 _BYTES = re.compile(r"bytes=[ \t]*(.*)", re.IGNORECASE)
 _RANGE = re.compile(r"(\d{1,18})-(\d{0,18})|-(\d{1,18})", re.ASCII)
 _ABOUT_THE_WHOLE = frozenset(("content-length", "content-range"))

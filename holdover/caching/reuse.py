@@ -72,8 +72,8 @@ def usable_instead(
     stored: Stored, told: Directives, asked: Directives, now: float, *, reached: bool, longest_s: float
 ) -> bool:
     """Whether it may be sent in the place of an error. `reached`: the origin answered with one of `TROUBLE`, for
-    which a directive must allow it (RFC 5861 section 4); where there was no answer at all, the cache is disconnected (RFC
-    9111 section 4.2.4), and it may be up to `longest_s` seconds past its lifetime."""
+    which a directive must allow it (RFC 5861 section 4); where there was no answer at all, the cache is disconnected
+    (RFC 9111 section 4.2.4), and it may be up to `longest_s` seconds past its lifetime."""
     if prohibits_stale(told) or "no-cache" in asked:
         return False
     past = age_now(stored, now) - lifetime(stored, told)

@@ -44,12 +44,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """All that is stored of one URI of a provider, the newest first. `target` is the request target."""
+    """All that is stored of one URI of a provider, the newest first. `target` is the request target. What was asked
+    for before `invalid_until` (Unix seconds) may be from before a change, and is not stored."""
 
     provider: str
     route: str
     target: str
     stored: tuple[Stored, ...] = ()
+    invalid_until: float = 0.0
 
     @property
     def key(self) -> str:
@@ -76,7 +78,9 @@ def encode(variants: Variants) -> bytes:
         [one.status, one.headers, one.selecting, one.requested_at, one.received_at, one.age, one.stale, len(one.body)]
         for one in variants.stored
     ]
-    facts = json.dumps([variants.provider, variants.route, variants.target, each], separators=(",", ":")).encode()
+    facts = json.dumps(
+        [variants.provider, variants.route, variants.target, variants.invalid_until, each], separators=(",", ":")
+    ).encode()
     content = b"".join((_LENGTH.pack(len(facts)), facts, *(one.body for one in variants.stored)))
     return _HEAD.pack(FORMAT, _checksum(content)) + content
 
@@ -95,14 +99,15 @@ def decode(data: bytes) -> Variants | None:
     except (ValueError, RecursionError):
         return None
     match facts:
-        case [str(provider), str(route), str(target), list(each)]:
+        case [str(provider), str(route), str(target), int() | float() as invalid_until, list(each)]:
             stored: list[Stored] = []
             for one in each:
                 if (read := _stored(one, content, start)) is None:
                     return None
                 stored.append(read)
                 start += len(read.body)
-            return Variants(provider, route, target, tuple(stored)) if start == len(content) else None
+            variants = Variants(provider, route, target, tuple(stored), invalid_until)
+            return variants if start == len(content) else None
     return None
 
 

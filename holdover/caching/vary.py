@@ -28,6 +28,12 @@ def selected(stored: Iterable[Stored], request: Headers) -> Stored | None:
     return max((one for one in stored if matches(one, request)), key=lambda one: one.received_at, default=None)
 
 
+def nominated(stored: Iterable[Stored], request: Headers) -> Selecting:
+    """The request's fields that any of these was selected by."""
+    names = sorted({name for one in stored for name, _ in one.selecting})
+    return tuple((name, _normal(name, header(request, name))) for name in names)
+
+
 def _normal(name: str, value: str | None) -> str | None:
     """Combined lines and white space around commas make no difference (RFC 9111 section 4.1)."""
     if value is None:
