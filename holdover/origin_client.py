@@ -17,7 +17,7 @@ from holdover.exchange import Headers, Request, Response
 from holdover.fetch import FixedAddress, phrase, text
 from holdover.rules import Provider
 
-KEPT_S = 4.0
+KEPT_S = 1.5
 """How long an unused connection is kept: less than servers do."""
 _NOT_SENT = frozenset("host content-length expect".split())
 _SAFE_TO_REPEAT = frozenset("GET HEAD OPTIONS PUT DELETE".split())

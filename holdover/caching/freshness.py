@@ -70,12 +70,12 @@ def explicit_lifetime(headers: Headers, told: Directives, received_at: float) ->
 
 def heuristic_lifetime(status: int, headers: Headers, told: Directives, received_at: float) -> float:
     """A tenth of the time since the last change (RFC 9111 section 4.2.2), a day at most, where the status or `public`
-    allows a guess and there is no cookie, which is most likely for one client."""
+    allows a guess."""
     if status not in HEURISTIC_STATUSES and "public" not in told:
         return 0.0
     changed = parsed(first(headers, "last-modified"), received_at)
     dated = parsed(first(headers, "date"), received_at)
-    if changed is None or header(headers, "set-cookie") is not None:
+    if changed is None:
         return 0.0
     since = (received_at if dated is None else dated) - changed
     return max(0.0, min(since * HEURISTIC_SHARE, LONGEST_HEURISTIC_S))

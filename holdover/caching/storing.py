@@ -114,6 +114,8 @@ def _has_a_use(one: Exchanged) -> bool:
     explicit = explicit_lifetime(response.headers, told, one.received_at)
     if explicit is None and response.status not in HEURISTIC_STATUSES and "public" not in told:
         return False
+    if explicit is None and header(response.headers, "set-cookie") is not None:
+        return False
     if header(response.headers, "etag") is not None or header(response.headers, "last-modified") is not None:
         return True
     return lifetime(stored(one), told) > 0

@@ -18,7 +18,7 @@ FOR_ORIGINS = frozenset(("if-match", "if-unmodified-since"))
 # A stored body stays as it was coded and cut (RFC 9111 section 3.2).
 _NOT_UPDATED = frozenset("content-length content-encoding content-range".split())
 _NOT_IN_304 = frozenset("content-length content-encoding content-type content-language content-range".split())
-_TAG = re.compile(r'(?:W/)?"[!#-~\x80-\U0010ffff]*"')
+_TAG = re.compile(r'(?:W/)?"[^"]*"')
 _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*(?:{_TAG.pattern})?)*")
 
 

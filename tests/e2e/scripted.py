@@ -45,7 +45,8 @@ unknown = "key"
 class Step:
     """`says`: the origin's fields; a number as value of a date field is seconds from now. `came`: whether the origin
     was asked; None for either. `saw`: fields that it saw (None: not there). `gets`: fields of the client's answer;
-    `way`: how its Cache-Status begins. `fault`: `close` without an answer."""
+    `way`: how its Cache-Status begins. `fault`: `close` without an answer,
+    `short` of the body that was told, `unmarked` where it ends. `interim` comes before it; `body` is repeated."""
 
     sends: Mapping[str, str] = field(default_factory=dict)
     says: Sequence[tuple[str, str | int]] = ()
@@ -64,6 +65,7 @@ class Step:
     fault: str = ""
     delay: float = 0.0
     interim: str = ""
+    times: int = 1
 
 
 @dataclass
@@ -122,11 +124,12 @@ def _serve(connection: socket.socket, origin: Scripted) -> None:
             seen.body = lines.read(int(seen["content-length"] or 0))
             script = json.loads(base64.b64decode(seen[SCRIPT] or "") or "{}")
             origin.seen.append(seen)
+            number = len(origin.seen)
             time.sleep(script.get("delay", 0))
             if script.get("fault") == "close":
                 return
             try:
-                connection.sendall(_answer(seen, script, len(origin.seen)))
+                connection.sendall(_answer(seen, script, number))
             except OSError:
                 return
             if script.get("fault"):
@@ -136,7 +139,7 @@ def _serve(connection: socket.socket, origin: Scripted) -> None:
 def _answer(seen: Seen, script: Mapping[str, Any], number: int) -> bytes:
     status = script.get("status", 200)
     told_body: str | None = script.get("body")
-    body = (f"answer {number}" if told_body is None else told_body).encode()
+    body = (f"answer {number}" if told_body is None else told_body * script.get("times", 1)).encode()
     fields = [
         (name, formatdate(time.time() + value, usegmt=True) if isinstance(value, int) else value)
         for name, value in script.get("says", ())
@@ -168,16 +171,15 @@ def house_of(
         yield written
 
 
+def script_of(step: Step) -> str:
+    """The field that tells the origin what to answer."""
+    names = ("status", "body", "fault", "delay", "interim", "times")
+    script = {"says": list(step.says), **{name: getattr(step, name) for name in names}}
+    return base64.b64encode(json.dumps(script).encode()).decode()
+
+
 def asked(house: House, step: Step, target: str) -> Reply:
-    script = {
-        "says": list(step.says),
-        "status": step.status,
-        "body": step.body,
-        "fault": step.fault,
-        "delay": step.delay,
-        "interim": step.interim,
-    }
-    headers = {SCRIPT: base64.b64encode(json.dumps(script).encode()).decode(), **step.sends}
+    headers = {SCRIPT: script_of(step), **step.sends}
     return ask(house.ports["reverse"], target, method=step.method, host=HOST, headers=headers)
 
 

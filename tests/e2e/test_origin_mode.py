@@ -1,5 +1,6 @@
 """Routes whose freshness is the origin's: a shared cache by RFC 9111, seen from both of its ends."""
 
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from scripts.rig import House, wait_for
-from tests.e2e.scripted import HOST, Scripted, Step, asked, house_of, played, scripted
-from tests.e2e.wire import ask, dial
+from tests.e2e.scripted import HOST, SCRIPT, Scripted, Step, asked, house_of, played, script_of, scripted
+from tests.e2e.wire import ask
 
 OLD = -7_200
 _numbers = count(1)
@@ -28,7 +29,7 @@ def house(origin: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
-def cc(value: str) -> tuple[str, str]:
+def cc(value: str) -> tuple[str, str | int]:
     return "Cache-Control", value
 
 
@@ -38,8 +39,9 @@ def once_more(says: Sequence[tuple[str, str | int]], came: bool, /, **first: Any
 
 
 FRESH = cc("max-age=60")
-TAG = ("ETag", '"one"')
-HOUR = ("Last-Modified", -36_000)
+type Told = tuple[str, str | int]
+TAG: Told = ("ETag", '"one"')
+HOUR: Told = ("Last-Modified", -36_000)
 
 LIFETIMES: dict[str, tuple[list[tuple[str, str | int]], bool]] = {
     "nothing": ([], True),
@@ -179,21 +181,28 @@ VARYING: dict[str, tuple[str, list[tuple[Mapping[str, str], bool]]]] = {
     "absent and empty differ": ("Foo", [({}, True), ({"Foo": ""}, True)]),
     "both absent": ("Foo", [({}, True), ({}, False)]),
     "both variants are kept": (
-        "Foo", [({"Foo": "1"}, True), ({"Foo": "2"}, True), ({"Foo": "1"}, False), ({"Foo": "2"}, False)]
+        "Foo",
+        [({"Foo": "1"}, True), ({"Foo": "2"}, True), ({"Foo": "1"}, False), ({"Foo": "2"}, False)],
     ),
     "of three fields": (
         "Foo, Bar, Baz",
-        [({"Foo": "1", "Bar": "2", "Baz": "3"}, True), ({"Foo": "1", "Bar": "2", "Baz": "3"}, False),
-         ({"Foo": "1", "Bar": "2", "Baz": "4"}, True), ({"Baz": "3", "Bar": "2", "Foo": "1"}, False)],
+        [
+            ({"Foo": "1", "Bar": "2", "Baz": "3"}, True),
+            ({"Foo": "1", "Bar": "2", "Baz": "3"}, False),
+            ({"Foo": "1", "Bar": "2", "Baz": "4"}, True),
+            ({"Baz": "3", "Bar": "2", "Foo": "1"}, False),
+        ],
     ),
     "names in any case": ("fOO", [({"Foo": "1"}, True), ({"FOO": "1"}, False), ({"foo": "2"}, True)]),
     "a field that it does not name": ("Foo", [({"Foo": "1", "Bar": "1"}, True), ({"Foo": "1", "Bar": "2"}, False)]),
     "spaces around commas": ("Foo", [({"Foo": "1, 2"}, True), ({"Foo": "1,2"}, False), ({"Foo": "1 2"}, True)]),
-    "languages in any case": ("Accept-Language", [({"Accept-Language": "en-GB"}, True),
-                                                  ({"Accept-Language": "EN-gb"}, False)]),
+    "languages in any case": (
+        "Accept-Language",
+        [({"Accept-Language": "en-GB"}, True), ({"Accept-Language": "EN-gb"}, False)],
+    ),
     "other values are with case": ("Foo", [({"Foo": "a"}, True), ({"Foo": "A"}, True)]),
     "cookies": ("Cookie", [({"Cookie": "a=1"}, True), ({"Cookie": "a=2"}, True), ({"Cookie": "a=1"}, False)]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", VARYING)
@@ -210,8 +219,11 @@ def test_a_miss_of_a_variant_says_so(house, origin):
 
 
 def test_what_no_longer_varies_is_for_everybody(house, origin):
-    steps = [Step({"Foo": "1"}, [cc("max-age=1"), ("Vary", "Foo")]), Step({"Foo": "1"}, [FRESH], wait=1.2, came=True),
-             Step({"Foo": "2"}, came=False)]  # fmt: skip
+    steps = [
+        Step({"Foo": "1"}, [cc("max-age=1"), ("Vary", "Foo")]),
+        Step({"Foo": "1"}, [FRESH], wait=1.2, came=True),
+        Step({"Foo": "2"}, came=False),
+    ]
     played(house, origin, steps)
 
 
@@ -256,13 +268,22 @@ def test_what_was_asked_with_no_store_is_not_stored(house, origin):
 
 
 END_TO_END = (
-    "Test-Header X-Test Content-Foo Content-Language Content-Location Content-MD5 Content-Security-Policy Content-Type "
-    "Content-Encoding Clear-Site-Data ETag Expires Last-Modified Public-Key-Pins X-Frame-Options X-XSS-Protection "
-    "Access-Control-Allow-Origin Link Location Server Strict-Transport-Security Alt-Svc Cache-Status Via"
+    "Test-Header X-Test Content-Foo Content-Language Content-Location Content-MD5 Content-Security-Policy "
+    "Content-Type Content-Encoding Clear-Site-Data ETag Expires Last-Modified Public-Key-Pins X-Frame-Options "
+    "X-XSS-Protection Access-Control-Allow-Origin Link Location Server Strict-Transport-Security Alt-Svc Cache-Status Via"
 ).split()
-VALUES = {"ETag": '"x"', "Expires": 7200, "Last-Modified": -60, "Cache-Status": "other; hit"}
-BY_HOP = ["Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
-          "Proxy-Connection", "TE", "Trailer", "Upgrade"]  # fmt: skip
+VALUES: dict[str, str | int] = {"ETag": '"x"', "Expires": 7200, "Last-Modified": -60, "Cache-Status": "other; hit"}
+BY_HOP = [
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authentication-Info",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Upgrade",
+]
 
 
 @pytest.mark.parametrize("name", END_TO_END)
@@ -270,7 +291,6 @@ def test_every_field_is_stored(house, origin, name):
     value = VALUES.get(name, "a value")
     first, second = played(house, origin, once_more([FRESH, (name, value)], False))
     lower = name.lower()
-    assert first[lower].removesuffix(first["cache-status"]) is not None
     if lower == "cache-status":
         assert second[lower].startswith("other; hit, holdover; hit")
     else:
@@ -314,8 +334,16 @@ def test_age_and_date(house, origin):
 @pytest.mark.parametrize("status", [200, 404])
 def test_a_validator_is_asked_with_and_a_304_confirms(house, origin, status):
     says = [cc("max-age=1"), TAG, HOUR, ("A", "1"), ("B", "1")]
-    confirmed = Step(says=[cc("max-age=60"), TAG, ("A", "2")], status=304, wait=1.2, came=True, answer=status,
-                     saw={"if-none-match": '"one"'}, gets={"a": "2", "b": "1"}, way="fwd=stale; fwd-status=304")  # fmt: skip
+    confirmed = Step(
+        says=[cc("max-age=60"), TAG, ("A", "2")],
+        status=304,
+        wait=1.2,
+        came=True,
+        answer=status,
+        saw={"if-none-match": '"one"'},
+        gets={"a": "2", "b": "1"},
+        way="fwd=stale; fwd-status=304",
+    )
     first, second, third = played(
         house, origin, [Step(says=says, status=status), confirmed, Step(came=False, gets={"a": "2", "b": "1"})]
     )
@@ -334,8 +362,20 @@ def test_what_a_304_does_not_change(house, origin):
 
 def test_by_last_modified_alone(house, origin):
     says = [cc("max-age=0"), ("Last-Modified", "Mon, 02 Nov 2015 10:00:00 GMT")]
-    played(house, origin, [Step(says=says), Step(says=says, status=304, came=True, answer=200,
-           saw={"if-modified-since": "Mon, 02 Nov 2015 10:00:00 GMT", "if-none-match": None})])  # fmt: skip
+    played(
+        house,
+        origin,
+        [
+            Step(says=says),
+            Step(
+                says=says,
+                status=304,
+                came=True,
+                answer=200,
+                saw={"if-modified-since": "Mon, 02 Nov 2015 10:00:00 GMT", "if-none-match": None},
+            ),
+        ],
+    )
 
 
 def test_a_304_about_another_is_asked_again_without_condition(house, origin):
@@ -359,17 +399,23 @@ def test_a_304_about_another_is_asked_again_without_condition(house, origin):
         (("ETag", '"a, b"'), {"If-None-Match": '"x", "a, b"'}, 304),
         (("ETag", '"a\\b"'), {"If-None-Match": '"a\\b"'}, 304),
         (("ETag", "bare"), {"If-None-Match": "bare"}, 304),
-        (("Last-Modified", "Mon, 02 Nov 2015 10:00:00 GMT"),
-         {"If-Modified-Since": "Mon, 02 Nov 2015 10:00:00 GMT"}, 304),
-        (("Last-Modified", "Mon, 02 Nov 2015 10:00:00 GMT"),
-         {"If-Modified-Since": "Mon, 02 Nov 2015 09:59:59 GMT"}, 200),
+        (
+            ("Last-Modified", "Mon, 02 Nov 2015 10:00:00 GMT"),
+            {"If-Modified-Since": "Mon, 02 Nov 2015 10:00:00 GMT"},
+            304,
+        ),
+        (
+            ("Last-Modified", "Mon, 02 Nov 2015 10:00:00 GMT"),
+            {"If-Modified-Since": "Mon, 02 Nov 2015 09:59:59 GMT"},
+            200,
+        ),
         (("Last-Modified", "Mon, 02 Nov 2015 10:00:00 GMT"), {"If-Modified-Since": "2050"}, 200),
         (("A", "1"), {"If-Modified-Since": "Thu, 18 Aug 2050 02:01:18 GMT"}, 304),
         (("A", "1"), {"If-Modified-Since": "Mon, 02 Nov 2015 10:00:00 GMT"}, 200),
         (TAG, {"If-None-Match": '"two"', "If-Modified-Since": "Thu, 18 Aug 2050 02:01:18 GMT"}, 200),
         (TAG, {"If-None-Match": '"one"', "If-Modified-Since": "Mon, 02 Nov 1970 10:00:00 GMT"}, 304),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_clients_may_ask_under_conditions(house, origin, stored, sends, expected, method):
     says = [FRESH, stored, ("Content-Type", "text/plain")]
@@ -381,30 +427,47 @@ def test_clients_may_ask_under_conditions(house, origin, stored, sends, expected
 
 def test_conditions_that_nothing_stored_can_judge_go_to_the_origin(house, origin):
     sends = {"If-None-Match": '"theirs"'}
-    played(house, origin, [Step(sends, [TAG, FRESH], status=304, came=True, saw={"if-none-match": '"theirs"'},
-                                answer=304), Step(came=True)])  # fmt: skip
+    played(
+        house,
+        origin,
+        [
+            Step(sends, [TAG, FRESH], status=304, came=True, saw={"if-none-match": '"theirs"'}, answer=304),
+            Step(came=True),
+        ],
+    )
 
 
 def test_a_client_with_conditions_gets_what_validation_brought(house, origin):
     stale = [cc("max-age=0"), TAG]
     own = {"If-None-Match": '"one"'}
-    steps = [Step(says=stale), Step(own, stale, status=304, came=True, saw=own, answer=304),
-             Step({"If-None-Match": '"two"'}, stale, status=304, came=True, saw=own, answer=200),
-             Step({"If-None-Match": '"three"'}, [FRESH, ("ETag", '"three"')], came=True, saw=own, answer=304)]  # fmt: skip
+    steps = [
+        Step(says=stale),
+        Step(own, stale, status=304, came=True, saw=own, answer=304),
+        Step({"If-None-Match": '"two"'}, stale, status=304, came=True, saw=own, answer=200),
+        Step({"If-None-Match": '"three"'}, [FRESH, ("ETag", '"three"')], came=True, saw=own, answer=304),
+    ]
     played(house, origin, steps)
 
 
 @pytest.mark.parametrize("name", ["If-Match", "If-Unmodified-Since"])
 def test_conditions_for_origins_are_theirs(house, origin, name):
-    played(house, origin, [Step(says=[FRESH, TAG]), Step({name: '"one"'}, [TAG], status=412, came=True, answer=412),
-                           Step(came=False)])  # fmt: skip
+    played(
+        house,
+        origin,
+        [Step(says=[FRESH, TAG]), Step({name: '"one"'}, [TAG], status=412, came=True, answer=412), Step(came=False)],
+    )
 
 
 @pytest.mark.parametrize(
     ("says", "came"),
-    [("max-age=1", True), ("max-age=1, stale-while-revalidate=60", False), ("max-age=1, stale-while-revalidate=0", True),
-     ("max-age=1, stale-while-revalidate=60, must-revalidate", True), ("s-maxage=1, stale-while-revalidate=60", True)],
-)  # fmt: skip
+    [
+        ("max-age=1", True),
+        ("max-age=1, stale-while-revalidate=60", False),
+        ("max-age=1, stale-while-revalidate=0", True),
+        ("max-age=1, stale-while-revalidate=60, must-revalidate", True),
+        ("s-maxage=1, stale-while-revalidate=60", True),
+    ],
+)
 def test_stale_while_revalidate(house, origin, says, came):
     mark = f"/swr{next(_numbers)}"
     asked(house, Step(says=[cc(says)], body="old"), mark)
@@ -444,14 +507,20 @@ def test_what_is_given_in_the_place_of_an_error(house, origin, name):
 
 def test_an_error_does_not_take_the_place_of_what_is_good(house, origin):
     says = [cc("max-age=1, stale-if-error=60"), TAG]
-    steps = [Step(says=says, body="good"), Step(says=[FRESH], status=503, wait=1.2, came=True, gives="good"),
-             Step(says=[FRESH], body="better", came=True, gives="better")]  # fmt: skip
+    steps = [
+        Step(says=says, body="good"),
+        Step(says=[FRESH], status=503, wait=1.2, came=True, gives="good"),
+        Step(says=[FRESH], body="better", came=True, gives="better"),
+    ]
     played(house, origin, steps)
 
 
 def test_what_is_not_stored_any_more_is_not_given_any_more(house, origin):
-    steps = [Step(says=[cc("max-age=1")]), Step(says=[cc("no-store")], wait=1.2, came=True),
-             Step(fault="close", came=True, answer=502)]  # fmt: skip
+    steps = [
+        Step(says=[cc("max-age=1")]),
+        Step(says=[cc("no-store")], wait=1.2, came=True),
+        Step(fault="close", answer=502),
+    ]
     played(house, origin, steps)
 
 
@@ -474,9 +543,16 @@ def test_a_safe_one_does_not(house, origin, method):
 @pytest.mark.parametrize("field", ["Location", "Content-Location"])
 @pytest.mark.parametrize(
     ("value", "came"),
-    [("{path}", True), (f"http://{HOST}{{path}}", True), ("../{name}/there", True), ("http://other.test{path}", False),
-     ("//other.test{path}", False), ("http://[", False), ("/elsewhere", False)],
-)  # fmt: skip
+    [
+        ("{path}", True),
+        (f"http://{HOST}{{path}}", True),
+        ("../{name}/there", True),
+        ("http://other.test{path}", False),
+        ("//other.test{path}", False),
+        ("http://[", False),
+        ("/elsewhere", False),
+    ],
+)
 def test_and_what_it_names_on_the_same_origin(house, origin, field, value, came):
     name = f"named{next(_numbers)}"
     there = f"/{name}/there"
@@ -522,19 +598,29 @@ PARTS: dict[str, tuple[Mapping[str, str], int, str, str | None]] = {
     "if it is that one": ({"Range": "bytes=0-0", "If-Range": '"one"'}, 206, "0", "bytes 0-0/10"),
     "if it were another": ({"Range": "bytes=0-0", "If-Range": '"two"'}, 200, DIGITS, None),
     "if it is a weak one": ({"Range": "bytes=0-0", "If-Range": 'W/"one"'}, 200, DIGITS, None),
-    "if it is of that date": ({"Range": "bytes=0-0", "If-Range": "Mon, 02 Nov 2015 10:00:00 GMT"}, 206, "0",
-                              "bytes 0-0/10"),
+    "if it is of that date": (
+        {"Range": "bytes=0-0", "If-Range": "Mon, 02 Nov 2015 10:00:00 GMT"},
+        206,
+        "0",
+        "bytes 0-0/10",
+    ),
     "if it were older": ({"Range": "bytes=0-0", "If-Range": "Mon, 02 Nov 2015 10:00:01 GMT"}, 200, DIGITS, None),
     "but not modified": ({"Range": "bytes=0-0", "If-None-Match": '"one"'}, 304, "", None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_of_what_is_stored(house, origin, name):
     sends, status, gives, told = PARTS[name]
     says = [FRESH, TAG, ("Last-Modified", "Mon, 02 Nov 2015 10:00:00 GMT")]
-    played(house, origin, [Step(says=says, body=DIGITS),
-                           Step(sends, came=False, answer=status, gives=gives, gets={"content-range": told})])  # fmt: skip
+    played(
+        house,
+        origin,
+        [
+            Step(says=says, body=DIGITS),
+            Step(sends, came=False, answer=status, gives=gives, gets={"content-range": told}),
+        ],
+    )
 
 
 def test_several_parts(house, origin):
@@ -550,8 +636,10 @@ def test_several_parts(house, origin):
 
 def test_a_part_that_the_origin_gave_is_never_the_whole(house, origin):
     partial = [FRESH, ("Content-Range", "bytes 0-1/10")]
-    steps = [Step({"Range": "bytes=0-1"}, partial, status=206, body="01", came=True, answer=206),
-             Step(says=[FRESH], body=DIGITS, came=True, gives=DIGITS)]  # fmt: skip
+    steps = [
+        Step({"Range": "bytes=0-1"}, partial, status=206, body="01", came=True, answer=206),
+        Step(says=[FRESH], body=DIGITS, came=True, gives=DIGITS),
+    ]
     played(house, origin, steps)
     played(house, origin, [Step(says=partial, status=206, body="01"), Step(says=partial, came=True)])
     played(house, origin, [Step(says=partial, body="01"), Step(says=partial, came=True)])
@@ -565,22 +653,41 @@ def test_what_may_have_broken_off_is_not_stored(house, origin, fault):
 
 def test_chunks_are_put_together(house, origin):
     says = [FRESH, ("Transfer-Encoding", "chunked")]
-    played(house, origin, [Step(says=says, body=DIGITS, gives=DIGITS),
-                           Step(came=False, gives=DIGITS, gets={"content-length": "10", "transfer-encoding": None})])  # fmt: skip
+    played(
+        house,
+        origin,
+        [
+            Step(says=says, body=DIGITS, gives=DIGITS),
+            Step(came=False, gives=DIGITS, gets={"content-length": "10", "transfer-encoding": None}),
+        ],
+    )
     broken = Step(says=says, body=DIGITS, fault="short", came=True, answer=502)
     played(house, origin, [broken, broken])
 
 
 def test_an_interim_answer_is_not_the_answer(house, origin):
     hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nCache-Control: max-age=60\r\n\r\n"
-    played(house, origin, [Step(says=[FRESH], interim=hints, body=DIGITS, answer=200, gives=DIGITS),
-                           Step(came=False, gives=DIGITS, gets={"link": None})])  # fmt: skip
+    played(
+        house,
+        origin,
+        [
+            Step(says=[FRESH], interim=hints, body=DIGITS, answer=200, gives=DIGITS),
+            Step(came=False, gives=DIGITS, gets={"link": None}),
+        ],
+    )
 
 
 def test_head_is_answered_from_what_is_stored_and_not_stored_itself(house, origin):
     head = Step(says=[FRESH], method="HEAD", came=True)
-    played(house, origin, [head, Step(says=[FRESH], came=True, body=DIGITS),
-                           Step(method="HEAD", came=False, gives="", gets={"content-length": "10"})])  # fmt: skip
+    played(
+        house,
+        origin,
+        [
+            head,
+            Step(says=[FRESH], came=True, body=DIGITS),
+            Step(method="HEAD", came=False, gives="", gets={"content-length": "10"}),
+        ],
+    )
 
 
 HEADS: dict[str, tuple[list[tuple[str, str | int]], int, bool]] = {
@@ -594,21 +701,48 @@ HEADS: dict[str, tuple[list[tuple[str, str | int]], int, bool]] = {
 @pytest.mark.parametrize("name", HEADS)
 def test_a_head_tells_of_what_is_stored(house, origin, name):
     says, status, came = HEADS[name]
-    steps = [Step(says=[cc("max-age=1"), TAG], body=DIGITS), Step(says=says, status=status, method="HEAD", wait=1.2,
-                                                                   body=DIGITS, came=True), Step(came=came)]  # fmt: skip
+    steps = [
+        Step(says=[cc("max-age=1"), TAG], body=DIGITS),
+        Step(says=says, status=status, method="HEAD", wait=1.2, body=DIGITS, came=True),
+        Step(came=came),
+    ]
     played(house, origin, steps)
 
 
 def test_each_query_is_another_thing(house, origin):
-    for first, second in (("?a=1", "?a=2"), ("", "?a"), ("?", ""), ("?a=1&b=2", "?b=2&a=1"), ("?%61=1", "?a=1"),
-                          ("?a;b", "?a&b")):  # fmt: skip
-        played(house, origin, [Step(says=[FRESH], query=first, came=True), Step(says=[FRESH], query=second, came=True),
-                               Step(query=first, came=False), Step(query=second, came=False)])  # fmt: skip
+    for first, second in (
+        ("?a=1", "?a=2"),
+        ("", "?a"),
+        ("?", ""),
+        ("?a=1&b=2", "?b=2&a=1"),
+        ("?%61=1", "?a=1"),
+        ("?a;b", "?a&b"),
+    ):
+        played(
+            house,
+            origin,
+            [
+                Step(says=[FRESH], query=first, came=True),
+                Step(says=[FRESH], query=second, came=True),
+                Step(query=first, came=False),
+                Step(query=second, came=False),
+            ],
+        )
 
 
 def test_what_the_client_sends_goes_on_but_what_is_for_the_hop(house, origin):
-    sends = {"User-Agent": "me", "Accept": "a/b", "Accept-Encoding": "x", "Cookie": "a=b", "Authorization": "c", "X": "y",
-             "Connection": "Named, close", "Named": "1", "TE": "trailers", "Proxy-Authorization": "d"}  # fmt: skip
+    sends = {
+        "User-Agent": "me",
+        "Accept": "a/b",
+        "Accept-Encoding": "x",
+        "Cookie": "a=b",
+        "Authorization": "c",
+        "X": "y",
+        "Connection": "Named, close",
+        "Named": "1",
+        "TE": "trailers",
+        "Proxy-Authorization": "d",
+    }
     gone = ("Named", "TE", "Proxy-Authorization")
     saw = {name: None if name in gone else value for name, value in sends.items() if name != "Connection"}
     played(house, origin, [Step(sends, came=True, saw=saw)])
@@ -653,12 +787,11 @@ def test_a_body_of_a_get_goes_past_what_is_stored(house, origin):
 
 
 def test_the_next_one_has_it_before_the_first_has_all(house, origin):
-    target, body = f"/large{next(_numbers)}", "x" * 900_000
-    with dial(house.ports["reverse"]) as slow:
-        step = Step(says=[FRESH], body=body)
-        prepared = asked(house, step, target + "?first")
-        assert len(prepared.body) == len(body)
-        slow.sendall(f"GET {target}?first HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-        assert slow.recv(10)
-        assert asked(house, Step(), target + "?first").cache.startswith("hit")
+    target, step = f"/large{next(_numbers)}", Step(says=[FRESH], body="x", times=1_000_000)
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", house.ports["reverse"]))
+        slow.sendall(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\n{SCRIPT}: {script_of(step)}\r\n\r\n".encode())
+        assert slow.recv(10) == b"HTTP/1.1 2"
+        assert asked(house, Step(), target).cache.startswith("hit")
     assert len(origin.of(target)) == 1
