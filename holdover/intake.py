@@ -48,6 +48,11 @@ class Refused:
     trouble: bool
     means: Meaning | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether it is what was asked for, but for who asked alone: not for who asked the same meanwhile."""
+        return not self.trouble and self.means is None and self.response.status == 200
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
@@ -84,12 +89,15 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     fields = _stored_fields(response.headers)
     if response.status == 304 and previous is not None:
         headers = _freshened(previous.headers, fields)
+        whole = Response(200, (*headers, ("Content-Length", str(len(previous.identity)))), previous.identity)
+        if previous.status == 200 and (lost := refusal(route, whole, question.provider.credentials)) is not None:
+            return Refused(whole, lost, trouble=False)
         confirmed = replace(previous, headers=headers, floor_s=_floor(route, headers, told_age(response)))
         return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
     rules = question.provider.settings.errors
     identity = b"" if _undecoded(rules, response) else decoded(response, limit)
     means = meaning(rules, response, identity)
-    refused = refusal(route, response)
+    refused = refusal(route, response, question.provider.credentials)
     absent = means == "absent" and response.status != 200 and _as_promised(route, response)
     if absent and refused is None and route.negative_s:
         identity, zipped = codings(response, limit)

@@ -43,7 +43,13 @@ class Link:
         await self._session.close()
 
     async def fill(
-        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str
+        self,
+        canonical: CanonicalRequest,
+        newer_than: float,
+        credential: Credential,
+        client: str,
+        *,
+        alone: bool = False,
     ) -> Filled:
         """What `Filler.fill` says, in the sidecar. Raises LinkDown.
 
@@ -51,7 +57,7 @@ class Link:
         releases everybody who waits here."""
         if not self.up:
             raise LinkDown
-        asking = asyncio.ensure_future(self._ask(canonical, newer_than, credential, client))
+        asking = asyncio.ensure_future(self._ask(canonical, newer_than, credential, client, alone=alone))
         falling = asyncio.ensure_future(self._down.wait())
         try:
             await asyncio.wait((asking, falling), return_when=asyncio.FIRST_COMPLETED)
@@ -100,9 +106,9 @@ class Link:
             raise LinkDown from error
 
     async def _ask(
-        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str
+        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str, *, alone: bool
     ) -> Filled:
-        body = {"request": request_facts(canonical), "newer_than": newer_than, "client": client}
+        body = {"request": request_facts(canonical), "newer_than": newer_than, "client": client, "alone": alone}
         body["credential"] = [credential.query, credential.headers]
         async with self._session.post("/fetch", json=body, timeout=aiohttp.ClientTimeout()) as answer:
             answer.raise_for_status()

@@ -115,8 +115,9 @@ def control_app(sidecar: Sidecar) -> web.Application:
         canonical, client = decode_request(question["request"]), str(question["client"])
         credential = decode_credential(question["credential"])
         sidecar.refresher.demand(canonical)
+        newer_than, alone = float(question["newer_than"]), bool(question["alone"])
         filled = await sidecar.filler.fill(
-            canonical, float(question["newer_than"]), "client", credential=credential, client=client
+            canonical, newer_than, "client", credential=credential, client=client, alone=alone
         )
         if isinstance(filled.result, Fetched):
             sidecar.refresher.seen(filled.result)

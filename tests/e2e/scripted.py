@@ -35,10 +35,11 @@ max_body_bytes = 1048576
 
 [[routes]]
 name = "all"
-path = "/**"
+path = "{path}"
 unknown = "key"
 {lines}
 """
+ORIGIN_MODE = 'freshness = "origin"'
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Seen:
 class Scripted:
     port: int
     seen: list[Seen] = field(default_factory=list)
+    scripts: dict[str, str] = field(default_factory=dict)
+    """By target, for requests that come without one."""
 
     def of(self, mark: str) -> list[Seen]:
         return [one for one in self.seen if mark in one.target]
@@ -122,7 +125,7 @@ def _serve(connection: socket.socket, origin: Scripted) -> None:
                 fields.append((name, value.strip()))
             seen = Seen(method, target, tuple(fields))
             seen.body = lines.read(int(seen["content-length"] or 0))
-            script = json.loads(base64.b64decode(seen[SCRIPT] or "") or "{}")
+            script = json.loads(base64.b64decode(seen[SCRIPT] or origin.scripts.get(target) or "") or "{}")
             origin.seen.append(seen)
             number = len(origin.seen)
             time.sleep(script.get("delay", 0))
@@ -161,11 +164,11 @@ def _answer(seen: Seen, script: Mapping[str, Any], number: int) -> bytes:
 
 @contextmanager
 def house_of(
-    folder: Path, origin: Scripted, lines: str = 'freshness = "origin"', proxy: str = "workers = 1"
+    folder: Path, origin: Scripted, lines: str = ORIGIN_MODE, *, path: str = "/**", proxy: str = "workers = 1"
 ) -> Iterator[House]:
     written = write_house(folder, f"http://127.0.0.1:{origin.port}", proxy=proxy)
     (written.config / "providers" / "odds.toml").unlink()
-    text = PROVIDER.format(host=HOST, port=origin.port, lines=lines)
+    text = PROVIDER.format(host=HOST, port=origin.port, lines=lines, path=path)
     (written.config / "providers" / "origin.toml").write_text(text)
     with running(written):
         yield written
@@ -190,7 +193,9 @@ def played(house: House, origin: Scripted, steps: Sequence[Step]) -> list[Reply]
     for number, step in enumerate(steps, 1):
         time.sleep(step.wait)
         before = len(origin.of(mark))
-        reply = asked(house, step, mark + step.path + step.query)
+        target = mark + step.path + step.query
+        origin.scripts[target] = script_of(step)
+        reply = asked(house, step, target)
         new = origin.of(mark)[before:]
         told = f"step {number}: {reply.status} {dict(reply.fields)} {reply.body[:60]!r}; origin saw {new}"
         if step.came is not None:
