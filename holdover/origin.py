@@ -3,67 +3,32 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import floor
-from pathlib import Path
 
 from holdover.answer import Answer, local
 from holdover.cache_status import detail
 from holdover.caching.changing import invalidated
-from holdover.caching.directives import Directives, control
+from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
-from holdover.caching.reuse import TROUBLE, Use, Validate, asked_of, judged, prohibits_stale, usable_instead
-from holdover.caching.stored import Stored, Variants
-from holdover.caching.validation import CONDITIONAL, FOR_ORIGINS
-from holdover.caching.vary import nominated, selected
+from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
+from holdover.caching.stored import Stored, Variants, key_of
+from holdover.caching.validation import FOR_ORIGINS
 from holdover.exchange import Request, Response
 from holdover.flight import Flights
 from holdover.key import ForOrigin
-from holdover.metrics import Metrics, Outcome
+from holdover.link import Link, LinkDown
+from holdover.metrics import Metrics, Outcome, Trigger
 from holdover.origin_answer import of_origin, of_stored
-from holdover.origin_client import NoAnswer, OriginClient, Unsendable
-from holdover.origin_fetch import Errand, Obtained, OriginFetcher, as_sent
-from holdover.origin_shelf import OriginShelf
-from holdover.rules import Provider, Rules
-from holdover.store.base import Blobs
+from holdover.origin_client import NoAnswer, Unsendable, must_be_sendable
+from holdover.origin_fetch import Obtained, as_sent
+from holdover.origin_filler import Flown, OriginFiller
+from holdover.origin_found import PERSONAL, Found, look_up
+from holdover.rules import Rules
 
 ALONE_S = 10.0
 MOST_REMEMBERED = 4096
-_PERSONAL = frozenset(("authorization", "cookie"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request, what is stored for it, what both say, and what follows; `verdict` is None when nothing is stored
-    that it selects."""
-
-    route: ForOrigin
-    request: Request
-    asks: Directives
-    variants: Variants
-    chosen: Stored | None
-    told: Directives
-    verdict: Use | Validate | None
-
-    @property
-    def why(self) -> str:
-        """Why it is forwarded, as RFC 9211 has it."""
-        if isinstance(self.verdict, Validate):
-            return self.verdict.why
-        return "vary-miss" if self.variants.stored else "uri-miss"
-
-    @property
-    def errand(self) -> Errand:
-        return Errand(self.route.route.settings, self.request, self.variants, self.chosen)
-
-    @property
-    def may_be_shared(self) -> bool:
-        """Whether others may wait for the answer to this request: nothing in it is for one client alone."""
-        names = {name.lower() for name, _ in self.request.headers}
-        whole = self.chosen is not None or names.isdisjoint(CONDITIONAL | {"range"})
-        return whole and names.isdisjoint(_PERSONAL) and "no-store" not in self.asks and "no-cache" not in self.asks
 
 
 type _Result = tuple[Answer | None, Outcome]
@@ -72,49 +37,35 @@ type Changed = Callable[[Request, Response], Awaitable[None]]
 
 
 class OriginCache:
-    """Of one process. Make, use and close it inside one event loop."""
+    """Of one proxy process. Make, use and close it inside one event loop."""
 
     def __init__(
         self,
-        rules: Rules,
-        store: Blobs,
+        filler: OriginFiller,
+        link: Link,
         metrics: Metrics,
         *,
-        ca_file: Path | None,
         changed: Changed,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._rules = rules
+        self._filler = filler
+        self._link = link
         self._metrics = metrics
-        self._ca_file = ca_file
         self._changed = changed
         self._clock = clock
-        self._disk = ThreadPoolExecutor(1, "origin-store")
-        self._shelf = OriginShelf(store, self._disk, metrics)
-        self._fetchers: dict[str, OriginFetcher] = {}
-        self._flights: Flights[Obtained] = Flights()
+        self._flights: Flights[Flown] = Flights()
         self._alone: dict[str, float] = {}
         self._large: dict[str, float] = {}
-        self._closing: set[asyncio.Task[None]] = set()
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration."""
-        self._rules = rules
-        for name, fetcher in list(self._fetchers.items()):
-            if rules.provider(name) != fetcher.client.provider:
-                del self._fetchers[name]
-                task = asyncio.create_task(_retire(fetcher.client))
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+        self._filler.use(rules)
+        self._alone.clear()
+        self._large.clear()
 
     async def close(self) -> None:
         await self._flights.settle()
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        for fetcher in self._fetchers.values():
-            await fetcher.client.close()
-        self._disk.shutdown()
+        await self._filler.close()
 
     async def answer(self, asked: ForOrigin, request: Request, started: float) -> Answer | None:
         """None when somebody who need not hold it whole has to pass it on. `started` is `time.perf_counter()` at the
@@ -131,7 +82,7 @@ class OriginCache:
     async def invalidate(self, asked: ForOrigin) -> None:
         """A request with an unsafe method succeeded (RFC 9111 section 4.4)."""
         empty = Variants(asked.provider.name, asked.route.name, asked.target)
-        await self._shelf.change(empty, partial(invalidated, at=self._clock()))
+        await self._filler.shelf.change(empty, partial(invalidated, at=self._clock()))
 
     async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
         names = {name.lower() for name, _ in request.headers}
@@ -155,61 +106,61 @@ class OriginCache:
             return await self._passed(found, found.why)
         if found.may_be_shared and self._alone.get(key, 0.0) <= now:
             return await self._together(found)
-        return self._settled(found, await self._fetcher(asked.provider).obtain(found.errand))
+        return self._settled(found, await self._filler.fetcher(asked.provider).obtain(found.errand()))
 
-    async def _looked_up(self, asked: ForOrigin, request: Request) -> _Asked:
-        settings, asks = asked.route.settings, asked_of(request.headers)
-        variants = await self._shelf.get(Variants(asked.provider.name, asked.route.name, asked.target))
-        chosen, told, verdict = selected(variants.stored, request.headers), Directives(), None
-        if chosen is not None:
-            told = control(chosen.headers, settings.targeted).without(settings.override)
-            verdict = judged(chosen, told, asks, self._clock())
-        return _Asked(asked, request, asks, variants, chosen, told, verdict)
+    async def _looked_up(self, asked: ForOrigin, request: Request) -> Found:
+        return await look_up(self._filler.shelf, asked, request, self._clock())
 
-    async def _together(self, found: _Asked) -> _Result:
-        """With all who ask the same meanwhile, if the answer may be theirs too."""
-        task, led = self._join(found, found.errand)
-        obtained = await asyncio.shield(task)
-        if led or isinstance(obtained.answer, NoAnswer):
-            return self._settled(found, obtained, "" if led else "; collapsed")
+    async def _together(self, found: Found) -> _Result:
+        """With all who ask alike meanwhile, if the answer may be theirs too."""
+        task, led = self._flights.join(found.alike, lambda: self._fly(found.route, found.request, "client"))
+        flown = await asyncio.shield(task)
+        if isinstance(flown, Obtained):
+            if led:
+                return self._settled(found, flown)
+            failed = flown.answer if isinstance(flown.answer, NoAnswer) else None
+        else:
+            failed = flown.failed
+        if failed is not None:
+            return self._settled(found, Obtained(failed), "; collapsed")
         again = await self._looked_up(found.route, found.request)
         if again.chosen is not None and isinstance(again.verdict, Use):
-            status = f"fwd={found.why}; fwd-status={obtained.answer.status}; collapsed"
-            return of_stored(again.chosen, found.request, status, self._clock()), "coalesced"
+            return of_stored(again.chosen, found.request, f"fwd={found.why}; collapsed", self._clock()), "coalesced"
         # It was for who asked first alone: the others ask for themselves, all at once.
-        return self._settled(again, await self._fetcher(found.route.provider).obtain(again.errand))
+        return self._settled(again, await self._filler.fetcher(found.route.provider).obtain(again.errand()))
 
-    def _join(self, found: _Asked, errand: Errand) -> tuple[asyncio.Task[Obtained], bool]:
-        """The flight of all requests that are alike by what is stored."""
-        alike = nominated(found.variants.stored, found.request.headers)
-        return self._flights.join(f"{found.variants.key} {alike}", lambda: self._obtain(found, errand))
+    async def _fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
+        must_be_sendable(request.headers)
+        try:
+            flown = await self._link.fly(asked, request, trigger)
+        except LinkDown:
+            flown = await self._filler.fly(asked, request, trigger)
+        if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
+            key = key_of(asked.provider.name, asked.target)
+            self._alone.pop(key, None)
+            if flown.stored is None:
+                # For a while nobody waits for what is not to be shared.
+                _remember(self._alone, key, self._clock() + ALONE_S)
+        return flown
 
-    async def _obtain(self, found: _Asked, errand: Errand) -> Obtained:
-        obtained = await self._fetcher(found.route.provider).obtain(errand)
-        if obtained.stored is None and not isinstance(obtained.answer, NoAnswer):
-            # For a while nobody waits for what is not to be shared.
-            _remember(self._alone, found.variants.key, self._clock() + ALONE_S)
-        else:
-            self._alone.pop(found.variants.key, None)
-        return obtained
-
-    def _refresh(self, found: _Asked, chosen: Stored) -> None:
+    def _refresh(self, found: Found, chosen: Stored) -> None:
         """Validates what is served, once, behind the client's back and without its credentials (RFC 5861 section
         3)."""
-        if any(name in _PERSONAL for name, _ in chosen.selecting):
+        if any(name in PERSONAL for name, _ in chosen.selecting):
             return
-        fields = tuple(item for item in found.request.headers if item[0].lower() not in _PERSONAL)
-        self._join(found, replace(found.errand, request=replace(found.request, headers=fields), trigger="refresh"))
+        fields = tuple(item for item in found.request.headers if item[0].lower() not in PERSONAL)
+        request = replace(found.request, headers=fields)
+        self._flights.join(found.alike, lambda: self._fly(found.route, request, "refresh"))
 
-    async def _passed(self, found: _Asked, why: str) -> _Result:
+    async def _passed(self, found: Found, why: str) -> _Result:
         """Past what is stored."""
-        answer = await self._fetcher(found.route.provider).pass_on(found.errand)
+        answer = await self._filler.fetcher(found.route.provider).pass_on(found.errand())
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, f"fwd={why}")
         await self._changed(found.request, answer)
         return of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}"), "bypass"
 
-    def _settled(self, found: _Asked, obtained: Obtained, also: str = "") -> _Result:
+    def _settled(self, found: Found, obtained: Obtained, also: str = "") -> _Result:
         """The answer that a call led to."""
         answer, now, status = obtained.answer, self._clock(), f"fwd={found.why}"
         if isinstance(answer, NoAnswer):
@@ -223,7 +174,7 @@ class OriginCache:
         ttl = floor(lifetime(obtained.stored, told) - age_now(obtained.stored, now))
         return of_stored(sent, found.request, f"{status}{also}; ttl={ttl}; stored", None), "fetched"
 
-    def _without(self, found: _Asked, failed: NoAnswer, status: str) -> _Result:
+    def _without(self, found: Found, failed: NoAnswer, status: str) -> _Result:
         """The answer when the origin gave none."""
         request, now = found.request, self._clock()
         safe = request.method in ("GET", "HEAD")
@@ -238,7 +189,7 @@ class OriginCache:
         code = 504 if failed.timed_out or bound else 502
         return local(code, failed.reason, cache_status=told, head=request.method == "HEAD"), "failed"
 
-    def _instead(self, found: _Asked, now: float, *, reached: bool) -> Stored | None:
+    def _instead(self, found: Found, now: float, *, reached: bool) -> Stored | None:
         """What is stored, if it may be given in the place of an error."""
         chosen, longest_s = found.chosen, found.route.route.settings.max_stale_s
         if chosen is None or not usable_instead(
@@ -247,22 +198,8 @@ class OriginCache:
             return None
         return chosen
 
-    def _fetcher(self, provider: Provider) -> OriginFetcher:
-        if (fetcher := self._fetchers.get(provider.name)) is None:
-            client = OriginClient(provider, self._ca_file)
-            fetcher = OriginFetcher(client, self._shelf, self._metrics.upstream, self._clock)
-            self._fetchers[provider.name] = fetcher
-        return fetcher
-
 
 def _remember(moments: dict[str, float], key: str, until: float) -> None:
     if len(moments) >= MOST_REMEMBERED:
         moments.clear()
     moments[key] = until
-
-
-async def _retire(client: OriginClient) -> None:
-    try:
-        await asyncio.sleep(2 * client.provider.settings.limits.timeout_s)
-    finally:
-        await client.close()

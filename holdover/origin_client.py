@@ -67,11 +67,7 @@ class OriginClient:
     async def send(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Response | NoAnswer:
         """The complete final answer. A request on a kept connection that had been closed meanwhile is sent again, if
         that changes nothing. Raises Unsendable."""
-        try:
-            for name, value in headers:
-                (name + value).encode()
-        except UnicodeEncodeError:
-            raise Unsendable from None
+        must_be_sendable(headers)
         used = SimpleNamespace(again=False)
         try:
             try:
@@ -102,6 +98,15 @@ class OriginClient:
                 if len(received) > self._most:
                     raise UnusableBodyError(f"a body larger than {self._most} bytes")
             return Response(answer.status, fields, bytes(received))
+
+
+def must_be_sendable(headers: Headers) -> None:
+    """Raises Unsendable for bytes that are no UTF-8."""
+    try:
+        for name, value in headers:
+            (name + value).encode()
+    except UnicodeEncodeError:
+        raise Unsendable from None
 
 
 async def _reused(_: object, context: SimpleNamespace, __: object) -> None:

@@ -32,6 +32,7 @@ from holdover.link import Link, LinkDown
 from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
 from holdover.origin import OriginCache
+from holdover.origin_filler import OriginFiller
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
@@ -82,9 +83,8 @@ class StandIn:
         self._filler = Filler(
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
         )
-        self.origin = OriginCache(
-            config.rules, store, metrics, ca_file=config.ca_file, changed=self.changed, clock=clock
-        )
+        by_origin = OriginFiller(config.rules, store, metrics, ca_file=config.ca_file, clock=clock)
+        self.origin = OriginCache(by_origin, self._link, metrics, changed=self.changed, clock=clock)
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()

@@ -1,5 +1,7 @@
 """Routes whose freshness is the origin's: a shared cache by RFC 9111, seen from both of its ends."""
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +13,7 @@ import pytest
 
 from scripts.rig import House, wait_for
 from tests.e2e.scripted import HOST, SCRIPT, Scripted, Step, asked, house_of, played, script_of, scripted
-from tests.e2e.wire import ask
+from tests.e2e.wire import ask, dial
 
 OLD = -7_200
 _numbers = count(1)
@@ -795,3 +797,49 @@ def test_the_next_one_has_it_before_the_first_has_all(house, origin):
         assert slow.recv(10) == b"HTTP/1.1 2"
         assert asked(house, Step(), target).cache.startswith("hit")
     assert len(origin.of(target)) == 1
+
+
+def test_several_processes_are_one_cache(origin, tmp_path):
+    with house_of(tmp_path, origin, proxy="workers = 2") as house:
+        shared = Step(says=[cc("max-age=1, stale-while-revalidate=60")], delay=0.4)
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(lambda _: asked(house, shared, "/workers"), range(20)))
+            assert len(origin.of("/workers")) == 1
+            time.sleep(1.2)
+            fresh = Step(says=[FRESH], delay=0.4, body="fresh")
+            assert {r.status for r in pool.map(lambda _: asked(house, fresh, "/workers"), range(20))} == {200}
+            wait_for(lambda: asked(house, fresh, "/workers").body == b"fresh")
+        assert len(origin.of("/workers")) == 2
+        asked(house, Step(method="POST"), "/workers")
+        for _ in range(10):
+            assert asked(house, Step(says=[FRESH], body="anew"), "/workers").body == b"anew"
+        assert [one.method for one in origin.of("/workers")] == ["GET", "GET", "POST", "GET"]
+
+
+def test_without_a_sidecar_the_proxy_does_it_alone(origin, tmp_path):
+    with house_of(tmp_path, origin) as house:
+        os.kill(house.pid("sidecar"), signal.SIGSTOP)
+        try:
+            step = Step(says=[FRESH], delay=0.3)
+            with ThreadPoolExecutor(10) as pool:
+                replies = list(pool.map(lambda _: asked(house, step, "/no-sidecar"), range(10)))
+            assert {reply.status for reply in replies} == {200}
+            assert asked(house, step, "/no-sidecar").cache.startswith("hit")
+            assert len(origin.of("/no-sidecar")) <= 2
+        finally:
+            os.kill(house.pid("sidecar"), signal.SIGCONT)
+
+
+def test_bytes_that_are_no_text_go_to_the_origin_as_they_are(house, origin):
+    target = f"/bytes{next(_numbers)}"
+    with dial(house.ports["reverse"]) as line:
+        line.sendall(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\nX: \xff\r\n\r\n".encode("latin-1"))
+        assert line.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert origin.of(target)[0]["x"] == "\xff"
+
+
+def test_what_is_too_large_to_be_held_is_passed_on(house, origin):
+    mark, step = f"/huge{next(_numbers)}", Step(says=[FRESH], body="x", times=1_100_000)
+    for _ in range(2):
+        assert len(asked(house, step, mark).body) == 1_100_000
+    assert len(origin.of(mark)) == 3  # the first time it was only found out
