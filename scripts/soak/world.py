@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.fault_origin.faults import FAULTS
 from scripts.fault_origin.launch import Running, fault_origin
@@ -45,7 +46,7 @@ def world(folder: Path) -> Iterator[World]:
         options = {"latency_p50_ms": 40, "latency_p95_ms": 120, "rate": 0, "tick_s": 0.5}
         provider = stack.enter_context(emulator(**options))
         origin = stack.enter_context(fault_origin("--relay", provider.url))
-        settings = {"max_stale_s": LIMIT_S, "timeout_s": TIMEOUT_S, "retries": 1}
+        settings: dict[str, Any] = {"max_stale_s": LIMIT_S, "timeout_s": TIMEOUT_S, "retries": 1}
         house = write_house(folder / "house", origin.url, proxy="workers = 2", **settings)
         clock = Clock(folder / "clock")
         house.extra_environment = clock.environment
