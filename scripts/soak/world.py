@@ -86,10 +86,10 @@ def replaced(here: World, _: random.Random) -> None:
 
 
 def cache_locked(here: World, draw: random.Random) -> None:
-    with closing(sqlite3.connect(_store(here) / "cache.db", timeout=5, isolation_level=None)) as other:
-        with suppress(sqlite3.Error):
-            other.execute("BEGIN EXCLUSIVE")
-            here.wait(draw.uniform(0.5, 5))
+    cache = _store(here) / "cache.db"
+    with closing(sqlite3.connect(cache, timeout=5, isolation_level=None)) as other, suppress(sqlite3.Error):
+        other.execute("BEGIN EXCLUSIVE")
+        here.wait(draw.uniform(0.5, 5))
 
 
 def cache_damaged(here: World, draw: random.Random) -> None:

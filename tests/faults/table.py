@@ -180,7 +180,8 @@ LOADS = [
     Row("rate-below-demand", "more is demanded than the rate limit allows", "what the limit allows",
         "odds, later; a new key gets its turn"),
     Row("cold-start", "500 keys are demanded at once of an empty cache and a slow provider with a rate limit",
-        "what the limit allows", "odds within `timeout_s`, or 503 with `Retry-After`; the provider's limit is kept", frozenset({503})),
+        "what the limit allows", "odds within `timeout_s`, or 503 with `Retry-After`; the provider's limit is kept",
+        frozenset({503})),
     Row("scraped", "metrics are read 20 times a second", "what comes", "odds"),
 ]  # fmt: skip
 
