@@ -15,7 +15,7 @@ from tests.security.place import Client, Place, client, new_mark
 MODES = ["reverse", "explicit", "tls", "tunnel"]
 CHUNKED = b"Transfer-Encoding: chunked"
 MANY = 10_000_000
-lane_on = pytest.mark.parametrize("place", [True], indirect=True, ids=["lane-on"])
+lane_on = pytest.mark.parametrize("place", ["with_lane"], indirect=True)
 
 
 @pytest.fixture(params=MODES)
