@@ -1,31 +1,29 @@
 """What mitmproxy's own server is, in a proxy whose connections come from elsewhere."""
 
-import socket
-from collections.abc import Iterable
-
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-_OWN = ("localhost", "127.0.0.1", "::1")
+from .reach import Reach, Unreachable
 
 
 class Doors(Proxyserver):
-    """`sockets`: where clients come in."""
+    """The ways out: no connection is made that `reach` does not allow."""
 
     name = "proxyserver"
 
-    def __init__(self, sockets: Iterable[socket.socket]) -> None:
+    def __init__(self, reach: Reach) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._addresses = {one.getsockname()[:2] for one in sockets}
+        self._reach = reach
 
-    def server_connect(self, data: ServerConnectionHookData) -> None:
-        """A proxy that is asked for itself would ask itself without end."""
+    async def server_connect(self, data: ServerConnectionHookData) -> None:
         super().server_connect(data)
         assert data.server.address
         host, port = data.server.address[:2]
-        if any(port == own_port and host in (*_OWN, own) for own, own_port in self._addresses):
-            data.server.error = "the request names this proxy itself"
+        try:
+            data.server.address = await self._reach.address((host, port))
+        except Unreachable as error:
+            data.server.error = str(error)
 
 
 class Farewell:

@@ -61,6 +61,7 @@ class FastLane:
         self._manager = manager
         self._find_foreign = foreign
         self._foreign: list[str] = []
+        self._drains = False
         self._listeners: dict[socket.socket, ProxyMode] = {}
         self._connections: set[Connection] = set()
         self._addresses = Counter[str]()
@@ -71,7 +72,7 @@ class FastLane:
         self.settings = settings
         self._certificates.keep(hosts)
         self.lane.use(settings)
-        self._foreign = []
+        self._heed_others()
 
     def listen(self, listener: socket.socket, mode: ProxyMode) -> None:
         """Accepts on a listening socket, which is this object's from now on."""
@@ -148,11 +149,17 @@ class FastLane:
     async def sweep(self) -> None:
         """For ever: ends connections whose clients take too long, and adds up what the lane counted."""
         while True:
+            self._heed_others()
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
-            self._heed_others()
             for connection in tuple(self._connections):
-                connection.sweep(now)
+                try:
+                    connection.sweep(now)
+                except Exception:
+                    # The others have to be looked at, too.
+                    logger.exception("a connection was closed because of an internal error")
+                    self.metrics.runtime.internal_errors.labels("lane").inc()
+                    connection.abort()
             self.metrics.lane.connections.set(len(self._connections))
             self.lane.flush()
             self.lane.release()
@@ -160,14 +167,14 @@ class FastLane:
     def _heed_others(self) -> None:
         """Off while somebody else's addon needs to see every request, if that is wanted."""
         names = self._find_foreign() if self.settings.strict else []
-        if names == self._foreign:
-            return
-        if names:
+        if names and names != self._foreign:
             logger.warning("the fast lane is off: %s would not see every request", ", ".join(names))
-        else:
+        elif self._foreign and not names:
             logger.warning("the fast lane is on again")
         self._foreign = names
-        self.lane.switch(on=self.settings.enabled and not names)
+        wanted = self.settings.enabled and not names and not self._drains
+        if wanted is not self.lane.on:
+            self.lane.switch(on=wanted)
 
     def add_up(self) -> None:
         """For the thread that serves the metrics: waits until what the lane counted has been added to them, for a
@@ -194,6 +201,7 @@ class FastLane:
     async def drain(self, seconds: float) -> None:
         """Until no connection is left, `seconds` at most. Idle ones are closed after LINGER_S: clients that go on
         asking have been told `Connection: close` by then, by mitmproxy's flows: all requests take these from now."""
+        self._drains = True
         self.lane.switch(on=False)
         start = self.loop.time()
         while self._connections and self.loop.time() < start + seconds:

@@ -3,6 +3,7 @@
 A layer above mitmproxy's HTTP. Hits are answered here; everything else is HTTP's, and so is the connection until that
 has answered."""
 
+import logging
 from collections.abc import Iterable
 
 from mitmproxy.proxy import commands, events, layer
@@ -12,17 +13,21 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from holdover.lane import Lane
 from holdover.lease import Lease
+from holdover.metrics import RuntimeMetrics
 
 from .handover import reads_heads
+
+logger = logging.getLogger("holdover.lane")
 
 
 class LaneLayer(layer.Layer):
     """`provider` is the name of the one that the connection is for, by its address: a Host field that names another
     is for mitmproxy's flows to judge. None: any that the Host field names."""
 
-    def __init__(self, context: Context, lane: Lane, provider: str | None) -> None:
+    def __init__(self, context: Context, lane: Lane, provider: str | None, metrics: RuntimeMetrics) -> None:
         super().__init__(context)
         self._lane = lane
+        self._metrics = metrics
         self._provider = provider
         self._client = str(context.client.peername[0]) if context.client.peername else ""
         self.child_layer = HttpLayer(context, HTTPMode.transparent)
@@ -32,7 +37,12 @@ class LaneLayer(layer.Layer):
         """In the place of mitmproxy's own, which makes a generator of each event."""
         if type(event) is events.DataReceived and event.connection is self.context.client:
             if not self._began or self._is_idle():
-                lease = self._lease(event.data)
+                try:
+                    lease = self._lease(event.data)
+                except Exception:
+                    logger.exception("a request left the lane because of an internal error")
+                    self._metrics.internal_errors.labels("lane").inc()
+                    lease = None
                 if lease is not None:
                     self._lane.gave(lease)
                     return (commands.SendData(event.connection, b"".join(lease.parts)),)
@@ -48,13 +58,17 @@ class LaneLayer(layer.Layer):
         """What answers a request that is alone and whole, on a connection that goes on."""
         lane, provider = self._lane, self._provider
         asked = lane.known(data) or lane.take(data, self._client)
-        if asked is None or asked == "unfinished" or asked.length != len(data) or asked.close:
+        if asked == "unfinished":
+            return None
+        if asked is None or asked.length != len(data) or asked.close:
+            lane.passed()
             return None
         if provider not in (None, asked.cacheable.provider.name):
+            lane.passed()
             return None
         lease = lane.give(asked, self._client)
-        if lease is None:
-            lane.observed()
+        if lease is None and not lane.observed():
+            lane.passed()
         return lease
 
     def _is_idle(self) -> bool:

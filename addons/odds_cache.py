@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
-from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode, UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
@@ -55,16 +55,19 @@ if not __name__.startswith("__mitmproxy_script__"):
     from .fast_lane import FastLane
     from .foreign import foreign
     from .lane_layer import LaneLayer
+    from .reach import Reach, Unreachable
+    from .sockets import BACKLOG
 else:
     # What mitmdump loads by its path has no package of its own.
     from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
     from holdover.addons.fast_lane import FastLane  # type: ignore[no-redef]
     from holdover.addons.foreign import foreign  # type: ignore[no-redef]
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
+    from holdover.addons.reach import Reach, Unreachable  # type: ignore[no-redef]
+    from holdover.addons.sockets import BACKLOG  # type: ignore[no-redef]
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
-BACKLOG = 4096
 METRICS_RETRY_S = 0.1
 
 logger = logging.getLogger("holdover.proxy")
@@ -97,6 +100,8 @@ class OddsCache:
         self._certificates = certificates
         self.metrics_address: str | None = None
         """Of one of several workers. It is waited for: the worker before this one holds it until it has drained."""
+        self.reach: Reach | None = None
+        """None where mitmproxy is somebody else's, who decides where it connects to."""
         self._lane: Lane | None = None
         self.fast: FastLane | None = None
         self._metrics = metrics or Metrics()
@@ -126,7 +131,7 @@ class OddsCache:
             logger.error("holdover's configuration cannot be used:\n%s", error)  # noqa: TRY400
             return
         if self._standin is not None:
-            self._standin.use(config)
+            self._use(self._standin, config)
             return
         # eager: a hit would open a connection to the provider, and fail when that is down.
         # keep_host_header: the Host that the client called tells which provider it means.
@@ -185,9 +190,7 @@ class OddsCache:
         assert self.fast is not None
         loop = asyncio.get_running_loop()
         for instance in manager.servers:
-            if not isinstance(instance, AsyncioServerInstance):
-                continue
-            if not isinstance(instance.mode, ReverseMode | RegularMode):
+            if not (isinstance(instance, AsyncioServerInstance) and _speaks_http(instance.mode)):
                 continue
             for server in instance._servers:  # noqa: SLF001
                 for theirs in server.sockets if isinstance(server, asyncio.Server) else ():
@@ -207,14 +210,19 @@ class OddsCache:
         await cancel(self._tasks)
         if self._standin is not None:
             await self._standin.close()
+        if self.reach is not None:
+            self.reach.close()
 
-    def _serve_metrics(self, address: str) -> bool:
+    def _serve_metrics(self, address: str, *, again: bool = False) -> bool:
         host, port = split_address(address)
         try:
             server, thread = start_http_server(port, host, registry=self._metrics.registry)
         except OSError as error:
             if self.metrics_address and error.errno == errno.EADDRINUSE:
-                waiting = asyncio.get_running_loop().call_later(METRICS_RETRY_S, self._serve_metrics, address)
+                if not again:
+                    logger.info("metrics on %s: waiting until the worker before this one has ended", address)
+                retry = partial(self._serve_metrics, address, again=True)
+                waiting = asyncio.get_running_loop().call_later(METRICS_RETRY_S, retry)
                 self._stop_metrics = waiting.cancel
                 return True
             logger.error("metrics cannot be served on %s: %s", address, error.strerror)  # noqa: TRY400
@@ -230,9 +238,14 @@ class OddsCache:
 
     async def _follow_config(self, standin: StandIn) -> None:
         async for config in config_changes(standin.config, os.environ, self._metrics.runtime):
-            standin.use(config)
-            if self.fast is not None:
-                self.fast.use(config.settings.lane, config.rules.hosts)
+            self._use(standin, config)
+
+    def _use(self, standin: StandIn, config: Config) -> None:
+        standin.use(config)
+        if self.reach is not None:
+            self.reach.use(config)
+        if self.fast is not None:
+            self.fast.use(config.settings.lane, config.rules.hosts)
 
     # Flows.
 
@@ -281,12 +294,14 @@ class OddsCache:
                 self._metrics.client.bypasses.labels(provider.name, kind).inc()
                 self._pass(flow, provider, route.name if route else OTHER, "bypass", started)
             case None:
-                self._nobodys(flow, started)
+                await self._nobodys(flow, started)
 
-    def _nobodys(self, flow: HTTPFlow, started: float) -> None:
+    async def _nobodys(self, flow: HTTPFlow, started: float) -> None:
         """No provider has the host."""
         if _stands_in(flow):
             self._answer(flow, _refusal(flow, 421, "no provider of this name is configured"), started)
+        elif (refused := await self._led(flow, self.reach)) is not None:
+            self._answer(flow, _refusal(flow, 403, refused), started)
         else:
             self._pass(flow, None, OTHER, "bypass", started)
 
@@ -314,6 +329,23 @@ class OddsCache:
 
     # Connections.
 
+    async def http_connect(self, flow: HTTPFlow) -> None:
+        if self._standin is None or self._provider(flow) is not None:
+            return
+        if (refused := await self._led(flow, self.reach)) is not None:
+            flow.response = _response(flow, local(403, refused))
+
+    @staticmethod
+    async def _led(flow: HTTPFlow, reach: Reach | None) -> str | None:
+        """Leads a request of nobody's provider to the address that was looked at; why it is refused if it is."""
+        if reach is not None:
+            try:
+                # Not by `host`, which would change the Host field too.
+                flow.request.data.host, _ = await reach.address((flow.request.host, flow.request.port))
+            except Unreachable as error:
+                return str(error) if error.refused else None
+        return None
+
     def tls_clienthello(self, data: ClientHelloData) -> None:
         """An explicit proxy opens only what it is for; all other TLS stays between client and server."""
         if self._standin is None or isinstance(data.context.client.proxy_mode, ReverseMode):
@@ -330,10 +362,12 @@ class OddsCache:
         context = data.context
         stands_in = isinstance(context.client.proxy_mode, ReverseMode)
         inside = any(isinstance(each, ClientTLSLayer | HttpLayer) for each in context.layers)
-        if not inside:
-            if stands_in and starts_like_tls_record(data.data_client()):
+        if stands_in and not inside:
+            if starts_like_tls_record(data.data_client()):
                 # mitmproxy would put HTTP into it without asking what was agreed on.
                 data.layer = ClientTLSLayer(context)
+            return
+        if isinstance(context.client.proxy_mode, RegularMode | UpstreamMode) and not inside:
             return
         if context.client.alpn not in (None, b"", b"http/1.1") or starts_like_tls_record(data.data_client()):
             return
@@ -342,7 +376,8 @@ class OddsCache:
         if not (stands_in or provider is not None):
             return
         if _HTTP.match(data.data_client()):
-            data.layer = LaneLayer(context, self._lane, provider.name if provider else None)
+            name = provider.name if provider else None
+            data.layer = LaneLayer(context, self._lane, name, self._metrics.runtime)
         else:
             # mitmproxy takes what begins unlike HTTP for something else, which would go round all rules.
             data.layer = HttpLayer(context, HTTPMode.transparent)
@@ -413,14 +448,15 @@ def _request(flow: HTTPFlow) -> Request | None:
     if not request.is_http2 and request.authority and _host(request.authority) != host:
         return None
     peer = flow.client_conn.peername
-    return Request(
-        request.method,
-        host,
-        request.path,
-        _text(request.headers),
-        request.raw_content or b"",
-        peer[0] if peer else "",
-    )
+    # As it came: `request.method` is in capitals, and `get` is another method than `GET` (RFC 9110 section 9.1).
+    method = request.data.method.decode("ascii", "replace")
+    address = peer[0] if peer else ""
+    return Request(method, host, request.path, _text(request.headers), request.raw_content or b"", address)
+
+
+def _speaks_http(mode: ProxyMode) -> bool:
+    """Whether clients do, where mitmproxy listens in this mode."""
+    return isinstance(mode, RegularMode) or (isinstance(mode, ReverseMode) and mode.scheme in ("http", "https"))
 
 
 def _text(headers: Headers) -> Fields:
@@ -434,7 +470,8 @@ def _text(headers: Headers) -> Fields:
 def _host(authority: str | None) -> str:
     """The host of `host[:port]`, lower case; empty when there is none or it is malformed."""
     try:
-        return parse_authority(authority or "", check=True)[0].lower()
+        # A port may be empty (RFC 9110 section 4.2.3).
+        return parse_authority((authority or "").removesuffix(":"), check=True)[0].lower()
     except ValueError:
         return ""
 

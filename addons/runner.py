@@ -22,6 +22,7 @@ from .certificates import CertificateError, Certificates, authority, for_hosts
 from .doors import Doors, Farewell
 from .loops import loop_factory
 from .odds_cache import OddsCache
+from .reach import Reach
 from .sockets import check_free, opened
 
 DRAIN_S = 8.0
@@ -118,7 +119,8 @@ async def _serve(config: Config, prepared: Prepared, ready: Callable[[], None], 
     master = Master(options.Options(confdir=str(config.ca_folder)))
     addon = OddsCache(config, doors=prepared.sockets, certificates=prepared.certificates)
     addon.metrics_address = prepared.metrics[worker]
-    doors = Doors(one for _, one in prepared.sockets)
+    addon.reach = reach = Reach(config)
+    doors = Doors(reach)
     master.addons.add(
         core.Core(),
         errorcheck.ErrorCheck(repeat_errors_on_stderr=False),
@@ -169,7 +171,8 @@ def _drain_on_signals(master: Master, addon: OddsCache) -> None:
         if not ends:
             ends.append(loop.create_task(end()))
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # SIGHUP: of a terminal that was closed. It is its supervisor that has one of several replaced.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, begin)
 
 

@@ -4,7 +4,6 @@ The route's window sets the freshness lifetime ("in accordance with an out-of-ba
 4.2.4). It sets nothing else: what holds in a cache that goes by the origin's word holds here, unless the route names
 the rule in `override`."""
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -80,21 +79,16 @@ def next_change(route: RouteSettings, entry: Entry, now: float, ttl: float) -> f
     """Until when `decide`, `age` and the whole seconds that an answer tells stay what they are, if nobody refreshes
     the entry. `now` itself where they are so for this moment alone. `ttl` is what `decide` said."""
     _, max_stale_s = limits(route, entry, now)
-    generated = entry.requested_at - entry.initial_age
-    moments = [_next_second(generated, now), now + ttl % 1.0, generated + max_stale_s]
+    # By the very sums that are told: others would round another way just before a whole second.
+    elapsed = age(entry, now)
+    moments = [now + 1.0 - elapsed % 1.0, now + ttl % 1.0, now + max_stale_s - elapsed]
     if entry.board.typical is not None:
-        moments.append(_next_second(entry.board.typical, now))
+        moments.append(now + 1.0 - (now - entry.board.typical) % 1.0)
     if entry.board.starts:
         # Where the phase of the board changes, its windows do.
         begins = entry.board.starts[0]
         moments += [begins - route.pace.near_from_s, begins]
     return min(moment for moment in moments if moment >= now)
-
-
-def _next_second(since: float, now: float) -> float:
-    """When the number of whole seconds from `since` is another."""
-    following = since + math.floor(now - since) + 1
-    return following if following > now else following + 1
 
 
 def from_the_future(entry: Entry, now: float) -> bool:
@@ -125,7 +119,13 @@ def refusal(route: RouteSettings, response: Response, keyed: Collection[str] = (
     varying = set(elements(header(response.headers, "vary"))) - selecting
     if varying and "vary" not in route.override:
         return f"Vary: {min(varying)}, which is not part of the key"
-    return None
+    return None if end_is_marked(response) else "its end is not marked"
+
+
+def end_is_marked(response: Response) -> bool:
+    """A body that ends when the connection closes cannot be told from a truncated one."""
+    chunked = "chunked" in elements(header(response.headers, "transfer-encoding"))
+    return chunked or header(response.headers, "content-length") is not None
 
 
 def prohibits_stale(route: RouteSettings, entry: Entry) -> bool:

@@ -6,7 +6,7 @@ takes the place of `/odds` (web cache deception)."""
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from holdover.credential import NOBODY, Credential
 from holdover.promo_settings import PromoRouteSettings
@@ -243,6 +243,19 @@ def canonical_path(path: str) -> str | None:
     if not path.startswith("/"):
         return None
     segments = [decode(part) for part in path[1:].split("/")]
-    if any(part is None or _DOTS.search(part) for part in segments) or "" in segments[:-1]:
+    if any(part is None or _climbs(part) for part in segments) or "" in segments[:-1]:
         return None
     return "/" + "/".join(quote(part or "", safe="") for part in segments)
+
+
+def _climbs(segment: str) -> bool:
+    """Whether a segment holds dots that lead elsewhere, also when it is decoded again: a gateway and what stands
+    behind it may both do so. What is still encoded after that has no one meaning."""
+    for _ in range(4):
+        if _DOTS.search(segment):
+            return True
+        again = unquote(segment) if "%" in segment else segment
+        if again == segment:
+            return False
+        segment = again
+    return True

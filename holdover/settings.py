@@ -2,7 +2,7 @@
 `holdover.provider_settings` and `holdover.route_settings`."""
 
 import ipaddress
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -65,6 +65,11 @@ class ProxySettings(Table):
         description="Addresses of an explicit proxy (HTTP_PROXY, HTTPS_PROXY); TLS is opened for providers' "
         "hosts and passed through for all others.",
     )
+    foreign: Literal["public", "any", "none"] = Field(
+        default="public",
+        description="Which hosts of nobody's provider the explicit proxy connects to: those with a public address, "
+        "none, or any, also of this machine and its network.",
+    )
     metrics: Address = Field(default="127.0.0.1:9101", description="Where Prometheus scrapes the proxy.")
     ca_folder: str = Field(
         default="../var/ca",
@@ -111,7 +116,9 @@ class LaneSettings(Table):
     max_connections: int = Field(default=20_000, ge=1, description="Most connections of clients, per process.")
     max_per_address: int = Field(default=5_000, ge=1, description="Most connections from one address, per process.")
     head_timeout_s: PositiveSeconds = Field(
-        default=10.0, description="Longest that a client may take to send a request's head, or its side of TLS."
+        default=10.0,
+        description="Longest that a client may take to send a request's head, or its side of TLS; a short body may "
+        "take six times as long.",
     )
     idle_timeout_s: PositiveSeconds = Field(
         default=120.0, description="Longest that a connection may be open without a request."

@@ -40,6 +40,8 @@ from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 
 REPORT_INTERVAL_S = 1.0
+LOOK_INTERVAL_S = 0.2
+"""How soon it is looked again for a sidecar that was not there: meanwhile two processes call the provider."""
 RECALL_S = 10.0
 STALE_LEASE_S = 0.05
 ALONE_S = 10.0
@@ -288,7 +290,7 @@ class StandIn:
             try:
                 self._store.follow()
                 self._hot.follow()
-                metrics.runtime.degraded.labels("store").set(0)
+                metrics.runtime.degraded.labels("store").set(self._filler.shelf.failing)
             except StoreError as error:
                 metrics.runtime.degraded.labels("store").set(1)
                 logger.warning("%s", error)
@@ -311,7 +313,7 @@ class StandIn:
                     self._metrics.upstream.show_account(provider.name, dead=False, frozen=False)
                 # The sidecar calls now; what this process knew of the accounts would be old when it is needed again.
                 self._filler.books.release()
-            await asyncio.sleep(REPORT_INTERVAL_S)
+            await asyncio.sleep(REPORT_INTERVAL_S if told is not None else LOOK_INTERVAL_S)
 
     async def _forward(
         self, cacheable: Cacheable, wants: Wants, first: Waiting, others: Sequence[Waiting]

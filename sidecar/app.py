@@ -99,7 +99,7 @@ class Sidecar:
                 self.metrics.runtime.degraded.labels("store").set(1)
                 logger.warning("%s", error)
                 continue
-            self.metrics.runtime.degraded.labels("store").set(0)
+            self.metrics.runtime.degraded.labels("store").set(self.filler.shelf.failing)
             self.metrics.cache.objects.labels("disk").set(usage.objects)
             self.metrics.cache.bytes.labels("disk").set(usage.size)
             self.metrics.cache.max_bytes.labels("disk").set(usage.limit)

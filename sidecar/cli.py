@@ -12,7 +12,7 @@ from holdover import __version__
 from holdover.config import ConfigError
 from holdover.store.base import StoreError
 
-from . import app, corrections, inquiries, processes
+from . import app, authority, corrections, inquiries, processes
 from .command import CommandError, configured, said
 from .promos import commands as promos
 
@@ -88,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     trust.add_argument("what", metavar="PROVIDER/KIND", help="as the log and `holdover check` name it")
     purge = command("purge", said(corrections.purge), "forget stored answers; the next request for them is fetched")
     purge.add_argument("what", metavar="KEY|PROVIDER/ROUTE", help="a key as `explain` prints it, or all of a route")
+    authorities = command("ca", said(authority.ca), "say what clients of https must trust, and for which hosts")
+    authorities.add_argument("--json", action="store_true", help="machine-readable output")
     promos.add(command("promos", _version, "check the promos that operations edit"))
     command("version", _version, "print the version")
     return parser

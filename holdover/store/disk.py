@@ -20,6 +20,7 @@ from holdover.entry import Entry, decode, encode
 from holdover.policy import supersedes
 from holdover.store.base import Changes, Position, StoreError, Usage
 from holdover.store.changes import ChangeFile
+from holdover.store.database import DAMAGED_READS
 
 LOCK_TIMEOUT_S = 1.0
 _RAW = 1  # diskcache.core.MODE_RAW
@@ -242,7 +243,7 @@ class DiskStore:
             except diskcache.Timeout as error:
                 raise StoreError(f"the cache in {self.folder} is locked by another process") from error
             except sqlite3.DatabaseError as error:
-                if _primary_code(error) in _NO_DAMAGE:
+                if not _is_damage(error):
                     raise StoreError(f"the cache in {self.folder} does not answer: {error}") from error
                 if attempt == 2:
                     raise StoreError(f"the cache in {self.folder} stays damaged: {error}") from error
@@ -267,7 +268,7 @@ class DiskStore:
             try:
                 self._open()
             except sqlite3.DatabaseError as error:
-                if _primary_code(error) in _NO_DAMAGE:
+                if not _is_damage(error):
                     raise
                 self._set_aside(seen, error)
                 self._open()
@@ -318,8 +319,12 @@ def _set_all(cache: Any, items: Sequence[tuple[str, bytes]]) -> None:
         raise
 
 
-def _primary_code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Of what the disk could not do only a read tells of the file: who cannot write finds it as it was."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    if code & 0xFF == sqlite3.SQLITE_IOERR:
+        return code in DAMAGED_READS
+    return code & 0xFF not in _NO_DAMAGE
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -1,4 +1,5 @@
 import ssl
+from collections.abc import AsyncIterator
 
 import pytest
 from mitmproxy.certs import CertStore
@@ -6,6 +7,7 @@ from mitmproxy.certs import CertStore
 from addons.certificates import Certificates, authority
 from addons.termination import Buffers, Termination
 from tests.addons.endpoint import HOST
+from tests.addons.inside import Inside, inside
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +46,11 @@ def accepted(certificates):
     buffers = Buffers()
     yield lambda address="": Termination(certificates, buffers, address)
     assert buffers.incoming.pending == buffers.outgoing.pending == 0
+
+
+@pytest.fixture
+async def house(tmp_path, ca_folder, monkeypatch) -> AsyncIterator[Inside]:
+    """A proxy in this very process, which looks often for who takes too long."""
+    monkeypatch.setattr("addons.fast_lane.SWEEP_S", 0.05)
+    async with inside(tmp_path, ca_folder) as made:
+        yield made

@@ -33,10 +33,12 @@ class Arrival:
 
 @dataclass
 class Origin:
-    """A running server; answers 200 with JSON to what ends in /odds, and 207 with bytes of every kind to the rest."""
+    """A running server; answers 200 with JSON to what ends in /odds, and 207 with bytes of every kind to the rest;
+    302 to `moved` where there is one."""
 
     port: int
     arrivals: list[Arrival] = field(default_factory=list)
+    moved: str = ""
 
     def last(self, mark: str) -> Arrival:
         """The one request whose target has `mark`."""
@@ -64,7 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, _Server)
         self.server.origin.arrivals.append(Arrival(self.command, self.path, fields, self.rfile.read(length)))
         odds = self.path.partition("?")[0].endswith("/odds")
-        self.send_response(200 if odds else 207, "Some Of It")
+        moved = self.server.origin.moved
+        self.send_response(302 if moved else 200 if odds else 207, "Some Of It")
+        if moved:
+            self.send_header("Location", moved)
         body = ODDS if odds else BODY
         for name, value in (("X-Twice", "1"), ("X-Twice", "2"), ("Set-Cookie", "session=its-own")):
             self.send_header(name, value)

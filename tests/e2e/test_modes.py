@@ -62,7 +62,9 @@ def street(shared_provider: Emulator, tmp_path_factory: pytest.TempPathFactory) 
     foreign_tls, certificate = self_signed("foreign.invalid", folder)
     window = calm_window()
     top = f'[upstream]\nca_file = "{authority}"'
-    house = write_house(folder, shared_provider.url, top, window_s=window, max_stale_s=2 * window)
+    # Its foreign neighbours are on this machine.
+    proxy = "workers = 1\nforeign = 'any'"
+    house = write_house(folder, shared_provider.url, top, proxy=proxy, window_s=window, max_stale_s=2 * window)
     with (
         emulator(**STILL, seed=7) as second,
         origin() as plain,

@@ -187,7 +187,16 @@ def test_a_canonical_path_is_canonical():
 
 
 @pytest.mark.parametrize(
-    "path", ["/v4/sports/..%2f..%2faccount/odds", "/v4/sports/a%2f..%2fb/odds", "/v4/sports/..%5Cb/odds"]
+    "path",
+    [
+        "/v4/sports/..%2f..%2faccount/odds",
+        "/v4/sports/a%2f..%2fb/odds",
+        "/v4/sports/..%5Cb/odds",
+        "/v4/sports/..%252f..%252faccount/odds",
+        "/v4/sports/%252e%252e/odds",
+        "/v4/sports/%25252e%25252e%25252faccount/odds",
+        "/v4/sports/%" + "25" * 20_000 + "2e/odds",
+    ],
 )
 def test_dot_segments_behind_an_encoded_slash_have_no_canonical_form(path):
     """A provider that decodes before it resolves dots would answer for another path, with holdover's credential."""

@@ -1,0 +1,158 @@
+"""Where clients get by holdover, and where not: it is no open proxy, and no way to its own back doors."""
+
+import http.client
+import ssl
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+
+from scripts.rig import HOST, House, running, write_house
+from tests.e2e.origin import ODDS, Origin, origin
+from tests.e2e.wire import Reply, ask, calm_window, dial, tunnel
+
+OWN = ("reverse", "regular", "metrics", "admin")
+ELSEWHERE = (
+    "127.0.0.1:{foreign}",
+    "localhost:{foreign}",
+    "127.1:{foreign}",
+    "2130706433:{foreign}",
+    "0x7f.0.0.1:{foreign}",
+    "0.0.0.0:{foreign}",
+    "[::ffff:127.0.0.1]:{foreign}",
+    "169.254.169.254:80",
+    "169.254.169.254:443",
+    "100.100.100.200:80",
+    "10.0.0.1:80",
+    "192.168.1.1:443",
+    "[fd00:ec2::254]:80",
+    "[fe80::1]:80",
+    "[::1]:{foreign}",
+)
+
+
+@dataclass
+class Place:
+    """`foreign` is a server of this machine that no provider has."""
+
+    house: House
+    provider: Origin
+    foreign: Origin
+
+    def spelled(self, authority: str) -> str:
+        return authority.format(foreign=self.foreign.port, **self.house.ports)
+
+    def untouched(self) -> bool:
+        return not self.foreign.arrivals
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    window = calm_window()
+    with origin() as provider, origin() as foreign:
+        where = f"http://127.0.0.1:{provider.port}"
+        house = write_house(tmp_path_factory.mktemp("reach"), where, window_s=window, max_stale_s=2 * window)
+        with running(house):
+            yield Place(house, provider, foreign)
+
+
+def connect(port: int, authority: str) -> tuple[int, bytes]:
+    """Status and body of the answer to CONNECT."""
+    with closing(dial(port)) as line:
+        line.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(line, method="CONNECT")
+        answer.begin()
+        return answer.status, b"" if answer.status == 200 else answer.read()
+
+
+def refused(reply: Reply, text: str) -> None:
+    assert (reply.status, text in reply.json["message"]) == (403, True), reply
+
+
+@pytest.mark.parametrize("authority", ELSEWHERE)
+def test_the_explicit_proxy_leads_to_nothing_but_public_addresses(place: Place, authority: str):
+    where = place.spelled(authority)
+    refused(ask(place.house.ports["regular"], f"http://{where}/latest/meta-data/", host=where), "`[proxy] foreign`")
+    status, body = connect(place.house.ports["regular"], where)
+    assert (status, b"`[proxy] foreign`" in body) == (403, True)
+    assert place.untouched()
+
+
+@pytest.mark.parametrize("role", OWN)
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]"])
+def test_what_is_for_operators_is_not_reached_by_the_clients_doors(place: Place, role: str, name: str):
+    """Metrics, the admin's address with the console on it, and the doors themselves."""
+    where, ports = f"{name}:{place.house.ports[role]}", place.house.ports
+    for target in ("/metrics", "/console/now", "/v1/promos/status"):
+        refused(ask(ports["regular"], f"http://{where}{target}", host=where), "names holdover itself")
+        reply = ask(ports["reverse"], target, host=where)
+        assert reply.status in (400, 421), reply
+        assert ask(ports["reverse"], f"http://{where}{target}").status == 400
+    status, body = connect(ports["regular"], where)
+    assert (status, b"names holdover itself" in body) == (403, True)
+
+
+@pytest.mark.parametrize("role", ["reverse", "regular"])
+@pytest.mark.parametrize("target", ["/metrics", "/console/now", "/v1/promos/status", "/healthz", "/demand"])
+def test_a_providers_path_is_the_providers(place: Place, role: str, target: str):
+    prefix = f"http://{HOST}" if role == "regular" else ""
+    reply = ask(place.house.ports[role], f"{prefix}{target}")
+    assert reply.status == 207
+    assert place.provider.arrivals[-1].target == target
+
+
+def test_inside_a_tunnel_to_a_provider_there_is_only_that_provider(place: Place):
+    where = f"127.0.0.1:{place.foreign.port}"
+    for host in (where, f"127.0.0.1:{place.house.ports['admin']}", "169.254.169.254"):
+        reply = ask(tunnel(place.house.ports["regular"], f"{HOST}:80"), "/metrics", host=host)
+        # What is inside is the provider's, whoever the Host field names.
+        assert reply.status in (207, 400, 403, 421)
+        assert b"holdover_" not in reply.body
+    assert place.untouched()
+
+
+def test_tls_for_somebody_else_inside_a_tunnel_leads_nowhere_else(place: Place):
+    """It goes to the host that CONNECT named, whatever the client's hello says; that has no public address here."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with closing(tunnel(place.house.ports["regular"], f"{HOST}:{place.foreign.port}")) as line:
+        with pytest.raises((ssl.SSLError, OSError)):
+            context.wrap_socket(line, server_hostname="127.0.0.1.nip.example")
+    assert place.untouched()
+
+
+@pytest.mark.parametrize("role", ["reverse", "regular"])
+def test_there_is_no_page_about_certificates(place: Place, role: str):
+    """mitmproxy's `mitm.it`, which hands out its authority to whoever asks."""
+    for target, host in (("/", "mitm.it"), ("/cert/pem", "mitm.it"), ("/", "mitm.it:80")):
+        prefix = f"http://{host}" if role == "regular" else ""
+        reply = ask(place.house.ports[role], f"{prefix}{target}", host=host)
+        assert reply.status in (403, 421, 502)
+        assert b"CERTIFICATE" not in reply.body
+
+
+def test_none_means_providers_alone(tmp_path_factory: pytest.TempPathFactory):
+    with origin() as provider, origin() as foreign:
+        folder = tmp_path_factory.mktemp("none")
+        house = write_house(folder, f"http://127.0.0.1:{provider.port}", proxy="workers = 1\nforeign = 'none'")
+        with running(house, "proxy"):
+            regular = house.ports["regular"]
+            for where in (f"127.0.0.1:{foreign.port}", "8.8.8.8:80", "public.example:443"):
+                refused(ask(regular, f"http://{where}/", host=where), "no provider's host")
+                assert connect(regular, where)[0] == 403
+            assert ask(regular, f"http://{HOST}/v4/sports/epl/odds?regions=uk").body == ODDS
+            assert connect(regular, f"{HOST}:443")[0] == 200
+            assert not foreign.arrivals
+
+
+def test_redirects_are_not_followed(place: Place):
+    """Neither for what is cached nor for what passes: the client gets them, and goes where it may."""
+    place.provider.moved = f"http://127.0.0.1:{place.foreign.port}/secret"
+    try:
+        for target in ("/v4/sports/moved/odds?regions=uk", "/v4/moved/anything"):
+            reply = ask(place.house.ports["reverse"], target)
+            assert (reply.status, reply["location"]) == (302, place.provider.moved)
+    finally:
+        place.provider.moved = ""
+    assert place.untouched()
