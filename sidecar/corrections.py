@@ -5,7 +5,7 @@ import re
 import time
 from contextlib import closing
 
-from holdover.caching import stored
+from holdover.caching.stored import decode as decode_variants
 from holdover.entry import decode
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
@@ -40,7 +40,7 @@ def purge(options: argparse.Namespace) -> str:
     if not (config.cache_folder / "cache.db").exists():
         raise CommandError(f"nothing is stored in {config.cache_folder}")
     store = DiskStore(config.cache_folder, config.settings.store.max_bytes)
-    keys = [key for key in store.keys() if _route_of(store.read(key)) == (provider, route)] if slash else [what]
+    keys = [key for key in store.all_keys() if _route_of(store.read(key)) == (provider, route)] if slash else [what]
     purged = sum(store.delete(key) for key in keys)
     store.close()
     if not purged:
@@ -54,5 +54,5 @@ def _route_of(data: bytes | None) -> tuple[str, str] | None:
         return None
     if (entry := decode(data)) is not None:
         return entry.request.provider, entry.request.route
-    variants = stored.decode(data)
+    variants = decode_variants(data)
     return (variants.provider, variants.route) if variants is not None else None
