@@ -178,14 +178,10 @@ class DiskStore:
 
         self._guarded(write)
 
-    def all_keys(self) -> list[str]:
-        """Of all rows, in no order."""
+    def entries(self) -> Iterator[Entry]:
         # Not `iterkeys`, which ends at a key that is NULL.
         select = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text'"
-        return [key for (key,) in self._guarded(lambda cache: cache._sql(select).fetchall())]  # noqa: SLF001
-
-    def entries(self) -> Iterator[Entry]:
-        for key in self.all_keys():
+        for (key,) in self._guarded(lambda cache: cache._sql(select).fetchall()):  # noqa: SLF001
             if (entry := self.get(key)) is not None:
                 yield entry
 

@@ -1,1 +1,0 @@
-"""Routes whose freshness is the origin's: what `holdover.caching` decides, done."""
