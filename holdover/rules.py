@@ -246,8 +246,8 @@ def canonical_path(path: str) -> str | None:
 
 
 def _climbs(segment: str) -> bool:
-    """Whether a segment holds dots that lead elsewhere, also when it is decoded again: a gateway and what stands behind
-    it may both do so. What is still encoded after that has no one meaning."""
+    """Whether a segment holds dots that lead elsewhere, also when it is decoded again: a gateway and what stands
+    behind it may both do so. What is still encoded after that has no one meaning."""
     for _ in range(4):
         if _DOTS.search(segment):
             return True
