@@ -1,4 +1,4 @@
-"""A provider, or whoever stands in its line, that answers to do harm: what of it reaches the store and other clients."""
+"""A provider, or who stands in its line, that answers to do harm: what of it reaches the store and other clients."""
 
 import re
 import socket
