@@ -1,17 +1,21 @@
 """A client's connection: answered at once where that can be, parked while an answer is fetched, or in mitmproxy's
 hands, which write through it as a transport."""
 
+import asyncio
 import enum
 import logging
 import socket
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode
 
 from holdover.answer import closing, head_of, local
-from holdover.head import Tunnel
+from holdover.framing import Passed
+from holdover.head import Tunnel, length_of_body
+from holdover.hygiene import Fault, early, end_of_head, fault, skip
 from holdover.lane import Sent
 from holdover.lease import Lease
 
@@ -29,7 +33,15 @@ EXPLICIT = ProxyMode.parse("regular")
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 READ_BYTES = 65_536
 LINGER_S = 2.0
+SMALL_BYTES = 32_768
+"""What the system has taken of an answer, it delivers at once as a rule."""
+
+BODY_PATIENCE = 6
+"""How much longer a short body may take to come than a head."""
+
 _TURN = 64
+# How soon after mitmproxy has written it is looked again whether it is done, and how rarely at most.
+_SOON_S, _LATE_S = 0.001, 0.25
 _TLS_HANDSHAKE = 0x16
 
 logger = logging.getLogger("holdover.lane")
@@ -57,8 +69,15 @@ class Connection(RawTransport):
         self._mode = mode
         self._phase = Phase.READY
         self._held = b""
-        # `_raw`: mitmproxy has it for ever, TLS that is its own to end.
+        # How much of what is held belongs to a head that is not whole and was in order so far.
+        self._judged = 0
+        # As many bytes as what was begun takes in all, where that is known.
+        self._needed = 0
+        # `_raw`: mitmproxy has it for ever, TLS that is its own to end or what it has upgraded.
         self._began = self._ended = self._raw = False
+        # What mitmproxy has of HTTP.
+        self._passed: Passed | None = None
+        self._look_again: asyncio.Handle | None = None
         self._tls: Termination | None = None
         self._tunnel: Tunnel | None = None
         self._opening = b""
@@ -97,6 +116,7 @@ class Connection(RawTransport):
             if lease is None:
                 self._received(data)
             else:
+                self._began = True
                 self._give(lease)
         else:
             self._received(data)
@@ -116,34 +136,35 @@ class Connection(RawTransport):
             self._send(*self._tls.send(*lease.parts))
         self._lane.gave(lease)
         if lease.close:
-            self.close()
+            self._close_after(lease.size)
 
     def _received(self, data: bytes) -> None:
         if not self._began:
             self._began = True
+            if not isinstance(self._mode, ReverseMode | RegularMode):
+                # What another mode begins with is no HTTP.
+                self._raw = True
+                self._feed(data)
+                return
             if data[0] == _TLS_HANDSHAKE:
                 self._begin_tls(data)
                 return
-        if self._phase is Phase.THEIRS:
-            standing = "busy" if self._raw else self._handover.standing()
-            if standing == "head" and self._handover.head_bytes() > self._house.settings.max_head_bytes:
-                self._expire("head_size")
-                return
-            if standing != "idle":
-                self._handover.feed(data)
-                self._look()
-                return
-            self._phase = Phase.READY
-        if self._phase in (Phase.READY, Phase.WAITING) and not self._closing:
+        if self._raw:
+            self._handover.feed(data)
+        elif self._phase is not Phase.REFUSED and not self._closing:
             self._held += data
-            self._advance()
+            if self._phase is Phase.THEIRS and self._passed is not None:
+                self._supply(self._passed)
+                self._look()
+            else:
+                self._advance()
 
     def _advance(self) -> None:
         """Answers what has come, in its order, as far as that goes at once; ends the connection when nothing can come
         behind it any more."""
         for _ in range(_TURN):
-            # Old clients send an empty line behind a body (RFC 9112 section 2.2).
-            self._held = self._held.lstrip(b"\r\n")
+            if self._held[:1] in (b"\r", b"\n"):
+                self._held, self._judged = skip(self._held), 0
             if not self._held or self._phase is not Phase.READY or self._out or self._closing:
                 break
             try:
@@ -164,24 +185,25 @@ class Connection(RawTransport):
     def _next(self) -> bool:
         """Deals with the request that came first; whether that is all for now."""
         lane, held, limit = self._lane, self._held, self._house.settings.max_head_bytes
-        if len(held) > limit and held.find(b"\r\n\r\n", 0, limit) < 0:
-            self._refuse(431, "the request's head is too long", "head_size")
+        if len(held) < self._needed:
+            return True
+        self._needed = 0
+        end = end_of_head(held, max(0, self._judged - 3))
+        if (len(held) if end < 0 else end) > limit:
+            self._refuse(Fault(431, "the request's head is too long"), "head_size")
             return True
         asked = lane.take(held, self.client)
-        if asked == "unfinished":
-            self._head_since = self._head_since or self._loop.time()
+        if asked == "unfinished" or (asked is None and end < 0):
+            self._wait(end)
             return True
-        self._head_since = 0.0
-        if asked is None and not isinstance(self._mode, ReverseMode) and (tunnel := lane.opens(held)) is not None:
-            self._open(tunnel)
-        elif asked is None:
-            self._hand(held)
-            lane.passed()
+        self._head_since, self._judged = 0.0, 0
+        if asked is None:
+            self._leave(end)
         elif (lease := lane.give(asked, self.client)) is not None:
             self._held = held[asked.length :]
             self._give(lease)
         elif lane.observed():
-            self._hand(held)
+            self._hand(end)
         else:
             self._held = held[asked.length :]
             self._phase = Phase.WAITING
@@ -189,6 +211,29 @@ class Connection(RawTransport):
             if (job := lane.park(asked, self.client, time.perf_counter(), deliver)) is not None:
                 self._house.run(job)
         return False
+
+    def _wait(self, end: int) -> None:
+        """For the rest of a request, if what has come of it is in order; `end`: of its head, -1 when that is not
+        whole."""
+        self._head_since = self._head_since or self._loop.time()
+        if end >= 0:
+            # Nothing is read again before the body is whole.
+            self._needed = end + length_of_body(self._held[:end])
+        else:
+            if (wrong := early(self._held, self._judged)) is not None:
+                self._refuse(wrong)
+            self._judged = len(self._held)
+
+    def _leave(self, end: int) -> None:
+        """What is not for the lane, whose head ends at `end`."""
+        lane, reverse = self._lane, isinstance(self._mode, ReverseMode)
+        if (wrong := fault(self._held[:end])) is not None:
+            self._refuse(wrong, "head_size" if wrong.status == 431 else None)
+        elif not reverse and (tunnel := lane.opens(self._held)) is not None:
+            self._open(tunnel)
+        else:
+            self._hand(end)
+            lane.passed()
 
     def _delivered(self, request: bytes, sent: Sent | None) -> None:
         if self._phase is not Phase.WAITING or self._closing:
@@ -199,7 +244,7 @@ class Connection(RawTransport):
             return
         self._answer(*sent.parts)
         if sent.close:
-            self.close()
+            self._close_after(sum(map(len, sent.parts)))
         else:
             self._advance()
 
@@ -207,14 +252,18 @@ class Connection(RawTransport):
         """In front of clients nothing of ours may fail: mitmproxy gets the request, and the provider after it."""
         self._house.metrics.runtime.internal_errors.labels("lane").inc()
         if self._phase is Phase.READY and not self._closing:
-            self._hand(request + self._held)
+            self._held, self._judged = request + self._held, 0
+            if (end := end_of_head(self._held)) < 0:
+                self._wait(end)
+            else:
+                self._leave(end)
 
     def _end(self) -> None:
         """The client sends no more."""
         self._ended = True
         self._look()
         if self._phase is Phase.THEIRS:
-            self._handover.feed_eof()
+            self._tell_end()
         elif self._phase is Phase.READY:
             self._advance()
         elif self._phase is Phase.REFUSED and not self._out:
@@ -222,8 +271,9 @@ class Connection(RawTransport):
 
     def _look(self) -> None:
         """Watches the socket for what to read, or does not: who sends too far ahead waits in the system's buffers."""
-        ahead = self._handover.ahead() if self._phase is Phase.THEIRS else len(self._held)
-        self._watch_for_more(wanted=not (self._ended or ahead > self._house.settings.max_pending_bytes))
+        # A request that is not whole has bounds of its own.
+        ahead = not self._head_since and len(self._held) > self._house.settings.max_pending_bytes
+        self._watch_for_more(wanted=not (self._ended or ahead))
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -233,17 +283,65 @@ class Connection(RawTransport):
         self._paused = False
         self._look()
 
-    # Into mitmproxy's hands, and out of them: the next bytes after it has answered are read here again.
+    # Into mitmproxy's hands, and out of them: it has one request at a time, what is behind that is read here again.
 
-    def _hand(self, data: bytes) -> None:
-        self._phase, self._held, self._head_since = Phase.THEIRS, b"", 0.0
+    def _hand(self, end: int) -> None:
+        """The request that came first, whose head ends at `end`, and of its body what has come."""
+        head, self._held = self._held[:end], self._held[end:]
+        self._passed = Passed(head)
+        self._feed(head)
+        self._supply(self._passed)
+        self._tell_end()
+        self._look()
+
+    def _feed(self, data: bytes) -> None:
+        self._phase, self._head_since, self._judged = Phase.THEIRS, 0.0, 0
         if self._protocol is None:
             self._handover = self._house.hand_over(self, EXPLICIT if self._raw and self._opening else self._mode)
             self._protocol = self._handover.protocol
         self._handover.feed(data)
-        if self._ended:
+
+    def _tell_end(self) -> None:
+        """To mitmproxy, which drops what it is at and closes: not before it has had all that came."""
+        if self._ended and not self._held and self._phase is Phase.THEIRS:
             self._handover.feed_eof()
-        self._look()
+
+    def _supply(self, passed: Passed) -> None:
+        """Feeds what is of the body; what is behind that waits until mitmproxy is done."""
+        part, self._held = passed.body.take(self._held)
+        if passed.body.broken:
+            self._refuse(Fault(400, "the chunks of the request's body are malformed (RFC 9112 section 7.1)"))
+            return
+        if part:
+            self._handover.feed(part)
+        if self._held and self._look_again is None:
+            self._go_on(_SOON_S)
+
+    def _go_on(self, pause_s: float) -> None:
+        """With what is held, as soon as mitmproxy is done: seldom before it writes, seldom long after it wrote last,
+        but addons may hear of the answer first."""
+        self._look_again = None
+        if self._phase is not Phase.THEIRS or self._raw or not self._held:
+            return
+        if self._handover.is_idle():
+            self._phase = Phase.READY
+            self._advance()
+        else:
+            self._look_again = self._loop.call_later(pause_s, self._go_on, min(2 * pause_s, _LATE_S))
+
+    def _wrote(self, passed: Passed, data: bytes) -> None:
+        """mitmproxy says this to the client."""
+        if passed.ends_http(data):
+            self._raw, self._opening = True, b""
+            if self._held:
+                self._handover.feed(self._held)
+                self._held = b""
+                self._tell_end()
+            self._look()
+        elif self._held:
+            if self._look_again is not None:
+                self._look_again.cancel()
+            self._look_again = self._loop.call_soon(self._go_on, _SOON_S)
 
     # Tunnels.
 
@@ -251,7 +349,7 @@ class Connection(RawTransport):
         """What comes now is as if the client had called the provider's address."""
         self._tunnel = tunnel
         self._opening, rest = self._held[: tunnel.length], self._held[tunnel.length :]
-        self._mode, self._began, self._held = STANDS_IN, False, b""
+        self._mode, self._began, self._held, self._judged = STANDS_IN, False, b"", 0
         self._send(ESTABLISHED)
         if rest:
             self._received(rest)
@@ -265,7 +363,9 @@ class Connection(RawTransport):
             self._tls = self._house.terminated(data, called, tunnel=self._tunnel is not None)
         if self._tls is None:
             self._raw = True
-            self._hand(self._opening + data)
+            self._feed(self._opening + data)
+            self._tell_end()
+            self._look()
             return
         self._head_since = self._loop.time()
         if plain := self._decrypted(self._tls, data):
@@ -291,7 +391,11 @@ class Connection(RawTransport):
         self._send(*(parts if self._tls is None else self._tls.send(*parts)))
 
     def _put(self, data: bytes) -> None:
-        if self._raw and self._opening:
+        if self._phase is Phase.REFUSED:
+            return
+        if self._passed is not None and not self._raw:
+            self._wrote(self._passed, data)
+        elif self._opening:
             # mitmproxy establishes the tunnel once more.
             _, _, data = data.partition(b"\r\n\r\n")
             self._opening = b""
@@ -307,26 +411,48 @@ class Connection(RawTransport):
     # Ends.
 
     def close(self) -> None:
+        if self._phase is Phase.REFUSED and not self._ended:
+            # mitmproxy's word. The client has yet to read why.
+            return
         if self._tls is not None and not self._closing and (last := self._tls.close()):
             self._send(last)
         super().close()
 
-    def _refuse(self, status: int, message: str, reason: str) -> None:
-        """Answers and ends. The client's bytes are read to their end: closed with some unread, it might not get the
-        answer."""
-        self._house.metrics.lane.closed.labels(reason).inc()
-        answer = closing(local(status, message))
+    def _close_after(self, size: int) -> None:
+        """Ends the connection behind an answer. A byte that the client sends once it is closed, as old ones do, makes
+        the system drop what the client has not read yet: a large answer is let arrive first."""
+        if size <= SMALL_BYTES or self._tls is not None or self._ended:
+            self.close()
+            return
         self._held, self._phase = b"", Phase.REFUSED
         self._head_since = self._loop.time()
-        self._answer(head_of(answer), answer.body)
         if not self._out and not self._closed:
             self._shut()
+        self._look()
 
-    def _shut(self) -> None:
-        try:
-            self._sock.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self._lost(error)
+    def is_closing(self) -> bool:
+        return self._closing or self._phase is Phase.REFUSED
+
+    def _refuse(self, fault: Fault, reason: str | None = None) -> None:
+        """Answers, if nobody has, and ends; `reason`: why, if it is to protect others. The client's bytes are read to
+        their end: closed with some unread, it might not get the answer."""
+        if reason is not None:
+            self._house.metrics.lane.closed.labels(reason).inc()
+        self._lane.refused()
+        answered = self._phase is Phase.THEIRS and self._passed is not None and self._passed.answered
+        answer = closing(local(fault.status, fault.sentence, head=self._held.startswith(b"HEAD ")))
+        if fault.allow:
+            answer = replace(answer, fields=(*answer.fields, (b"Allow", fault.allow.encode())))
+        self._held, self._phase = b"", Phase.REFUSED
+        self._head_since = self._loop.time()
+        if self._protocol is not None:
+            # To mitmproxy the client is gone.
+            gone, self._protocol = self._protocol, None
+            self._loop.call_soon(gone.connection_lost, None)
+        if not answered:
+            self._answer(head_of(answer), answer.body)
+        if not self._out and not self._closed:
+            self._shut()
 
     def _forgotten(self) -> None:
         self._held = b""
@@ -351,27 +477,18 @@ class Connection(RawTransport):
             if now - self._head_since > LINGER_S:
                 self._lost(None)
         elif self._phase is Phase.READY:
-            if self._head_since and now - self._head_since > settings.head_timeout_s:
-                self._refuse(408, "the request's head did not come in time", "head_timeout")
+            patience_s = settings.head_timeout_s * (BODY_PATIENCE if self._needed else 1)
+            if self._head_since and now - self._head_since > patience_s:
+                self._refuse(Fault(408, "the request did not come in time"), "head_timeout")
             elif now - self._quiet_since > settings.idle_timeout_s and not self._out:
                 self._expire("idle_timeout")
-        elif self._phase is Phase.THEIRS and not self._raw:
-            self._sweep_theirs(now)
+        elif self._phase is Phase.THEIRS:
+            self._sweep_theirs()
 
-    def _sweep_theirs(self, now: float) -> None:
-        settings = self._house.settings
-        self._look()
-        match self._handover.standing():
-            case "busy":
-                self._head_since = 0.0
-            case "idle":
-                self._head_since, self._phase = 0.0, Phase.READY
-            case "head":
-                self._head_since = self._head_since or now
-                if self._handover.head_bytes() > settings.max_head_bytes:
-                    self._expire("head_size")
-                elif now - self._head_since > settings.head_timeout_s:
-                    self._expire("head_timeout")
+    def _sweep_theirs(self) -> None:
+        """From here on a client that asks nothing is idle."""
+        if not self._raw and not self._held and self._handover.is_idle():
+            self._phase = Phase.READY
 
     def _expire(self, reason: str) -> None:
         self._house.metrics.lane.closed.labels(reason).inc()

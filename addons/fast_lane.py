@@ -153,7 +153,13 @@ class FastLane:
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
             for connection in tuple(self._connections):
-                connection.sweep(now)
+                try:
+                    connection.sweep(now)
+                except Exception:
+                    # The others have to be looked at, too.
+                    logger.exception("a connection was closed because of an internal error")
+                    self.metrics.runtime.internal_errors.labels("lane").inc()
+                    connection.abort()
             self.metrics.lane.connections.set(len(self._connections))
             self.lane.flush()
             self.lane.release()

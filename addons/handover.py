@@ -6,7 +6,7 @@ its HTTP/1 machine; `tests/addons/test_handover.py` says when a new version of m
 import asyncio
 from collections.abc import Callable
 from contextlib import _GeneratorContextManager
-from typing import Any, Literal
+from typing import Any
 
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy.layers import HttpLayer
@@ -15,9 +15,6 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from .rest import rests
-
-type Standing = Literal["idle", "head", "busy"]
-"""Between two requests; within the head of one; at work."""
 
 
 class _Reader(asyncio.StreamReader):
@@ -62,24 +59,10 @@ class Handover:
         self._handler = handler
         return self._manager.register_connection(connection_id, handler)
 
-    def standing(self) -> Standing:
-        """What mitmproxy is doing."""
+    def is_idle(self) -> bool:
+        """Whether mitmproxy stands between two requests."""
         reader = self._reader
-        if not reader.waiting or reader.untaken or (server := self._server()) is None:
-            return "busy"
-        return "head" if server.buf else "idle"
-
-    def head_bytes(self) -> int:
-        """How much of a head has come that is not whole yet."""
-        server = self._server()
-        return len(server.buf) if server is not None else 0
-
-    def ahead(self) -> int:
-        """How much has come behind a request that mitmproxy has not answered yet. It would take in any amount."""
-        server = self._http.connections.get(self._http.context.client) if self._http is not None else None
-        if not isinstance(server, Http1Server) or getattr(server.state, "__func__", None) is not Http1Server.wait:
-            return 0
-        return self._reader.untaken + len(server.buf)
+        return reader.waiting and not reader.untaken and self._server() is not None
 
     def rests(self) -> bool:
         """Whether nothing is going on, in whatever mitmproxy has made of the connection."""

@@ -45,7 +45,7 @@ class LaneLayer(layer.Layer):
                     lease = None
                 if lease is not None:
                     self._lane.gave(lease)
-                    return (commands.SendData(event.connection, lease.whole()),)
+                    return (commands.SendData(event.connection, b"".join(lease.parts)),)
         elif type(event) is events.Start:
             # HTTP begins when it has something to do: then it may open a connection to the provider.
             return ()
@@ -58,13 +58,17 @@ class LaneLayer(layer.Layer):
         """What answers a request that is alone and whole, on a connection that goes on."""
         lane, provider = self._lane, self._provider
         asked = lane.known(data) or lane.take(data, self._client)
-        if asked is None or asked == "unfinished" or asked.length != len(data) or asked.close:
+        if asked == "unfinished":
+            return None
+        if asked is None or asked.length != len(data) or asked.close:
+            lane.passed()
             return None
         if provider not in (None, asked.cacheable.provider.name):
+            lane.passed()
             return None
         lease = lane.give(asked, self._client)
-        if lease is None:
-            lane.observed()
+        if lease is None and not lane.observed():
+            lane.passed()
         return lease
 
     def _is_idle(self) -> bool:

@@ -26,6 +26,7 @@ class RawTransport(asyncio.Transport):
         self._watch = watch
         self._out = deque[memoryview]()
         self._reads = self._closing = self._closed = self._paused = self._full = False
+        self._ends_writing = False
         self._protocol: asyncio.StreamReaderProtocol | None = None
         # In the loop's time; 0 while nothing waits to be written.
         self._write_since = 0.0
@@ -47,7 +48,10 @@ class RawTransport(asyncio.Transport):
         """The socket is closed."""
 
     def _watch_for_more(self, *, wanted: bool) -> None:
-        wanted = wanted and not (self._closed or self._paused)
+        if self._closed:
+            # Somebody else's socket may have the number by now.
+            return
+        wanted = wanted and not self._paused
         if wanted is not self._reads:
             self._reads = wanted
             self._watch.set(self._fd, self, read=wanted, write=bool(self._out))
@@ -101,6 +105,8 @@ class RawTransport(asyncio.Transport):
         self._watch.set(self._fd, self, read=self._reads, write=False)
         if self._closing:
             self._lost(None)
+        elif self._ends_writing:
+            self._shut()
         else:
             self._written()
 
@@ -110,6 +116,7 @@ class RawTransport(asyncio.Transport):
         self._watch.set(self._fd, self, read=False, write=False)
         self._out.clear()
         self._closing = self._closed = True
+        self._reads = False
         self._sock.close()
         self._forgotten()
         if self._protocol is not None:
@@ -123,7 +130,7 @@ class RawTransport(asyncio.Transport):
     # What asyncio's streams use of a transport.
 
     def write(self, data: Any) -> None:
-        if self._closing or not data:
+        if self.is_closing() or not data:
             return
         self._put(bytes(data))
         if not self._full and self.get_write_buffer_size() > HIGH_BYTES:
@@ -135,7 +142,19 @@ class RawTransport(asyncio.Transport):
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        return False
+        return True
+
+    def write_eof(self) -> None:
+        """Says, once all is written, that no more will be."""
+        self._ends_writing = True
+        if not (self._out or self._closed):
+            self._shut()
+
+    def _shut(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._lost(error)
 
     def close(self) -> None:
         """Ends the connection once all is written."""

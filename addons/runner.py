@@ -171,7 +171,8 @@ def _drain_on_signals(master: Master, addon: OddsCache) -> None:
         if not ends:
             ends.append(loop.create_task(end()))
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # SIGHUP: of a terminal that was closed. It is its supervisor that has one of several replaced.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, begin)
 
 

@@ -46,15 +46,20 @@ class Account:
     calls: int = 0
     hearing: asyncio.Lock = field(default_factory=asyncio.Lock)
     rate: Rate = field(init=False)
+    sent: Rate = field(init=False)
+    """Of what is really sent: calls that could not start as promised, because all slots were taken or the process was
+    busy, would go out all at once when they can."""
 
     def __post_init__(self) -> None:
         self.rate = Rate(self.limits.rate_per_s, self.limits.burst)
+        self.sent = Rate(self.limits.rate_per_s, self.limits.burst)
 
     def under(self, quota: QuotaSettings, limits: LimitSettings, *, shared: bool) -> None:
         """Takes over a changed configuration: what is remembered over restarts stays, all else begins anew. The
         account is the same, so calls under way settle on it."""
         fresh = Account(quota, limits, shared, self.balance)
-        self.quota, self.limits, self.shared, self.rate = fresh.quota, fresh.limits, fresh.shared, fresh.rate
+        self.quota, self.limits, self.shared = fresh.quota, fresh.limits, fresh.shared
+        self.rate, self.sent = fresh.rate, fresh.sent
         self.pause_until, self.paused_with, self.last_refusal = 0.0, None, None
         self.check_at, self.slowed_at, self.heard_at = fresh.check_at, fresh.slowed_at, fresh.heard_at
         self.overdrawn = False

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from holdover.account import LISTEN_S, Account
@@ -31,7 +34,7 @@ _RETRIED = frozenset((502, 503, 504))
 _THREAD_FROM_BYTES = 32_768
 
 
-class _FixedAddress(AbstractResolver):
+class FixedAddress(AbstractResolver):
     """Resolves every name to the configured address, so that interposed DNS cannot lead back to holdover."""
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -43,6 +46,18 @@ class _FixedAddress(AbstractResolver):
 
     async def close(self) -> None:
         pass
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Uses no kept connection on which something came that nobody had asked for: aiohttp takes that for the answer to
+    the next request, and every later answer for that of a request too late."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (kept := await super()._get(key, traces)) is not None and kept.protocol is not None:
+            if not kept.protocol.should_close:
+                return kept
+            kept.close()
+        return None
 
 
 class Fetcher:
@@ -68,9 +83,9 @@ class Fetcher:
         self._last_failure: FetchResult | None = None
         self._books = Bookkeeping(provider, metrics, tally)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0,
-                resolver=_FixedAddress(provider.address) if provider.settings.address else None,
+                resolver=FixedAddress(provider.address) if provider.settings.address else None,
                 ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
             ),
             timeout=aiohttp.ClientTimeout(total=limits.timeout_s),
@@ -126,6 +141,7 @@ class Fetcher:
                 return result or refused
             await asyncio.sleep(call.account.rate.take(time.monotonic()))
             async with self._strangers_slots if call.trigger == "forward" else self._slots:
+                await _turn_to_send(call.account)
                 # Asked again: what waited here for its turn must not go out after the pause was asked for.
                 if (refused := self._refusal_to_call(call)) is not None:
                     return result or refused
@@ -199,7 +215,7 @@ class Fetcher:
         except Exception as error:
             # Whatever a call to a stranger leads to is a value.
             broken = isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError)
-            result = Failed(_phrase(error), connection=broken)
+            result = Failed(phrase(error), connection=broken)
         finally:
             metrics.active.labels(name).dec()
             metrics.requests.labels(name, call.route.name, call.trigger, code).inc()
@@ -228,7 +244,7 @@ class Fetcher:
         async with self._session.request(
             asked.method, url, headers=headers, data=asked.body.encode() or None, allow_redirects=False
         ) as answer:
-            fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
+            fields = tuple((text(name), text(value)) for name, value in answer.raw_headers)
             if answer.status < 200:
                 raise UnusableBodyError("a change of protocol that was not asked for")
             heard.append(Response(answer.status, fields))
@@ -250,8 +266,7 @@ class Fetcher:
 
     def _count(self, result: FetchResult) -> None:
         now = time.monotonic()
-        failed = isinstance(result, Failed) or (isinstance(result, Refused) and result.response.status >= 500)
-        if failed:
+        if _tells_of_trouble(result):
             self._breaker.failure(now)
             self._last_failure = result
         else:
@@ -260,6 +275,24 @@ class Fetcher:
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()
+
+
+async def _turn_to_send(account: Account) -> None:
+    account.sent.share = account.rate.share
+    while (left := account.sent.wait(time.monotonic())) > 0:  # noqa: ASYNC110
+        await asyncio.sleep(left)
+    account.sent.take(time.monotonic())
+
+
+def _tells_of_trouble(result: FetchResult) -> bool:
+    """Whether the provider as a whole seems to fail. A 200 that is no JSON comes from a gateway in front of it; what
+    the provider itself calls an error may be about one request."""
+    match result:
+        case Refused(response, _, trouble, means):
+            return response.status >= 500 or (response.status == 200 and trouble and means is None)
+        case Failed():
+            return True
+    return False
 
 
 def _decoded_size(response: Response) -> int:
@@ -283,7 +316,7 @@ def _worth_retrying(result: FetchResult) -> bool:
             return False
 
 
-def _phrase(error: Exception) -> str:
+def phrase(error: Exception) -> str:
     """What went wrong, from the kind of error alone: messages of HTTP libraries can quote the URL with its key."""
     match error:
         case UnusableBodyError():
@@ -294,12 +327,12 @@ def _phrase(error: Exception) -> str:
             return "no connection to the provider"
         case aiohttp.ClientPayloadError():
             return "the provider's answer broke off"
-        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionResetError():
             return "the provider closed the connection"
         case aiohttp.ClientResponseError():
             return "the provider's answer is not valid HTTP"
     return f"the call failed ({type(error).__name__})"
 
 
-def _text(raw: bytes) -> str:
+def text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")

@@ -8,8 +8,10 @@ from typing import Literal
 from holdover.exchange import Request
 
 MAX_BODY_BYTES = 65_536
+MAX_FIELDS = 256
+MAX_TARGET_BYTES = 16_384
 _END = b"\r\n\r\n"
-_HOST = r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?\.?"
+_HOST = r"[0-9A-Za-z]+(?:(?:\.|-+)[0-9A-Za-z]+)*\.?"
 # One line of each field, visible ASCII, spaces and tabs in its value (RFC 9112 section 5); no fragment in the target.
 _HEAD = re.compile(
     rf"(GET|HEAD|POST) (?:http://({_HOST})(?::([0-9]{{1,5}}))?)?(/[!\"$-~]*) HTTP/1\.1\r\n"
@@ -18,7 +20,8 @@ _HEAD = re.compile(
 _CONNECT = re.compile(
     rf"CONNECT ({_HOST}):([0-9]{{1,5}}) HTTP/1\.[01]\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)*\r\n".encode()
 )
-_AUTHORITY = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
+# A port may be empty (RFC 9110 section 4.2.3).
+_AUTHORITY = re.compile(rf"({_HOST})(?::([0-9]{{0,5}}))?")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,5}")
 # Fields of a connection that change nothing about the request. A client that offers h2c gets HTTP/1.1, as RFC 9110
 # section 7.8 allows.
@@ -67,6 +70,8 @@ def read(data: bytes, client: str = "") -> Head | Unfinished | None:
     if (found := _HEAD.fullmatch(data, 0, end)) is None:
         return None
     method, authority, port, target, block = (part.decode("ascii") if part else "" for part in found.groups())
+    if len(target) > MAX_TARGET_BYTES or block.count("\n") > MAX_FIELDS:
+        return None
     framing, headers = _Framing(), []
     for line in block[:-2].split("\r\n"):
         name, _, value = line.partition(":")
@@ -84,6 +89,15 @@ def read(data: bytes, client: str = "") -> Head | Unfinished | None:
         return "unfinished"
     request = Request(method, host, target, tuple(headers), data[end : end + length], client)
     return Head(request, end + length, "close" in framing.options)
+
+
+_TOLD_LENGTH = re.compile(rb"\r\ncontent-length:[\t ]*([0-9]+)", re.IGNORECASE)
+
+
+def length_of_body(head: bytes) -> int:
+    """As it is told in the head of a request that `read` found unfinished, whose length is in order."""
+    found = _TOLD_LENGTH.search(head)
+    return int(found[1]) if found else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ stand-in's; here it is only remembered, for as long as it would be decided again
 A request that comes again as the same bytes costs a lookup. The memory can be filled with requests that differ in a
 byte, so it is small and no more than a shortcut: what is not in it is read, by a grammar without backtracking."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,7 +129,7 @@ class Lane:
         if not self._left:
             return None
         clients = lease.clients
-        if not clients:
+        if not clients and not lease.cacheable.echo:
             self._given.append(lease)
         clients[client] = clients.get(client, 0) + 1
         lease.last = now
@@ -137,6 +138,8 @@ class Lane:
     def gave(self, lease: Lease) -> None:
         """The bytes of a hit are with the system: what that took since the request came is added up."""
         lease.seconds += self._clock() - lease.last
+        if lease.cacheable.echo:
+            self._count(lease)
 
     def observed(self) -> bool:
         """Whether this hit is one of those that go through mitmproxy's flows. Asked once, when there is none."""
@@ -155,7 +158,8 @@ class Lane:
         if not isinstance(planned, Cacheable) or planned.route.settings.lane == "full":
             return None
         asked = Asked(planned, replace(wants_of(head.request), client=""), head.length, head.close)
-        if head.length <= MAX_REMEMBERED_BYTES:
+        # What echoes its request is asked once, and has a body of its own.
+        if head.length <= MAX_REMEMBERED_BYTES and not planned.echo:
             if len(self._asked) >= MAX_REMEMBERED:
                 del self._asked[next(iter(self._asked))]
             self._asked[data[: head.length]] = asked
@@ -165,7 +169,8 @@ class Lane:
         """Has the answer delivered once somebody was asked for it. `started` is `time.perf_counter()` at the request.
         To be run, unless it is None: then somebody else's is under way for the same request."""
         self._metrics.requests.labels("waited").inc()
-        same, parked = asked.same, Parked(client, started, deliver)
+        # Who asks after a reload is answered by the new configuration.
+        same, parked = (asked.same, self._standin.epoch), Parked(client, started, deliver)
         if (queue := self._parked.get(same)) is not None:
             queue.append(parked)
             return None
@@ -175,26 +180,35 @@ class Lane:
     async def _fetch(self, asked: Asked, same: object) -> None:
         queue = self._parked[same]
         while queue:
-            first = queue.pop(0)
-            try:
-                answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
-            except Exception:
-                logger.exception("requests left the lane because of an internal error")
-                failed, queue[:] = [first, *queue], []
-                for each in failed:
-                    each.deliver(None)
-                continue
-            first.deliver(Sent(_parts(answer, asked.close), asked.close))
-            if others is not None:
-                sent = Sent(_parts(others, asked.close), asked.close)
-                answered, queue[:] = queue[:], []
-                for each in answered:
-                    each.deliver(sent)
+            waited = set(map(id, queue))
+            await self._answered(asked, queue)
+            # Who has waited for an answer that was for another alone asks anew, at the same time as all like him: one
+            # after the other, each would wait for all before it.
+            anew = [each for each in queue if id(each) in waited]
+            queue[:] = [each for each in queue if id(each) not in waited]
+            await asyncio.gather(*(self._answered(asked, [each]) for each in anew))
         del self._parked[same]
+
+    async def _answered(self, asked: Asked, queue: list[Parked]) -> None:
+        """Answers the first, and the others if they share what it gets: they are taken out."""
+        first = queue.pop(0)
+        try:
+            answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
+        except Exception:
+            logger.exception("requests left the lane because of an internal error")
+            failed, queue[:] = [first, *queue], []
+            _deliver(failed, None)
+            return
+        # Who has been answered may ask the same again at once, and has not been counted then.
+        answered = queue[:] if others is not None else []
+        del queue[: len(answered)]
+        _deliver([first], Sent(_parts(answer, asked.close), asked.close))
+        if others is not None:
+            _deliver(answered, Sent(_parts(others, asked.close), asked.close))
 
     def opens(self, data: bytes) -> Tunnel | None:
         """The tunnel that is asked for, if it leads to a provider; all others are mitmproxy's."""
-        tunnel = read_connect(data) if self.on and data.startswith(b"CONNECT ") else None
+        tunnel = read_connect(data) if data.startswith(b"CONNECT ") else None
         return tunnel if tunnel is not None and self.is_for_provider(tunnel.host) else None
 
     def is_for_provider(self, host: str) -> bool:
@@ -204,20 +218,29 @@ class Lane:
         """A request went through mitmproxy's flows."""
         self._metrics.requests.labels("passed").inc()
 
+    def refused(self) -> None:
+        """A request was malformed, too large or too slow."""
+        self._metrics.requests.labels("refused").inc()
+
     def flush(self) -> None:
         """Adds what was given since the last time to the metrics."""
         given, self._given = self._given, []
         for lease in given:
-            self._metrics.requests.labels("hit").inc(sum(lease.clients.values()))
-            self._standin.gave(lease)
+            self._count(lease)
 
     def release(self) -> None:
         """Lets go of answers that are not held ready any more; call it every second or so. Whoever asked for them may
         never ask again, and the bodies would be held beside those that are counted."""
+        now = self._clock()
         for asked in self._asked.values():
-            if asked.lease is not None and asked.lease.ready.outdated:
+            if asked.lease is not None and (asked.lease.ready.outdated or asked.lease.until <= now):
                 asked.lease = None
-        self._leases = {same: lease for same, lease in self._leases.items() if not lease.ready.outdated}
+        kept = self._leases.items()
+        self._leases = {same: lease for same, lease in kept if not lease.ready.outdated and lease.until > now}
+
+    def _count(self, lease: Lease) -> None:
+        self._metrics.requests.labels("hit").inc(sum(lease.clients.values()))
+        self._standin.gave(lease)
 
     def _renew(self, asked: Asked, now: float) -> Lease | None:
         """A lease for the request that holds now, of another request of the same meaning if there is one."""
@@ -230,6 +253,8 @@ class Lane:
             lease.close = asked.close
             lease.parts = _parts(lease.answer, asked.close)
             lease.size = sum(map(len, lease.parts))
+            if lease.cacheable.echo:
+                return lease
             self._leases.pop(same, None)
             if len(self._leases) >= MAX_REMEMBERED:
                 del self._leases[next(iter(self._leases))]
@@ -246,3 +271,12 @@ class Lane:
 def _parts(answer: Answer, close: bool) -> tuple[bytes, ...]:
     head = head_of(closing(answer) if close else answer)
     return (head, answer.body) if answer.body else (head,)
+
+
+def _deliver(parked: Iterable[Parked], sent: Sent | None) -> None:
+    """One that cannot take it must not keep the others waiting."""
+    for each in parked:
+        try:
+            each.deliver(sent)
+        except Exception:
+            logger.exception("an answer could not be given to a client because of an internal error")

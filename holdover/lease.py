@@ -26,13 +26,6 @@ class Lease:
     parts: tuple[bytes, ...] = ()
     size: int = 0
     close: bool = False
-    joined: bytes = field(default=b"", repr=False)
     clients: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     last: float = 0.0
-
-    def whole(self) -> bytes:
-        """All parts in one, for who can send no other."""
-        if not self.joined:
-            self.joined = b"".join(self.parts)
-        return self.joined

@@ -195,7 +195,8 @@ class LaneMetrics:
         self.requests = make.counter(
             "lane_requests_total",
             "Requests by way: answered at once below mitmproxy's flows (hit), after a fetch (waited), or through the "
-            "flows, for these to be seen (observed) or because they are for them (passed).",
+            "flows, for these to be seen (observed) or because they are for them (passed); or to nowhere (refused): "
+            "malformed, too large, or too slow.",
             "way",
         )
         self.connections = make.gauge("lane_connections", "Connections of clients that are open.")
@@ -210,7 +211,7 @@ class LaneMetrics:
 
     def prepare(self) -> None:
         """Makes the series."""
-        for way in ("hit", "waited", "observed", "passed"):
+        for way in ("hit", "waited", "observed", "passed", "refused"):
             self.requests.labels(way)
         for reason in CLOSED_FOR:
             self.closed.labels(reason)

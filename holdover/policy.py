@@ -1,11 +1,14 @@
 """What may be stored and what may be served, as pure functions of a route, an entry and `now`.
 
 The route's window sets the freshness lifetime ("in accordance with an out-of-band contract", RFC 9111 section
-4.2.4). It sets nothing else: no-store and private hold unless the route names them in `override`."""
+4.2.4). It sets nothing else: what holds in a cache that goes by the origin's word holds here, unless the route names
+the rule in `override`."""
 
-import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from holdover.caching.directives import cache_control
+from holdover.caching.storing import forbidden
 from holdover.entry import Entry
 from holdover.exchange import Response, elements, header
 from holdover.phase import max_stale, next_start, promise
@@ -60,6 +63,8 @@ def decide(route: RouteSettings, entry: Entry, now: float, *, refreshing: bool) 
         return Expired(usable=False)
     if ttl > 0:
         return Fresh(ttl)
+    if prohibits_stale(route, entry):
+        return Expired(usable=False)
     return Stale(ttl) if refreshing else Expired(usable=True)
 
 
@@ -74,21 +79,16 @@ def next_change(route: RouteSettings, entry: Entry, now: float, ttl: float) -> f
     """Until when `decide`, `age` and the whole seconds that an answer tells stay what they are, if nobody refreshes
     the entry. `now` itself where they are so for this moment alone. `ttl` is what `decide` said."""
     _, max_stale_s = limits(route, entry, now)
-    generated = entry.requested_at - entry.initial_age
-    moments = [_next_second(generated, now), now + ttl % 1.0, generated + max_stale_s]
+    # By the very sums that are told: others would round another way just before a whole second.
+    elapsed = age(entry, now)
+    moments = [now + 1.0 - elapsed % 1.0, now + ttl % 1.0, now + max_stale_s - elapsed]
     if entry.board.typical is not None:
-        moments.append(_next_second(entry.board.typical, now))
+        moments.append(now + 1.0 - (now - entry.board.typical) % 1.0)
     if entry.board.starts:
         # Where the phase of the board changes, its windows do.
         begins = entry.board.starts[0]
         moments += [begins - route.pace.near_from_s, begins]
     return min(moment for moment in moments if moment >= now)
-
-
-def _next_second(since: float, now: float) -> float:
-    """When the number of whole seconds from `since` is another."""
-    following = since + math.floor(now - since) + 1
-    return following if following > now else following + 1
 
 
 def from_the_future(entry: Entry, now: float) -> bool:
@@ -105,23 +105,33 @@ def supersedes(new: Entry, old: Entry, now: float) -> bool:
     return new.requested_at >= old.received_at or from_the_future(old, now)
 
 
-def refusal(route: RouteSettings, response: Response) -> str | None:
-    """Why this final response must not be stored whatever it says, or None when it may be."""
-    directives = set(elements(header(response.headers, "cache-control")))
-    for directive in ("no-store", "private"):
-        # `private="field"` is treated as `private` (allowed by RFC 9111 section 5.2.2.7).
-        if any(d.partition("=")[0] == directive for d in directives) and directive not in route.override:
-            return f"Cache-Control: {directive}"
-    if "*" in elements(header(response.headers, "vary")):
-        return "Vary: *"
-    if header(response.headers, "content-range") is not None:
-        return "partial content"
-    # A body that ends when the connection closes cannot be told from a truncated one.
-    if header(response.headers, "content-length") is None and "chunked" not in elements(
-        header(response.headers, "transfer-encoding")
-    ):
-        return "its end is not marked"
-    return None
+def refusal(route: RouteSettings, response: Response, keyed: Collection[str] = ()) -> str | None:
+    """Why this final response must not be stored whatever it says, or None when it may be. `keyed`: lower-case names
+    of header fields that tell clients apart beside those that the route names."""
+    told = cache_control(response.headers)
+    if (reason := forbidden(response, told, route.override)) is not None:
+        return reason
+    # `private="field"` is treated as `private` (allowed by RFC 9111 section 5.2.2.7).
+    if "private" in told and "private" not in route.override:
+        return "Cache-Control: private"
+    # The key is what selects here; of the codings there is one for who wants it (RFC 9111 section 4.1).
+    selecting = {"accept-encoding", *keyed, *(name.lower() for name in route.headers)}
+    varying = set(elements(header(response.headers, "vary"))) - selecting
+    if varying and "vary" not in route.override:
+        return f"Vary: {min(varying)}, which is not part of the key"
+    return None if end_is_marked(response) else "its end is not marked"
+
+
+def end_is_marked(response: Response) -> bool:
+    """A body that ends when the connection closes cannot be told from a truncated one."""
+    chunked = "chunked" in elements(header(response.headers, "transfer-encoding"))
+    return chunked or header(response.headers, "content-length") is not None
+
+
+def prohibits_stale(route: RouteSettings, entry: Entry) -> bool:
+    """RFC 9111 sections 5.2.2.2 and 5.2.2.8, for what is past its window."""
+    told = cache_control(entry.headers)
+    return "must-revalidate" not in route.override and ("must-revalidate" in told or "proxy-revalidate" in told)
 
 
 def said_json(content_type: str | None) -> bool:

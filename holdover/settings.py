@@ -116,7 +116,9 @@ class LaneSettings(Table):
     max_connections: int = Field(default=20_000, ge=1, description="Most connections of clients, per process.")
     max_per_address: int = Field(default=5_000, ge=1, description="Most connections from one address, per process.")
     head_timeout_s: PositiveSeconds = Field(
-        default=10.0, description="Longest that a client may take to send a request's head, or its side of TLS."
+        default=10.0,
+        description="Longest that a client may take to send a request's head, or its side of TLS; a short body may "
+        "take six times as long.",
     )
     idle_timeout_s: PositiveSeconds = Field(
         default=120.0, description="Longest that a connection may be open without a request."

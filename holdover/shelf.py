@@ -32,6 +32,8 @@ class Shelf:
         self._metrics = metrics
         self._clock = clock
         self._generations = Generations()
+        self.failing = False
+        """Whether the last write was in vain. That reading still works tells nothing of it."""
 
     async def on_disk[T](self, call: Callable[[], T]) -> T:
         """Runs a store operation in order with all others, off the event loop."""
@@ -64,6 +66,13 @@ class Shelf:
             return entry
         return (await self._put_all([entry]))[0]
 
+    async def remove(self, key: str) -> None:
+        """What is stored must not be given any more."""
+        try:
+            await self.on_disk(partial(self._store.delete, key))
+        except StoreError:
+            self._trouble()
+
     def begin(self, keys: list[str]) -> Generation:
         """What is put under these keys becomes visible at one moment."""
         return self._generations.begin(keys, self._publish)
@@ -94,8 +103,10 @@ class Shelf:
         try:
             standing = await self.on_disk(partial(self._store.put_all, entries, self._clock()))
         except StoreError:
+            self.failing = True
             self._trouble()
             return entries
+        self.failing = False
         self._metrics.cache.duration.labels("disk", "put").observe(time.perf_counter() - started)
         self._metrics.cache.operations.labels("disk", "put", "ok").inc()
         self._metrics.runtime.degraded.labels("store").set(0)

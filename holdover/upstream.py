@@ -61,7 +61,7 @@ class Upstream:
         self._fetchers: dict[str, Fetcher] = {}
         self._retired: set[asyncio.Task[None]] = set()
         self._unusable: set[str] = set()
-        self._strangers: dict[str, Rate] = {}
+        self._strangers: dict[str, tuple[Rate, Rate]] = {}
         self._spacing = Spacing(clock)
 
     def use(self, rules: Rules) -> None:
@@ -154,7 +154,7 @@ class Upstream:
         if fetcher is None:
             return _NOT_CONFIGURED
         account = Account(provider.settings.quota, provider.settings.limits)
-        account.rate = self._strangers.setdefault(provider.name, account.rate)
+        account.rate, account.sent = self._strangers.setdefault(provider.name, (account.rate, account.sent))
         return await fetcher.fetch(
             Call(cacheable.route, cacheable.canonical, None, "forward", cacheable.credential, account, client)
         )

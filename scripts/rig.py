@@ -193,6 +193,7 @@ class House:
     settings: dict[str, object]
     process: subprocess.Popen[str] | None = None
     program: tuple[str, ...] = (sys.executable, "-m", "sidecar")
+    extra_environment: Mapping[str, str] = field(default_factory=dict)
     log: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -215,7 +216,7 @@ class House:
         return int((self.folder / "var" / "run" / f"{name}.pid").read_text())
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "RIG_CREDENTIAL": CREDENTIAL}
+        return {**os.environ, "RIG_CREDENTIAL": CREDENTIAL, **self.extra_environment}
 
     def command(self, *arguments: str) -> list[str]:
         return [*self.program, "--config", str(self.config), *arguments]

@@ -25,7 +25,7 @@ _COMPANIONS = ("-wal", "-shm", "-journal")
 # Errors that may mean damage; the file is looked through before it is given up. Not among them: full, busy,
 # read-only, and whatever a caller did wrong.
 _SUSPECT = frozenset((sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT))
-_SUSPECT_READ = frozenset(
+DAMAGED_READS = frozenset(
     (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS, sqlite3.SQLITE_IOERR_READ)
 )
 
@@ -233,7 +233,7 @@ def look_through(connection: sqlite3.Connection) -> None:
 def is_suspect(error: sqlite3.Error) -> bool:
     """Whether the error may mean that the file is damaged."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    return isinstance(error, Foreign) or code & 0xFF in _SUSPECT or code in _SUSPECT_READ
+    return isinstance(error, Foreign) or code & 0xFF in _SUSPECT or code in DAMAGED_READS
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -221,6 +221,9 @@ class Schedule:
         if item is None:
             return
         item.running = False
+        if brought is not None and brought.asked_at > now:
+            # The clock stepped back while it ran, and may have been found to have before it ended.
+            brought = replace(brought, asked_at=now)
         if brought is not None and brought.asked_at > item.fetched_at:
             item.failures = 0
             item.brought(brought)

@@ -180,7 +180,7 @@ class Vendor:
 
 @dataclass
 class Inside:
-    """`ports`: of the reverse and the explicit proxy."""
+    """`ports`: of the reverse, the explicit and the SOCKS proxy."""
 
     vendor: Vendor
     addon: OddsCache
@@ -267,7 +267,9 @@ async def inside(folder: Path, ca: Path, lane: str = "observe = 0", **settings: 
     config = configuration.load(written.config, {**os.environ, "RIG_CREDENTIAL": CREDENTIAL})
     prepared = prepare(config)
     master = Master(options.Options(confdir=str(config.ca_folder)))
-    addon = OddsCache(config, doors=prepared.sockets, certificates=prepared.certificates)
+    socks = socket.create_server(("127.0.0.1", 0))
+    written.ports["socks5"] = socks.getsockname()[1]
+    addon = OddsCache(config, doors=[*prepared.sockets, ("socks5", socks)], certificates=prepared.certificates)
     addon.reach = Reach(config)
     doors = Doors(addon.reach)
     master.addons.add(core.Core(), addon, doors, next_layer.NextLayer(), tlsconfig.TlsConfig())
@@ -276,7 +278,7 @@ async def inside(folder: Path, ca: Path, lane: str = "observe = 0", **settings: 
     master.options.update(mode=modes, server=False, connection_strategy="lazy", keep_host_header=True)
     running: Awaitable[None] = asyncio.ensure_future(master.run())
     try:
-        await until(lambda: addon.fast is not None and len(addon.fast._listeners) == 2)
+        await until(lambda: addon.fast is not None and len(addon.fast._listeners) == 3)
         house = Inside(vendor, addon, written.ports, written.ca)
         # It waits for another thread, which the test is not.
         addon._metrics.registry.add_up = lambda: None

@@ -227,6 +227,9 @@ async def test_a_slow_reader_holds_up_nobody_and_is_let_go(house):
     await loop.sock_sendall(brisk, odds("big"))
     other, got, replies = await house.dial(), b"", 0
     start = loop.time()
+    await asyncio.sleep(0.05)
+    waits = [connection.get_write_buffer_size() for connection in house.fast._connections]
+    assert 0 < max(waits) <= len(BIG) + 1000, "one answer at a time"
     while loop.time() < start + 3 and house.closed("write_timeout") < 1:
         # Slow, but never for as long as that.
         with suppress(BlockingIOError):
@@ -258,6 +261,19 @@ async def test_a_head_that_does_not_come_in_time_is_answered_408(house):
     reply = await line.reply()
     assert (reply.status, reply.fields["connection"]) == (408, "close")
     assert await ended(line) == b""
+    assert house.closed("head_timeout") == 1
+
+
+async def test_a_body_may_take_its_time_as_long_as_more_of_it_comes(house):
+    house.change(head_timeout_s=0.4)
+    line, stops = await house.dial(), await house.dial()
+    for each in (line, stops):
+        await each.send(foreign("up", "Content-Length: 12", method="POST"))
+    for _ in range(12):
+        await line.send(b"x")
+        await asyncio.sleep(0.1)
+    assert (await line.reply()).status == 200
+    assert (await stops.reply()).status == 408
     assert house.closed("head_timeout") == 1
 
 
@@ -499,3 +515,56 @@ async def test_nothing_is_left_of_many_connections(house):
     await until(lambda: not house.fast._connections)
     assert not house.fast.watch._watched
     assert not house.fast._addresses
+
+
+async def test_a_body_that_drips_is_not_read_anew_with_each_byte(house, monkeypatch):
+    taken: list[int] = []
+    take = house.fast.lane.take
+
+    def counting(data, client):
+        taken.append(len(data))
+        return take(data, client)
+
+    monkeypatch.setattr(house.fast.lane, "take", counting)
+    line = await house.dial()
+    whole = foreign("1", "Content-Length: 40", method="POST", body=b"x" * 40)
+    await line.send(whole[:-40])
+    for byte in whole[-40:]:
+        await line.send(bytes([byte]))
+        await asyncio.sleep(0.001)
+    assert (await line.reply()).status == 200
+    assert len(taken) <= 4
+
+
+async def test_a_body_that_does_not_come_in_time_is_let_go(house):
+    house.change(head_timeout_s=0.2)
+    line = await house.dial()
+    await line.send(foreign("1", "Content-Length: 40", method="POST")[:] + b"x")
+    assert (await line.reply()).status == 408
+    assert house.closed("head_timeout") == 1
+
+
+async def test_a_byte_behind_the_last_request_takes_no_answer_away(house):
+    await house.fill("big")
+    sock = await house.connected(buffer=4096)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(sock, odds("big", "Connection: close"))
+    await asyncio.sleep(0.1)
+    await loop.sock_sendall(sock, b"\r\n")
+    got = 0
+    while data := await loop.sock_recv(sock, 65_536):
+        got += len(data)
+    sock.close()
+    assert got > len(BIG)
+
+
+async def test_a_connection_that_ended_leaves_the_next_with_its_number_alone(house, monkeypatch):
+    line = await house.dial()
+    await line.ask(foreign("1"))
+    [connection] = house.fast._connections
+    connection.abort()
+    asked: list[int] = []
+    monkeypatch.setattr(house.fast.watch, "set", lambda number, *_, **__: asked.append(number))
+    connection._look()
+    connection.resume_reading()
+    assert asked == []

@@ -167,3 +167,14 @@ async def test_the_body_of_an_answer_that_nobody_reads_holds_up_nobody(house):
     reply = await line.reply()
     assert len(reply.body) == 64 * MB
     assert (await line.reply()).body == BIG
+
+
+async def test_what_mitmproxy_has_not_read_yet_is_in_its_hands(house):
+    await house.fill("a")
+    line = await house.dial()
+    assert (await line.ask(foreign("1"))).status == 200
+    [connection] = [each for each in house.fast._connections if each._protocol is not None]
+    # Both in one turn of the loop, in which mitmproxy has none.
+    connection._received(foreign("2"))
+    connection._received(odds("a"))
+    assert [mark in (await line.reply()).body for mark in (b"/foreign/2", b"/a/")] == [True, True]

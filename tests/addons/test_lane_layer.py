@@ -1,4 +1,4 @@
-"""The lane behind TLS that mitmproxy ended, as in a tunnel through the explicit proxy."""
+"""The lane inside of what mitmproxy has opened: its SOCKS mode, and TLS that it ended there."""
 
 import asyncio
 import ssl
@@ -10,11 +10,14 @@ from scripts.rig import HOST
 from tests.addons.inside import Inside, Line, foreign, inside, odds, until, wire
 
 
-async def tunnelled(house: Inside, host: str = HOST, *, tls: bool = True) -> Line:
-    """A connection to the provider through the explicit proxy."""
-    line = await house.dial(role="regular")
-    authority = f"{host}:{443 if tls else 80}"
-    assert (await line.ask(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())).status == 200
+async def tunnelled(house: Inside, host: str = HOST, *, tls: bool = True, port: int | None = None) -> Line:
+    """A connection to a host by SOCKS (RFC 1928), without authentication."""
+    line = await house.dial(role="socks5")
+    await line.send(b"\x05\x01\x00")
+    assert await line.reader.readexactly(2) == b"\x05\x00"
+    name, number = host.encode(), port or (443 if tls else 80)
+    await line.send(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + number.to_bytes(2))
+    assert (await line.reader.readexactly(10))[1] == 0
     if tls:
         await line.writer.start_tls(house.trusting, server_hostname=host)
     return line
@@ -88,10 +91,8 @@ async def test_the_last_request_in_a_tunnel_ends_it(house):
 async def test_a_host_that_the_connection_is_not_for_is_no_hit(house):
     await house.fill("a")
     line = await tunnelled(house)
-    assert (await line.ask(wire("/v4/sports/a/odds?regions=us", host="other.test"))).status == 421
-    other = await house.dial(role="regular")
-    authority = f"127.0.0.1:{house.vendor.port}"
-    assert (await other.ask(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())).status == 200
+    assert (await line.ask(wire("/v4/sports/a/odds?regions=us", host="other.test"))).status == 200
+    other = await tunnelled(house, "127.0.0.1", tls=False, port=house.vendor.port)
     # Its address is no provider's, whatever its Host field says.
     assert (await other.ask(odds("a"))).way != "hit"
     assert "hit" not in house.ways()

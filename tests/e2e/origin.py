@@ -33,7 +33,7 @@ class Arrival:
 
 @dataclass
 class Origin:
-    """A running server; answers 200 with JSON to what ends in /odds, and 207 with bytes of every kind to the rest, or
+    """A running server; answers 200 with JSON to what ends in /odds, and 207 with bytes of every kind to the rest;
     302 to `moved` where there is one."""
 
     port: int

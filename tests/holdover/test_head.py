@@ -112,6 +112,7 @@ def test_a_post_with_a_json_body_is_read_with_it():
         ("api.vendor.test:8080", "api.vendor.test"),
         ("api.vendor.test.", "api.vendor.test."),
         ("127.0.0.1:80", "127.0.0.1"),
+        ("api.vendor.test:", "api.vendor.test"),
         ("localhost", "localhost"),
     ],
 )
@@ -189,11 +190,12 @@ def test_what_servers_read_in_different_ways_is_not_read_here(case, method):
     [
         "",
         " ",
-        *(f"{HOST}{end}" for end in (",evil.test", " evil.test", "/x", ":", ":99999", ":port", ":80:80")),
+        *(f"{HOST}{end}" for end in (",evil.test", " evil.test", "/x", "::", ":99999", ":port", ":80:80")),
         f"user@{HOST}",
         "[::1]",
         "-",
         "a_b.test",
+        "a..test",
         "%61pi.vendor.test",
         "\xe4.test",
         None,

@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from bisect import bisect_left
 from collections import Counter
@@ -9,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdover.answer import Wants, head_of
+from holdover.answer import Ready, Wants, head_of
 from holdover.config import Config
 from holdover.content import Board
 from holdover.entry import Entry
 from holdover.exchange import Request
 from holdover.key import Cacheable
-from holdover.lane import FOLLOW_S, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, Lane
+from holdover.lane import FOLLOW_S, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, Asked, Lane
 from holdover.meter import _ages
 from holdover.metrics import AGE, Metrics
 from holdover.quota import Told
@@ -170,15 +171,19 @@ def situations(draw):
     route["pace"] = {**pace, "near_from_s": draw(seconds)}
     if draw(st.booleans()):
         route["pace"]["max_stale_in_play_s"] = pace.get("in_play_s", window) + draw(seconds)
-    starts = tuple(sorted(set(draw(st.lists(moments, max_size=3)))))
+    # Soon after the moment of the question everything may change.
+    soon = st.sampled_from([0.0, 0.25]) | st.floats(0.0, 1.0)
+    asked = draw(st.integers(0, 80).map(float) | st.floats(-0.5, 120.0) | soon.map(lambda s: window - s))
+    near = soon.map(lambda s: asked + s + route["pace"]["near_from_s"])
+    starts = tuple(sorted(set(draw(st.lists(moments | soon.map(lambda s: asked + s) | near, max_size=3)))))
     typical = draw(st.none() | moments)
     board = draw(st.sampled_from([None, 0, 2])), starts, typical
+    limit = soon.map(lambda s: max(0.0, route["max_stale_s"] - asked - s))
     facts = {
         "status": draw(st.sampled_from([200, 200, 200, 404, 422])),
-        "initial_age": draw(st.sampled_from([0.0, 1.0]) | st.floats(0, 50)),
+        "initial_age": draw(st.sampled_from([0.0, 1.0]) | st.floats(0, 50) | limit),
         "floor_s": draw(st.sampled_from([0.0]) | seconds),
     }
-    asked = draw(st.integers(0, 80).map(float) | st.floats(-0.5, 120.0) | st.just(window))
     return route, board, facts, asked, draw(st.booleans())
 
 
@@ -234,6 +239,17 @@ async def test_a_lease_is_what_would_be_decided_at_every_moment_of_it(
         assert (other.outcome, other.answer) == (lease.outcome, lease.answer)
         if entry.status == 200 and not exact:
             assert [age if age is None else bisect_left(AGE, age) for age in _ages(ready, at)] == bucket
+
+
+async def test_a_lease_ends_where_the_next_event_is_near(scene, config_of, route_of, entry_of, clock):
+    scene.use(config_of(route_of(window_s=50, pace={"near_s": 10, "near_from_s": 20.25})))
+    scene.standin._hot.put(replace(entry_of(at=NOW, took=0.0), board=Board(1, (NOW + 25.65,))))
+    ends = [(5.1, 5.4, "ttl=20"), (5.5, 6.0, "ttl=4")]
+    for at, end, says in ends:
+        lease = scene.standin.lease(scene.planned(), Wants(), NOW + at)
+        assert lease is not None
+        assert lease.until == pytest.approx(NOW + end, abs=ROUNDING_S)
+        assert says.encode() in dict(lease.answer.fields)[b"Cache-Status"]
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -350,7 +366,7 @@ async def test_a_group_changes_as_one(scene_of, route_of, entry_of, open_store, 
     routes = [route_of(name=n, path=f"/v4/{n}", group="board", window_s=60) for n in ("a", "b")]
     scene = scene_of(*routes)
     planned = [scene.planned(f"/v4/{n}") for n in "ab"]
-    old = [replace(entry_of(at=NOW - 5), request=p.canonical, identity=b"old") for p in planned]
+    old = [replace(entry_of(at=NOW - 5.3), request=p.canonical, identity=b"old") for p in planned]
     scene.store.put_all(old, clock.now)
     datas = [wire(target=f"/v4/{n}") for n in "ab"]
     assert [body(scene.ask(data)) for data in datas * 2] == [b"old"] * 4
@@ -513,6 +529,9 @@ async def test_credits_are_saved_for_each_client(scene, entry, monkeypatch):
     assert sorted(noted) == [("vendor", "odds", "a", 6.0, 3), ("vendor", "odds", "b", 6.0, 1)]
 
 
+# Those who wait.
+
+
 @pytest.fixture
 def asked(scene):
     found = scene.lane.take(wire("Accept-Encoding: gzip", "Connection: close"), "c")
@@ -570,3 +589,107 @@ async def test_what_fails_is_everybodys_own_again(scene, monkeypatch, asked):
     scene.lane.park(asked, "e", 1.5, partial(got.__setitem__, "e"))
     await job
     assert got == {"d": None, "e": None}
+
+
+class Oracle:
+    """What `StandIn.miss_for_all` does, at the test's will."""
+
+    def __init__(self, scene, entry, monkeypatch):
+        self.scene, self.entry = scene, entry
+        self.go, self.asked, self.error = asyncio.Event(), [], None
+        monkeypatch.setattr(scene.standin, "miss_for_all", self.miss)
+
+    async def miss(self, cacheable, wants, first, others):
+        await self.go.wait()
+        self.asked.append((first.client, [each.client for each in others]))
+        if self.error is not None:
+            raise self.error
+        ready = Ready(self.entry, cacheable.provider.settings.quota)
+        answers = [ready.answer(wants, NOW, way) for way in ("led", "joined")]
+        return answers[0], answers[1] if others else None
+
+
+class Waiters:
+    """Clients of one lane that ask for the same."""
+
+    def __init__(self, scene, data=None):
+        self.scene, self.given, self.jobs = scene, [], []
+        found = scene.lane.take(wire() if data is None else data, "c")
+        assert found not in (None, "unfinished")
+        self.asked = found
+
+    def park(self, client, then=lambda: None):
+        def deliver(sent):
+            self.given.append((client, None if sent is None else "led" if b"; led" in sent.parts[0] else "joined"))
+            then()
+
+        if (job := self.scene.lane.park(self.asked, client, 1.5, deliver)) is not None:
+            self.jobs.append(asyncio.ensure_future(job))
+
+    async def all(self):
+        while any(not job.done() for job in self.jobs):
+            await asyncio.gather(*self.jobs)
+
+
+@pytest.fixture
+def oracle(scene, entry, monkeypatch):
+    return Oracle(scene, entry, monkeypatch)
+
+
+async def test_who_asks_again_when_he_is_answered_is_another_one(scene, oracle):
+    """As a client does that has sent the same several times ahead: nobody has counted the second one yet."""
+    waiters = Waiters(scene)
+    waiters.park("a", lambda: waiters.park("a again"))
+    waiters.park("b", lambda: waiters.park("b again"))
+    oracle.go.set()
+    await waiters.all()
+    assert oracle.asked == [("a", ["b"]), ("a again", ["b again"])]
+    assert waiters.given == [("a", "led"), ("b", "joined"), ("a again", "led"), ("b again", "joined")]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("broken")])
+async def test_one_who_cannot_be_answered_keeps_nobody_waiting(scene, oracle, error):
+    def broken():
+        raise ValueError("cannot take it")
+
+    oracle.error = error
+    waiters = Waiters(scene)
+    for client, then in (("a", broken), ("b", broken), ("c", lambda: None)):
+        waiters.park(client, then)
+    oracle.go.set()
+    await waiters.all()
+    assert [client for client, _ in waiters.given] == ["a", "b", "c"]
+    assert scene.lane._parked == {}
+
+
+async def test_who_wants_something_else_does_not_wait_with_the_others(scene, oracle, entry):
+    plain, zipped, last = (Waiters(scene, wire(*f)) for f in ([], ["Accept-Encoding: gzip"], ["Connection: close"]))
+    for waiters in (plain, zipped, last):
+        waiters.park("a")
+        waiters.park("b")
+    assert len(scene.lane._parked) == 3
+    oracle.go.set()
+    for waiters in (plain, zipped, last):
+        await waiters.all()
+        assert waiters.given == [("a", "led"), ("b", "joined")]
+
+
+def test_what_echoes_its_request_is_not_kept(scene, entry):
+    scene.standin._hot.put(entry)
+    plain = scene.lane.take(wire(), "c")
+    echoing = Asked(replace(plain.cacheable, echo="7"), plain.wants, plain.length, plain.close)
+    for _ in range(3):
+        lease = scene.lane.give(echoing, "c")
+        scene.lane.gave(lease)
+        assert (scene.lane._leases, echoing.lease, scene.lane._given) == ({}, None, [])
+    assert scene.counted("lane_requests_total") == {("hit",): 3}
+    assert sum(scene.counted("client_requests_total").values()) == 3
+
+
+def test_an_answer_that_ended_is_let_go(scene, entry, clock):
+    scene.standin._hot.put(entry)
+    asked = scene.lane.take(wire(), "c")
+    assert scene.lane.give(asked, "c") is asked.lease is not None
+    clock.now += 1.5
+    scene.lane.release()
+    assert (asked.lease, scene.lane._leases) == (None, {})

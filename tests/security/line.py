@@ -64,6 +64,13 @@ class Line:
         body, self._buffer = self._buffer[:size], self._buffer[size:]
         return Reply(status, fields.get("cache-status", ""), body, closes)
 
+    def exactly(self, size: int) -> bytes:
+        """What comes next, whatever it is; less when the connection ends before."""
+        while len(self._buffer) < size and self._more():
+            pass
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
     def _more(self) -> bool:
         try:
             data = self._connection.recv(65_536)

@@ -29,6 +29,7 @@ class Provider:
 
     port: int
     arrivals: list[Arrival] = field(default_factory=list)
+    answers: threading.Event = field(default_factory=threading.Event)
 
     def heads(self, word: bytes) -> list[Arrival]:
         """The requests whose head holds it."""
@@ -40,6 +41,7 @@ def provider() -> Iterator[Provider]:
     """Serves on a free port of this machine until the block ends."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         made = Provider(listener.getsockname()[1])
+        made.answers.set()
         threading.Thread(target=_accept, args=(listener, made), daemon=True).start()
         yield made
         # Closing alone does not wake `accept`.
@@ -58,6 +60,10 @@ def _serve(connection: socket.socket, made: Provider) -> None:
         while head := _head(reader):
             arrival = _read(head, reader)
             made.arrivals.append(arrival)
+            made.answers.wait()
+            if b"\r\nUpgrade: echo\r\n" in head:
+                _echo(connection)
+                return
             body = json.dumps([{"id": head.decode("latin-1"), "bookmakers": []}]).encode()
             method = head.partition(b" ")[0]
             ends = b"" if arrival.clean else b"Connection: close\r\n"
@@ -68,6 +74,12 @@ def _serve(connection: socket.socket, made: Provider) -> None:
             )
             if not arrival.clean:
                 return
+
+
+def _echo(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+    while data := connection.recv(65_536):
+        connection.sendall(data)
 
 
 def _head(reader: io.BufferedIOBase) -> bytes:

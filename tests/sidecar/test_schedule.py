@@ -398,6 +398,18 @@ def test_what_is_put_back_is_due_as_before():
     assert len(schedule) == 1
 
 
+@pytest.mark.parametrize("noticed_first", [True, False])
+def test_a_clock_that_steps_back_during_a_refresh_does_not_put_off_the_next(noticed_first):
+    schedule = Schedule(5)
+    schedule.demand(request(), route(), 10_000, 9_990)
+    assert len(due(schedule, 10_000)) == 1
+    if noticed_first:
+        assert due(schedule, 9_700) == []
+    schedule.finished(request().key, 9_700.1, brought(10_000))
+    assert due(schedule, 9_701) == []
+    assert len(due(schedule, 9_710)) == 1
+
+
 def test_a_clock_that_steps_back_ends_what_holds_up():
     schedule = Schedule(5)
     schedule.demand(gold(0), route(), 100_000, 100_000)

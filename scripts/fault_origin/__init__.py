@@ -1,0 +1,1 @@
+"""A provider that speaks HTTP wrongly, on raw sockets and without an HTTP library."""

@@ -1,0 +1,94 @@
+"""More than usual: metrics that are read all the time, and far more keys than the provider allows calls."""
+
+import asyncio
+import math
+import threading
+import time
+
+from scripts.fault_origin.launch import fault_origin
+from scripts.fault_origin.sources import sound
+from scripts.rig import HOST, running, wait_for, write_house
+from scripts.soak import promises
+from scripts.soak.clients import Connection, Crowd, Question
+from tests.faults.load import Load
+from tests.faults.table import ROWS, proves
+
+SCRAPES_PER_S = 20
+KEYS, CLIENTS, RATE, BURST, SECONDS = 500, 250, 40, 10, 8
+POPULAR = "/v4/sports/soccer_epl/odds?regions=us"
+
+
+@proves("scraped")
+def test_metrics_are_read_all_the_time(house):
+    stop = threading.Event()
+    read: list[int] = []
+
+    def scrape(role: str) -> None:
+        while not stop.wait(2 / SCRAPES_PER_S):
+            read.append(len(house.metrics(role)))
+
+    threads = [threading.Thread(target=scrape, args=(role,)) for role in ("metrics", "admin")]
+    with Load(house.ports["reverse"]).on() as load:
+        load.until_newer()
+        for thread in threads:
+            thread.start()
+        began = time.time()
+        time.sleep(2)
+        load.until_newer()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        seconds = time.time() - began
+    assert len(read) > SCRAPES_PER_S * seconds / 3
+    assert load.failures() == []
+    assert load.backwards() == 0
+
+
+@proves("cold-start")
+async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path):
+    """Each key is asked for once, a popular one all the time. At first the provider is slow: what was held up
+    then does not go out at once afterwards."""
+    with fault_origin() as origin:
+        house = write_house(
+            tmp_path, origin.url, rate_per_s=RATE, burst=BURST, timeout_s=3, retries=0, window_s=5, max_stale_s=20
+        )
+        with running(house):
+            crowd = Crowd(house.ports["reverse"], (), sound)
+            [first] = await poll(crowd, [POPULAR], math.inf)
+            wait_for(lambda: house.metrics("metrics")['holdover_degraded{dependency="sidecar"}'] == 0)
+            origin.play({}, latency_s=1.5)
+            asyncio.get_running_loop().call_later(2, origin.play, {})
+            until = time.time() + SECONDS
+            popular, *others = await asyncio.gather(
+                poll(crowd, [POPULAR] * 10**6, until, pause_s=0.1),
+                *(poll(crowd, shares(client), math.inf, pause_s=1.0) for client in range(CLIENTS)),
+            )
+        stats = origin.stats()
+    seen = [one for mine in others for one in mine]
+    assert first.good
+    assert len(seen) == KEYS
+    assert {one.status for one in seen} == {200} | ROWS["cold-start"].statuses
+    assert not promises.broken(seen)
+    assert max(one.at - one.asked_at for one in seen) < 3 + 5
+    # No ban: nothing beyond what the provider allows. What is allowed is used.
+    assert stats["busiest"] <= RATE + BURST + 5
+    assert stats["requests"] > RATE * SECONDS / 3
+    # The flood of new keys does not keep away what is asked for most.
+    assert all(one.good for one in popular)
+    assert popular[-1].age_s < 20
+
+
+def shares(client: int) -> list[str]:
+    """The keys of one client: together they ask for all."""
+    return [f"/v4/sports/soccer_epl/odds?regions=r{n}" for n in range(client, KEYS, CLIENTS)]
+
+
+async def poll(crowd: Crowd, targets: list[str], until: float, pause_s: float = 0.0):
+    connection, seen = Connection(crowd.port), []
+    for target in targets:
+        if time.time() > until:
+            break
+        seen.append(await crowd.ask(0, Question(HOST, target), connection))
+        await asyncio.sleep(pause_s)
+    connection.close()
+    return seen

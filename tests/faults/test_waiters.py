@@ -1,0 +1,100 @@
+"""Hundreds wait for one answer, and what they wait for goes wrong."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+
+import pytest
+
+from scripts.rig import HOST, Emulator, House, running, wait_for, write_house
+from scripts.soak.clients import Connection, Crowd, Question, Seen
+from tests.faults.table import ROWS, proves
+
+WAITERS = 500
+SLOW = {"latency_p50_ms": 2500, "latency_p95_ms": 2500}
+
+
+@pytest.fixture(scope="module")
+def patient(provider: Emulator, tmp_path_factory):
+    """Time-out 4 s, no retries; two workers."""
+    folder = tmp_path_factory.mktemp("patient")
+    house = write_house(folder, provider.url, proxy="workers = 2", timeout_s=4, retries=0)
+    with running(house):
+        yield house
+
+
+@pytest.fixture
+def behaves(provider: Emulator):
+    """`behaves(setting=value)` until the test ends."""
+    yield provider.control
+    provider.control(latency_p50_ms=60, latency_p95_ms=120, fault=None, extra_headers={})
+
+
+async def all_at_once(house: House, target: str, during=None) -> list[Seen]:
+    """What each of them got of a key that nobody had asked for."""
+    crowd = Crowd(house.ports["reverse"], (), lambda *_: True)
+
+    async def one() -> Seen:
+        connection = Connection(crowd.port)
+        try:
+            return await crowd.ask(0, Question(HOST, target), connection)
+        finally:
+            connection.close()
+
+    asking = [asyncio.create_task(one()) for _ in range(WAITERS)]
+    if during is not None:
+        await asyncio.sleep(1.2)
+        await asyncio.to_thread(during)
+    return await asyncio.gather(*asking)
+
+
+def told(seen: list[Seen]) -> Counter[object]:
+    return Counter(one.error or one.status for one in seen)
+
+
+def asked_for(provider: Emulator, regions: str) -> int:
+    shapes = provider.stats()["by_shape"]
+    return sum(n for shape, n in shapes.items() if f"regions={regions}" in shape and "/odds" in shape)
+
+
+@proves("leader-killed")
+async def test_the_leader_is_killed(patient, provider, behaves):
+    behaves(**SLOW)
+
+    def kill() -> None:
+        old = patient.pid("sidecar")
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda: patient.pid("sidecar") != old)
+
+    seen = await all_at_once(patient, "/v4/sports/soccer_epl/odds?regions=uk", kill)
+    assert told(seen) == {200: WAITERS}
+    # The call that was lost, and one for each worker at most.
+    assert asked_for(provider, "uk") <= 3
+
+
+@proves("leader-timed-out")
+async def test_the_leader_times_out(patient, provider, behaves):
+    behaves(fault={"kind": "hang"})
+    before = asked_for(provider, "us2")
+    seen = await all_at_once(patient, "/v4/sports/soccer_epl/odds?regions=us2")
+    assert {one.status for one in seen} == ROWS["leader-timed-out"].statuses
+    assert max(one.at - one.asked_at for one in seen) < 4 + 4
+    assert asked_for(provider, "us2") - before <= 2
+
+
+@proves("leader-refused")
+@pytest.mark.parametrize("directive", ["no-store", "private"])
+async def test_what_comes_must_not_be_stored(patient, provider, behaves, directive):
+    behaves(**SLOW, extra_headers={"Cache-Control": directive})
+    regions = {"no-store": "eu", "private": "au"}[directive]
+    seen = await all_at_once(patient, f"/v4/sports/soccer_epl/odds?regions={regions}")
+    assert told(seen) == {200: WAITERS}
+    assert not any("stored" in one.cache for one in seen)
+    # Nobody waits for one call after the other.
+    assert max(one.at - one.asked_at for one in seen) < 2.5 * 2 + 4
+    asked = asked_for(provider, regions)
+    behaves(latency_p50_ms=60, latency_p95_ms=120)
+    again = await all_at_once(patient, f"/v4/sports/soccer_epl/odds?regions={regions}")
+    assert told(again) == {200: WAITERS}
+    assert asked_for(provider, regions) > asked
