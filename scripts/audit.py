@@ -1,7 +1,7 @@
 """Looks the locked dependencies up in the advisories that `pip-audit` knows: `python -m scripts.audit`.
 
-Status 1 only for an advisory that has a fix and is not listed here. Without pip-audit, without network, or when it takes
-too long, it says so and that is all."""
+Status 1 only for an advisory that has a fix and is not listed here. Without pip-audit, without network, or when it
+takes too long, it says so and that is all."""
 
 import json
 import shutil
@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 LONGEST_S = 20
 KNOWN = {
-    "CVE-2025-69872": "diskcache unpickles what a row of its database says is a pickle. There is no fix. The store reads "
-    "only bytes under text keys, follows no path and heeds no setting of the database (S36).",
+    "CVE-2025-69872": "diskcache unpickles what a row of its database says is a pickle. There is no fix. The store "
+    "reads only bytes under text keys, follows no path and heeds no setting of the database (S36).",
 }
 """By every name that an advisory goes by, one is enough: why it does no harm here."""
 

@@ -22,8 +22,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             1,
             "credentials in keys",
-            "A declared credential is in no key, answer, log, metric or file; clients that differ in nothing else share an "
-            "entry, and only holdover's own credential goes to the provider.",
+            "A declared credential is in no key, answer, log, metric or file; clients that differ in nothing "
+            "else share an entry, and only holdover's own credential goes to the provider.",
             "e2e/test_secrets.py::test_two_clients_keys_lead_to_one_key "
             "e2e/test_secrets.py::test_the_provider_got_holdovers_credential_for_what_is_cached "
             "holdover/test_key.py::test_a_declared_credential_in_the_query_leaves_no_trace "
@@ -32,8 +32,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             2,
             "hits without a valid credential",
-            'Only who the provider accepted lately gets stored answers (`clients = "known"`); "open" shares with whoever '
-            "reaches holdover, by choice.",
+            'Only who the provider accepted lately gets stored answers (`clients = "known"`); "open" shares '
+            "with whoever reaches holdover, by choice.",
             "e2e/test_admission.py::test_a_wrong_key_gets_the_vendors_own_401_every_time "
             "e2e/test_admission.py::test_no_key_at_all_gets_the_vendors_own_401 "
             "e2e/test_admission.py::test_open_to_everybody_who_reaches_it",
@@ -60,8 +60,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             5,
             "fields that are not in the key",
-            "The request for what is cached is holdover's own: of a client's header fields only those go to the provider "
-            "that the route names, and these are in the key.",
+            "The request for what is cached is holdover's own: of a client's header fields only those go to "
+            "the provider that the route names, and these are in the key.",
             "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
             "security/test_poisoning.py::test_all_of_them_at_once "
             "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key",
@@ -84,8 +84,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             8,
             "other methods",
-            "HEAD is asked for as GET; other methods are neither answered from the cache nor stored, overrides in fields "
-            "reach no provider, TRACE is refused.",
+            "HEAD is asked for as GET; other methods are neither answered from the cache nor stored, overrides "
+            "in fields reach no provider, TRACE is refused.",
             "security/test_poisoning.py::test_a_head_leaves_a_whole_answer "
             "security/test_poisoning.py::test_another_method_is_neither_answered_from_the_cache_nor_kept "
             "holdover/test_key.py::test_other_methods_go_past_the_cache",
@@ -105,8 +105,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             10,
             "two hosts in one request",
-            "An absolute target with another host is refused, as are two Host fields; what is called is the configured "
-            "origin.",
+            "An absolute target with another host is refused, as are two Host fields; what is called is the "
+            "configured origin.",
             "e2e/test_modes.py::test_an_absolute_target_with_a_foreign_authority_is_refused "
             "e2e/test_modes.py::test_a_host_of_no_provider_is_refused_in_reverse_mode "
             "security/test_corpus.py::test_what_comes_of_it",
@@ -123,8 +123,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             12,
             "ever new queries",
-            "Store, memory and refreshes have limits, no metric has a key for a label; `scripts/bench memory` floods a "
-            "running house.",
+            "Store, memory and refreshes have limits, no metric has a key for a label; `scripts/bench memory` "
+            "floods a running house.",
             "security/test_poisoning.py::test_ever_new_queries_make_no_new_metrics "
             "holdover/test_disk.py::test_the_size_is_bounded_and_the_latest_stay "
             "sidecar/test_schedule.py::test_there_is_room_for_so_many_keys_and_room_comes_back "
@@ -162,8 +162,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             17,
             "errors in the place of odds",
-            "An error, whatever its status, and what is not the promised JSON takes no good answer's place; a pause that "
-            "is asked for is kept.",
+            "An error, whatever its status, and what is not the promised JSON takes no good answer's place; a "
+            "pause that is asked for is kept.",
             "faults/test_provider.py::test_a_200_that_is_no_json_never_takes_the_place_of_odds "
             "faults/test_provider.py::test_stale_within_the_limit_then_the_truth "
             "faults/test_provider.py::test_a_pause_that_the_provider_asks_for_is_kept "
@@ -172,7 +172,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             18,
             "errors that a client's fields provoke",
-            "They do not reach the provider of a cached route (S5); a head beyond the limits is refused to its sender.",
+            "They do not reach the provider of a cached route (S5); a head beyond the limits is refused to "
+            "its sender.",
             "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
             "security/test_poisoning.py::test_a_client_that_says_a_thousand_things_is_refused_and_the_rest_served",
         ),
@@ -246,8 +247,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             27,
             "metrics, admin and console",
-            "They are on loopback by default, and the clients' addresses lead to none of them, whatever `foreign` says; "
-            "there is no `mitm.it`. The console answers to its own names alone (DNS rebinding).",
+            "They are on loopback by default, and the clients' addresses lead to none of them, whatever "
+            "`foreign` says; there is no `mitm.it`. The console answers to its own names alone (DNS rebinding).",
             "security/test_reach.py::test_what_is_for_operators_is_not_reached_by_the_clients_doors "
             "security/test_reach.py::test_a_providers_path_is_the_providers "
             "security/test_reach.py::test_there_is_no_page_about_certificates "
@@ -259,8 +260,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             28,
             "writing promos",
-            "Whoever writes is known, forms of other sites are refused, sizes are limited, files are judged, written whole "
-            "and recorded.",
+            "Whoever writes is known, forms of other sites are refused, sizes are limited, files are judged, "
+            "written whole and recorded.",
             "e2e/test_promos_writing.py::test_pages_of_other_sites_make_no_browser_write "
             "e2e/test_promos_writing.py::test_once_there_are_tokens_who_has_none_writes_nothing "
             "e2e/test_promos_writing.py::test_what_is_not_good_is_not_written_and_every_problem_is_told "
@@ -272,8 +273,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             29,
             "large bodies",
-            "An answer beyond the limit is given up while it comes, one that passes is not kept, a request beyond it is "
-            "refused.",
+            "An answer beyond the limit is given up while it comes, one that passes is not kept, a request "
+            "beyond it is refused.",
             "security/test_hostile_answers.py::test_an_answer_beyond_the_limit_is_not_taken_in "
             "security/test_hostile_answers.py::test_an_answer_that_passes_is_not_kept_in_memory "
             "security/test_hostile_answers.py::test_a_request_beyond_the_limit_is_refused",
@@ -323,8 +324,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             35,
             "refreshes with a client's credential",
-            "They end with the demand (`idle_after_s`), and with the first refusal; nothing is refreshed that nobody asks "
-            "for.",
+            "They end with the demand (`idle_after_s`), and with the first refusal; nothing is refreshed that "
+            "nobody asks for.",
             "sidecar/test_schedule.py::test_nothing_is_due_without_demand "
             "sidecar/test_schedule.py::test_an_idle_key_is_forgotten_and_may_come_again "
             "holdover/test_fill.py::test_a_lent_credential_that_is_refused_is_not_used_again "
@@ -356,8 +357,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             38,
             "credentials",
-            "They are nowhere to be read: logs at debug level, metrics, Cache-Status, files, error pages, `explain`, the "
-            "admin's pages, the command line.",
+            "They are nowhere to be read: logs at debug level, metrics, Cache-Status, files, error pages, "
+            "`explain`, the admin's pages, the command line.",
             "e2e/test_secrets.py::test_not_in_the_log "
             "e2e/test_secrets.py::test_not_in_the_metrics "
             "e2e/test_secrets.py::test_not_in_answers "
