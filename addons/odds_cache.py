@@ -66,6 +66,7 @@ else:
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
+_SPLITTING = re.compile(rb"[\0\r\n]")
 METRICS_RETRY_S = 0.1
 
 logger = logging.getLogger("holdover.proxy")
@@ -294,8 +295,13 @@ class OddsCache:
                     self._pass(flow, None, OTHER, "bypass", started)
 
     def responseheaders(self, flow: HTTPFlow) -> None:
-        if _PASSED in flow.metadata and flow.response is not None:
-            flow.response.stream = True
+        if _PASSED not in flow.metadata or flow.response is None:
+            return
+        flow.response.stream = True
+        fields = flow.response.headers.fields
+        if any(_SPLITTING.search(value) for _, value in fields):
+            # RFC 9110 section 5.5. The client, or a proxy before it, could read another field or answer here.
+            flow.response.headers = Headers([(name, _SPLITTING.sub(b" ", value)) for name, value in fields])
 
     def response(self, flow: HTTPFlow) -> None:
         self._ended(flow, flow.response.status_code if flow.response else 502)
