@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +41,15 @@ class CertificateError(Exception):
 
 def authority(folder: Path) -> certs.CertStore:
     """mitmproxy's, from its folder; made when there is none. Raises CertificateError."""
+    key = folder / f"{CONF_BASENAME}-ca.pem"
+    with suppress(OSError):
+        # Whoever reads it can be any host to the clients that trust it.
+        key.chmod(0o600)
     try:
         return certs.CertStore.from_store(folder, CONF_BASENAME, KEY_SIZE)
     except (OSError, ValueError, TypeError) as error:
         raise CertificateError(
-            f"{folder / CONF_BASENAME}-ca.pem: no certificate authority can be used or made here ({error}); restore "
+            f"{key}: no certificate authority can be used or made here ({error}); restore "
             f"the file, or move all {CONF_BASENAME}-* files away to have a new one, which clients must trust then"
         ) from error
 

@@ -88,10 +88,10 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if field.description:
             description = " ".join(field.description.split()).replace("|", "\\|")
-            yield f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {description} |"
+            yield f"| `{name}` | {_type(field.annotation)} | {default_of(field)} | {description} |"
 
 
-def _default(field: FieldInfo) -> str:
+def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     if field.default_factory is not None:

@@ -1,7 +1,9 @@
 import datetime
+import os
 import shutil
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -204,6 +206,21 @@ def test_a_file_that_cannot_be_used_is_told_with_its_remedy(store, tmp_path, mak
     assert text.startswith(f"{path}: ")
     assert reason in text
     assert "[proxy] certificates" in text
+
+
+def test_the_key_is_its_owners_alone(ca_folder, tmp_path):
+    for name in ("mitmproxy-ca.pem", "mitmproxy-ca-cert.pem"):
+        (tmp_path / name).write_bytes((ca_folder / name).read_bytes())
+        (tmp_path / name).chmod(0o644)
+    authority(tmp_path)
+    assert stat.S_IMODE((tmp_path / "mitmproxy-ca.pem").stat().st_mode) == 0o600
+    made = tmp_path / "new"
+    before = os.umask(0)
+    try:
+        authority(made)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((made / "mitmproxy-ca.pem").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(

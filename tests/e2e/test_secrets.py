@@ -143,6 +143,14 @@ def test_not_in_what_explain_prints(burdened: Burdened):
         free_of_canaries(done.stdout + done.stderr, "explain")
 
 
+@pytest.mark.parametrize(
+    "target", ["/healthz", "/metrics/proxy", "/console/now", "/v1/promos", "/v1/promos/status", "/v1/promos/history"]
+)
+def test_not_in_what_operators_are_shown(burdened: Burdened, target: str):
+    reply = ask(burdened.house.ports["admin"], target, host=f"127.0.0.1:{burdened.house.ports['admin']}")
+    free_of_canaries(repr(reply.fields) + reply.body.decode(errors="replace"), target)
+
+
 def test_not_in_any_file(burdened: Burdened):
     """Of the store and of whatever else holdover wrote; the configuration names the variable only."""
     folders = [burdened.house.folder / name for name in ("var", "config")]

@@ -21,6 +21,7 @@ CALLS = 4
 SPORTS = ("epl", "nba", "nfl")
 IN_QUERY = ("apiKey", "api_key", "APIKEY", "token", "secret")
 IN_FIELDS = ("X-Api-Key", "Authorization", "Cookie", "X-Auth-Token", "Proxy-Authorization")
+BEFORE = {"Authorization": "Bearer ", "Proxy-Authorization": "Bearer ", "Cookie": "session="}
 PROVIDER = """
 name = "odds"
 hosts = ["api.the-odds-api.com"]
@@ -106,13 +107,12 @@ def calls(chance: random.Random) -> list[Call]:
                 f"/v4/sports/{chance.choice(SPORTS)}/odds?regions={chance.choice(('us,uk', 'uk%2Cus'))}",
                 {},
             )
-            for credential in used:
-                if chance.random() < 0.5:
-                    target += f"&{chance.choice(IN_QUERY)}={credential}"
+            names = chance.sample((*IN_QUERY, *IN_FIELDS), len(used))
+            for name, credential in zip(names, used, strict=True):
+                if name in IN_QUERY:
+                    target += f"&{name}={credential}"
                 else:
-                    name = chance.choice(IN_FIELDS)
-                    prefix = {"Authorization": "Bearer ", "Proxy-Authorization": "Bearer ", "Cookie": "session="}
-                    fields[name] = prefix.get(name, "") + credential
+                    fields[name] = BEFORE.get(name, "") + credential
             made.append(Call(target, fields, frozenset(map(digest, used))))
     chance.shuffle(made)
     return made

@@ -1,0 +1,390 @@
+"""What is defended, and by which tests: docs/security.md has this table. A test is `path::name`, under `tests/`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`holds` is what is guaranteed, or why there is nothing to guarantee where there are no `tests`."""
+
+    id: str
+    what: str
+    holds: str
+    tests: tuple[str, ...] = ()
+
+
+def _item(number: int, what: str, holds: str, tests: str = "") -> Item:
+    return Item(f"S{number}", what, holds, tuple(tests.split()))
+
+
+SECTIONS: dict[str, tuple[Item, ...]] = {
+    "Keys and tenants": (
+        _item(
+            1,
+            "credentials in keys",
+            "A declared credential is in no key, answer, log, metric or file; clients that differ in nothing "
+            "else share an entry, and only holdover's own credential goes to the provider.",
+            "e2e/test_secrets.py::test_two_clients_keys_lead_to_one_key "
+            "e2e/test_secrets.py::test_the_provider_got_holdovers_credential_for_what_is_cached "
+            "holdover/test_key.py::test_a_declared_credential_in_the_query_leaves_no_trace "
+            "holdover/test_key.py::test_a_declared_credential_in_a_header_leaves_no_trace",
+        ),
+        _item(
+            2,
+            "hits without a valid credential",
+            'Only who the provider accepted lately gets stored answers (`clients = "known"`); "open" shares '
+            "with whoever reaches holdover, by choice.",
+            "e2e/test_admission.py::test_a_wrong_key_gets_the_vendors_own_401_every_time "
+            "e2e/test_admission.py::test_no_key_at_all_gets_the_vendors_own_401 "
+            "e2e/test_admission.py::test_open_to_everybody_who_reaches_it",
+        ),
+        _item(
+            3,
+            "one tenant's answer to another",
+            "What was asked for with a client's own credential goes to nobody else, wherever the credential stood; a "
+            "request with one that the provider does not declare passes and is not stored.",
+            "security/test_crossings.py::test_nobody_gets_what_anothers_credential_got "
+            "e2e/test_tenants.py::test_with_answers_of_its_own_a_tenant_gets_what_its_own_credential_got "
+            "e2e/test_tenants.py::test_with_plans_a_tenant_gets_what_its_plan_gets "
+            "holdover/test_key.py::test_a_personal_header_goes_past_the_cache",
+        ),
+        _item(
+            4,
+            "shared cookies",
+            "No shared answer has a Set-Cookie, neither from the store nor for those who waited together.",
+            "e2e/test_answers.py::test_a_cookie_is_for_nobody_else "
+            "e2e/test_answers.py::test_the_cookie_of_a_kept_refusal_is_for_nobody_else "
+            "holdover/test_intake.py::test_header_fields_that_are_not_kept "
+            "security/test_crossings.py::test_nobody_gets_what_anothers_credential_got",
+        ),
+        _item(
+            5,
+            "fields that are not in the key",
+            "The request for what is cached is holdover's own: of a client's header fields only those go to "
+            "the provider that the route names, and these are in the key.",
+            "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
+            "security/test_poisoning.py::test_all_of_them_at_once "
+            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key",
+        ),
+        _item(
+            6,
+            "CORS",
+            "A client's Origin does not reach the provider of a cached route, so no answer can reflect it, but where "
+            "`headers` names it, and then each has its own.",
+            "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
+            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key",
+        ),
+        _item(
+            7,
+            "GET with a body",
+            "It goes past the cache; nothing of it is stored.",
+            "security/test_poisoning.py::test_a_get_with_a_body_leaves_nothing_for_those_without "
+            "holdover/test_key.py::test_a_body_goes_past_the_cache",
+        ),
+        _item(
+            8,
+            "other methods",
+            "HEAD is asked for as GET; other methods are neither answered from the cache nor stored, overrides "
+            "in fields reach no provider, TRACE is refused.",
+            "security/test_poisoning.py::test_a_head_leaves_a_whole_answer "
+            "security/test_poisoning.py::test_another_method_is_neither_answered_from_the_cache_nor_kept "
+            "holdover/test_key.py::test_other_methods_go_past_the_cache",
+        ),
+        _item(
+            9,
+            "two requests under one key",
+            "Hashed and sent is the same canonical request; its parts are hashed with their lengths; what has no one "
+            "meaning passes.",
+            "holdover/test_key.py::test_keys_are_equal_exactly_when_requests_are "
+            "holdover/test_key.py::test_moving_a_boundary_moves_the_key "
+            "holdover/test_key.py::test_the_target_is_its_own_canonical_form "
+            "holdover/test_key.py::test_a_query_without_one_meaning_goes_past_the_cache "
+            "holdover/test_rules.py::test_paths_without_a_canonical_form "
+            "holdover/test_rules.py::test_dot_segments_behind_an_encoded_slash_have_no_canonical_form",
+        ),
+        _item(
+            10,
+            "two hosts in one request",
+            "An absolute target with another host is refused, as are two Host fields; what is called is the "
+            "configured origin.",
+            "e2e/test_modes.py::test_an_absolute_target_with_a_foreign_authority_is_refused "
+            "e2e/test_modes.py::test_a_host_of_no_provider_is_refused_in_reverse_mode "
+            "security/test_corpus.py::test_what_comes_of_it",
+        ),
+        _item(
+            11,
+            "cache deception",
+            "A route is the whole path: what only resembles one passes with the client's own credential and is not "
+            "stored, dots behind encoded slashes too.",
+            "security/test_poisoning.py::test_what_only_looks_like_a_route_is_not_kept "
+            "holdover/test_rules.py::test_what_only_resembles_a_route_matches_none "
+            "holdover/test_rules.py::test_dot_segments_behind_an_encoded_slash_have_no_canonical_form",
+        ),
+        _item(
+            12,
+            "ever new queries",
+            "Store, memory and refreshes have limits, no metric has a key for a label; `scripts/bench memory` "
+            "floods a running house.",
+            "security/test_poisoning.py::test_ever_new_queries_make_no_new_metrics "
+            "holdover/test_disk.py::test_the_size_is_bounded_and_the_latest_stay "
+            "sidecar/test_schedule.py::test_there_is_room_for_so_many_keys_and_room_comes_back "
+            "holdover/test_admission.py::test_what_is_remembered_is_bounded_and_the_rest_is_found_again "
+            "holdover/test_books.py::test_tenants_are_bounded_and_come_back_from_the_ledger",
+        ),
+    ),
+    "Answers of providers": (
+        _item(
+            13,
+            "broken answers",
+            "An answer that is not whole, or whose coding does not decode, is not stored; the good one stays.",
+            "faults/test_fault_origin.py::test_nothing_wrong_is_stored faults/test_fault_origin.py::test_clients",
+        ),
+        _item(
+            14,
+            "no length",
+            "An answer that ends with its connection is not stored.",
+            "faults/test_fault_origin.py::test_nothing_wrong_is_stored",
+        ),
+        _item(
+            15,
+            "1xx",
+            "It is not taken for the answer.",
+            "holdover/test_fetch.py::test_an_early_hint_is_not_the_answer "
+            "faults/test_fault_origin.py::test_nothing_wrong_is_stored",
+        ),
+        _item(
+            16,
+            "parts",
+            "206 and 416 are not stored as the whole.",
+            "holdover/test_intake.py::test_what_is_not_stored "
+            "security/test_poisoning.py::test_ranges_multiply_nothing_and_are_not_stored",
+        ),
+        _item(
+            17,
+            "errors in the place of odds",
+            "An error, whatever its status, and what is not the promised JSON takes no good answer's place; a "
+            "pause that is asked for is kept.",
+            "faults/test_provider.py::test_a_200_that_is_no_json_never_takes_the_place_of_odds "
+            "faults/test_provider.py::test_stale_within_the_limit_then_the_truth "
+            "faults/test_provider.py::test_a_pause_that_the_provider_asks_for_is_kept "
+            "holdover/test_intake.py::test_what_the_body_says_goes_before_the_status",
+        ),
+        _item(
+            18,
+            "errors that a client's fields provoke",
+            "They do not reach the provider of a cached route (S5); a head beyond the limits is refused to "
+            "its sender.",
+            "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
+            "security/test_poisoning.py::test_a_client_that_says_a_thousand_things_is_refused_and_the_rest_served",
+        ),
+        _item(
+            19,
+            "Accept-Encoding",
+            "One entry for all of them; no value goes round the cache.",
+            "security/test_poisoning.py::test_no_accept_encoding_goes_round_the_cache",
+        ),
+        _item(
+            20,
+            "split answers",
+            "An answer with NUL or a bare CR in a field is not stored; in one that passes they become spaces.",
+            "security/test_hostile_answers.py::test_a_field_that_could_be_two_is_not_stored "
+            "security/test_hostile_answers.py::test_nor_does_it_become_two_on_its_way_to_the_one_who_asked",
+        ),
+        _item(
+            21,
+            "absurd ages and dates",
+            "Ages are bounded and never negative; a Date that is none counts as absent.",
+            "holdover/test_intake.py::test_the_age_that_is_told "
+            "holdover/test_intake.py::test_a_date_that_is_none "
+            "holdover/test_intake.py::test_the_least_time_that_a_provider_wants",
+        ),
+        _item(
+            22,
+            "a second answer behind the body",
+            "The connection is not used again.",
+            "faults/test_fault_origin.py::test_nothing_wrong_is_stored "
+            "faults/test_fault_origin.py::test_who_comes_new_gets_the_truth_at_once",
+        ),
+    ),
+    "Requests": (
+        _item(
+            23,
+            "malformed and ambiguous requests",
+            "Exactly one request reaches the provider, or the client gets a 4xx; the lane and mitmproxy alike.",
+            "security/test_corpus.py::test_what_comes_of_it "
+            "security/test_corpus.py::test_what_comes_of_some_in_all_modes "
+            "security/test_corpus.py::test_nothing_that_was_planted_is_in_the_cache "
+            "security/test_corpus.py::test_nothing_depends_on_how_it_is_cut",
+        ),
+        _item(
+            24,
+            "fields that Connection names",
+            "They end at holdover, but never those that frame or authorise a request.",
+            "security/test_corpus.py::test_what_comes_of_it",
+        ),
+        _item(
+            25,
+            "HTTP/2 to HTTP/1.1",
+            "HTTP/2 is off unless `[proxy] http2` asks for it; mitmproxy's own checks of it stay on.",
+        ),
+    ),
+    "Where one gets": (
+        _item(
+            26,
+            "an open proxy",
+            "In the providers' place only their hosts are answered. The explicit proxy is off unless configured, and "
+            "connects to no private, loopback, link-local or metadata address, by the address that it then uses; no "
+            "redirect is followed.",
+            "security/test_reach.py::test_the_explicit_proxy_leads_to_nothing_but_public_addresses "
+            "security/test_reach.py::test_none_means_providers_alone "
+            "security/test_reach.py::test_inside_a_tunnel_to_a_provider_there_is_only_that_provider "
+            "security/test_reach.py::test_tls_for_somebody_else_inside_a_tunnel_leads_nowhere_else "
+            "security/test_reach.py::test_redirects_are_not_followed "
+            "holdover/test_reach.py::test_what_is_not_of_the_internet_at_large "
+            "addons/test_reach.py::test_a_foreign_name_is_led_to_the_address_that_was_looked_at",
+        ),
+        _item(
+            27,
+            "metrics, admin and console",
+            "They are on loopback by default, and the clients' addresses lead to none of them, whatever "
+            "`foreign` says; there is no `mitm.it`. The console answers to its own names alone (DNS rebinding).",
+            "security/test_reach.py::test_what_is_for_operators_is_not_reached_by_the_clients_doors "
+            "security/test_reach.py::test_a_providers_path_is_the_providers "
+            "security/test_reach.py::test_there_is_no_page_about_certificates "
+            "addons/test_reach.py::test_holdover_itself_is_refused_even_where_any_host_is_allowed "
+            "sidecar/console/test_pages.py::test_a_name_of_another_site_reaches_neither_pages_nor_writes "
+            "sidecar/console/test_pages.py::test_which_names_are_ours "
+            "sidecar/promos/test_access.py::test_a_name_that_only_leads_here_is_not_taken",
+        ),
+        _item(
+            28,
+            "writing promos",
+            "Whoever writes is known, forms of other sites are refused, sizes are limited, files are judged, "
+            "written whole and recorded.",
+            "e2e/test_promos_writing.py::test_pages_of_other_sites_make_no_browser_write "
+            "e2e/test_promos_writing.py::test_once_there_are_tokens_who_has_none_writes_nothing "
+            "e2e/test_promos_writing.py::test_what_is_not_good_is_not_written_and_every_problem_is_told "
+            "sidecar/console/test_login.py::test_a_write_needs_the_token_of_a_form_of_ours "
+            "sidecar/console/test_edit.py::test_what_is_no_file_of_promos_is_not_shown",
+        ),
+    ),
+    "Limits": (
+        _item(
+            29,
+            "large bodies",
+            "An answer beyond the limit is given up while it comes, one that passes is not kept, a request "
+            "beyond it is refused.",
+            "security/test_hostile_answers.py::test_an_answer_beyond_the_limit_is_not_taken_in "
+            "security/test_hostile_answers.py::test_an_answer_that_passes_is_not_kept_in_memory "
+            "security/test_hostile_answers.py::test_a_request_beyond_the_limit_is_refused",
+        ),
+        _item(
+            30,
+            "decompression bombs",
+            "What is inflated is limited, and inflated beside the event loop.",
+            "security/test_hostile_answers.py::test_hits_are_given_while_a_bomb_is_taken_apart "
+            "holdover/test_fetch.py::test_a_gzip_bomb_is_not_inflated "
+            "holdover/test_coding.py::test_the_limit_is_exact",
+        ),
+        _item(
+            31,
+            "slow clients",
+            "Connections, those of an address, and the time of a head and of a read are limited; others are answered "
+            "meanwhile.",
+            "addons/test_fast_lane.py::test_a_thousand_half_open_connections_hold_up_nobody "
+            "addons/test_fast_lane.py::test_no_more_connections_than_the_limit "
+            "addons/test_fast_lane.py::test_no_more_connections_of_one_address_than_the_limit "
+            "addons/test_connection.py::test_a_head_that_does_not_come_in_time_is_answered_408 "
+            "addons/test_connection.py::test_a_slow_reader_holds_up_nobody_and_is_let_go",
+        ),
+        _item(
+            32,
+            "ranges",
+            "A request for hundreds of ranges gets the whole once.",
+            "security/test_poisoning.py::test_ranges_multiply_nothing_and_are_not_stored",
+        ),
+        _item(
+            33,
+            "large heads",
+            "They are answered 431.",
+            "addons/test_connection.py::test_a_head_that_is_too_long_is_answered_431 "
+            "security/test_poisoning.py::test_a_client_that_says_a_thousand_things_is_refused_and_the_rest_served "
+            "security/test_corpus.py::test_what_comes_of_it",
+        ),
+        _item(
+            34,
+            "stampedes",
+            "One call for all who wait; a leader that dies, fails or gets what must not be stored holds up nobody.",
+            "e2e/test_answers.py::test_all_who_ask_at_once_cost_one_request "
+            "faults/test_waiters.py::test_the_leader_is_killed "
+            "faults/test_waiters.py::test_the_leader_times_out "
+            "faults/test_waiters.py::test_what_comes_must_not_be_stored",
+        ),
+        _item(
+            35,
+            "refreshes with a client's credential",
+            "They end with the demand (`idle_after_s`), and with the first refusal; nothing is refreshed that "
+            "nobody asks for.",
+            "sidecar/test_schedule.py::test_nothing_is_due_without_demand "
+            "sidecar/test_schedule.py::test_an_idle_key_is_forgotten_and_may_come_again "
+            "holdover/test_fill.py::test_a_lent_credential_that_is_refused_is_not_used_again "
+            "holdover/test_books.py::test_a_lent_credential_that_is_refused_is_lent_no_more "
+            "faults/test_provider.py::test_refreshes_keep_to_demand_and_to_the_rate_limit",
+        ),
+    ),
+    "The store": (
+        _item(
+            36,
+            "planted rows",
+            "Nothing in the database is executed, followed or heeded; its folder is its owner's alone.",
+            "holdover/test_disk_planted.py::test_a_planted_row_is_neither_executed_nor_followed "
+            "holdover/test_disk_planted.py::test_a_planted_setting_is_not_heeded "
+            "holdover/test_disk_planted.py::test_an_entry_under_another_key_is_not_served "
+            "holdover/test_disk.py::test_only_the_owner_can_read_it "
+            "holdover/test_disk.py::test_a_folder_that_others_may_read_is_closed_to_them "
+            "holdover/test_disk.py::test_a_folder_of_another_user_is_refused",
+        ),
+        _item(
+            37,
+            "damage",
+            "A damaged, full, locked or missing store is done without, and no wrong body is served.",
+            "holdover/test_disk_damage.py::test_after_damage_both_processes_serve_on_from_one_cache "
+            "faults/test_files.py::test_corrupted_cache_is_set_aside_while_serving_goes_on "
+            "faults/test_files.py::test_a_full_disk_is_done_without "
+            "holdover/test_entry.py::test_a_changed_byte_reads_as_absent",
+        ),
+        _item(
+            38,
+            "credentials",
+            "They are nowhere to be read: logs at debug level, metrics, Cache-Status, files, error pages, "
+            "`explain`, the admin's pages, the command line.",
+            "e2e/test_secrets.py::test_not_in_the_log "
+            "e2e/test_secrets.py::test_not_in_the_metrics "
+            "e2e/test_secrets.py::test_not_in_answers "
+            "e2e/test_secrets.py::test_not_in_what_explain_prints "
+            "e2e/test_secrets.py::test_not_in_any_file "
+            "e2e/test_secrets.py::test_not_in_what_operators_are_shown "
+            "e2e/test_secrets.py::test_not_on_any_command_line "
+            "holdover/test_admission.py::test_no_credential_shows_or_is_written",
+        ),
+        _item(
+            39,
+            "another format",
+            "An entry of another format, or with a wrong checksum, is absent.",
+            "holdover/test_entry.py::test_anything_else_reads_as_absent "
+            "holdover/test_entry.py::test_a_changed_byte_reads_as_absent "
+            "holdover/test_entry.py::test_a_shorter_or_longer_text_reads_as_absent",
+        ),
+        _item(
+            40,
+            "clocks that step",
+            "No entry becomes immortal: one from the future is not served, and anything takes its place.",
+            "holdover/test_disk.py::test_an_entry_from_a_time_that_the_clock_left_gives_way "
+            "holdover/test_fill.py::test_an_entry_from_the_future_is_not_taken_for_new "
+            "holdover/test_lane.py::test_a_clock_that_stepped_back_ends_a_lease "
+            "faults/test_clock.py::test_clock_steps",
+        ),
+    ),
+}
+
+ITEMS = tuple(item for items in SECTIONS.values() for item in items)
