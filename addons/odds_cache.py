@@ -269,12 +269,9 @@ class OddsCache:
             self._metrics.client.active.dec()
 
     async def _handle(self, flow: HTTPFlow, standin: StandIn, started: float) -> None:
-        if flow.request.is_http2 and not _has_one_meaning(flow.request):
-            self._answer(flow, _refusal(flow, 400, "the request is malformed"), started)
-            return
         request = _request(flow)
-        if request is None:
-            self._answer(flow, _refusal(flow, 400, "the request names two different hosts"), started)
+        if isinstance(request, str):
+            self._answer(flow, _refusal(flow, 400, request), started)
             return
         match standin.plan(request):
             case Cacheable() as cacheable:
@@ -326,7 +323,7 @@ class OddsCache:
     async def _changed(self, flow: HTTPFlow, response: HTTPResponse, standin: StandIn) -> None:
         """Before the client hears of it."""
         try:
-            if (request := _request(flow)) is not None:
+            if isinstance(request := _request(flow), Request):
                 await standin.changed(request, Response(response.status_code, _text(response.headers)))
         except Exception:
             logger.exception("what a request may have changed is still stored because of an internal error")
@@ -463,12 +460,14 @@ def _has_one_meaning(request: HTTPRequest) -> bool:
     )
 
 
-def _request(flow: HTTPFlow) -> Request | None:
-    """None when an absolute-form target names another host than the connection or the Host field does."""
+def _request(flow: HTTPFlow) -> Request | str:
+    """Or why there is none: an absolute-form target may name another host than the connection or the Host field."""
     request = flow.request
+    if request.is_http2 and not _has_one_meaning(request):
+        return "the request is malformed"
     host = _host(request.host_header) if _stands_in(flow) else request.host.lower()
     if not request.is_http2 and request.authority and _host(request.authority) != host:
-        return None
+        return "the request names two different hosts"
     peer = flow.client_conn.peername
     # As it came: `request.method` is in capitals, and `get` is another method than `GET` (RFC 9110 section 9.1).
     method = request.data.method.decode("ascii", "replace")
