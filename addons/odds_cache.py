@@ -21,6 +21,7 @@ from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.http import Headers, HTTPFlow
+from mitmproxy.http import Request as HTTPRequest
 from mitmproxy.http import Response as HTTPResponse
 from mitmproxy.net.http.url import parse_authority
 from mitmproxy.net.tls import starts_like_tls_record
@@ -66,6 +67,8 @@ else:
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET = re.compile(rb"/[!-~]*|\*")
 _SPLITTING = re.compile(rb"[\0\r\n]")
 METRICS_RETRY_S = 0.1
 
@@ -265,8 +268,8 @@ class OddsCache:
 
     async def _handle(self, flow: HTTPFlow, standin: StandIn, started: float) -> None:
         request = _request(flow)
-        if request is None:
-            self._answer(flow, _refusal(flow, 400, "the request names two different hosts"), started)
+        if isinstance(request, str):
+            self._answer(flow, _refusal(flow, 400, request), started)
             return
         match standin.plan(request):
             case Cacheable() as cacheable:
@@ -423,12 +426,25 @@ def _stands_in(flow: HTTPFlow) -> bool:
     return isinstance(flow.client_conn.proxy_mode, ReverseMode)
 
 
-def _request(flow: HTTPFlow) -> Request | None:
-    """None when an absolute-form target names another host than the connection or the Host field does."""
+def _has_one_meaning(request: HTTPRequest) -> bool:
+    """Whether what came by HTTP/2 is the same request in HTTP/1.1, where a space ends a target, and a length that is
+    not that of the body takes the next request for its rest."""
+    told = request.headers.get_all("content-length")
+    return (
+        bool(_METHOD.fullmatch(request.data.method))
+        and bool(_TARGET.fullmatch(request.data.path))
+        and told in ([], [str(len(request.raw_content or b""))])
+    )
+
+
+def _request(flow: HTTPFlow) -> Request | str:
+    """Or why there is none: an absolute-form target may name another host than the connection or the Host field."""
     request = flow.request
+    if request.is_http2 and not _has_one_meaning(request):
+        return "the request is malformed"
     host = _host(request.host_header) if _stands_in(flow) else request.host.lower()
     if not request.is_http2 and request.authority and _host(request.authority) != host:
-        return None
+        return "the request names two different hosts"
     headers = tuple(
         (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
         for name, value in request.headers.fields
