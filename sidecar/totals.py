@@ -17,6 +17,7 @@ GAUGES: Mapping[str, Callable[[Iterable[float]], float]] = {
             "process_resident_memory_bytes",
             "process_open_fds",
             "holdover_client_requests_active",
+            "holdover_lane_connections",
             "holdover_upstream_requests_active",
             "holdover_cache_objects",
             "holdover_cache_bytes",

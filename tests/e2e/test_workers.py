@@ -303,7 +303,7 @@ def test_a_proxy_that_is_asked_for_itself_does_not_ask_itself(crew: House, role:
     connection = http.client.HTTPConnection("127.0.0.1", crew.ports["regular"], timeout=10)
     connection.request("GET", f"http://{own}/", headers={"Host": own})
     answer = connection.getresponse()
-    assert (answer.status, b"this proxy itself" in answer.read()) == (502, True)
+    assert (answer.status, b"names holdover itself" in answer.read()) == (403, True)
     connection.close()
 
 

@@ -69,7 +69,7 @@ async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path)
     assert len(seen) == KEYS
     assert {one.status for one in seen} == {200} | ROWS["cold-start"].statuses
     assert not promises.broken(seen)
-    assert max(one.at - one.asked_at for one in seen) < 3 + 5
+    assert max(one.at - one.asked_at for one in seen) < 3 + 12
     # No ban: nothing beyond what the provider allows. What is allowed is used.
     assert stats["busiest"] <= RATE + BURST + 5
     assert stats["requests"] > RATE * SECONDS / 3
