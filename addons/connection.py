@@ -404,7 +404,7 @@ class Connection(RawTransport):
 
     def _written(self) -> None:
         if self._phase is Phase.REFUSED:
-            self._shut()
+            self._linger()
         else:
             self._advance()
 
@@ -425,10 +425,14 @@ class Connection(RawTransport):
             self.close()
             return
         self._held, self._phase = b"", Phase.REFUSED
-        self._head_since = self._loop.time()
-        if not self._out and not self._closed:
-            self._shut()
+        self._linger()
         self._look()
+
+    def _linger(self) -> None:
+        """Says that no more comes, once all is with the system, and from then on waits for the client's end."""
+        self._head_since = self._loop.time()
+        if not (self._out or self._closed):
+            self._shut()
 
     def is_closing(self) -> bool:
         return self._closing or self._phase is Phase.REFUSED
@@ -444,15 +448,13 @@ class Connection(RawTransport):
         if fault.allow:
             answer = replace(answer, fields=(*answer.fields, (b"Allow", fault.allow.encode())))
         self._held, self._phase = b"", Phase.REFUSED
-        self._head_since = self._loop.time()
         if self._protocol is not None:
             # To mitmproxy the client is gone.
             gone, self._protocol = self._protocol, None
             self._loop.call_soon(gone.connection_lost, None)
         if not answered:
             self._answer(head_of(answer), answer.body)
-        if not self._out and not self._closed:
-            self._shut()
+        self._linger()
 
     def _forgotten(self) -> None:
         self._held = b""
@@ -474,7 +476,7 @@ class Connection(RawTransport):
         if self._write_since and now - self._write_since > settings.write_timeout_s:
             self._expire("write_timeout")
         elif self._phase is Phase.REFUSED:
-            if now - self._head_since > LINGER_S:
+            if not self._out and now - self._head_since > LINGER_S:
                 self._lost(None)
         elif self._phase is Phase.READY:
             patience_s = settings.head_timeout_s * (BODY_PATIENCE if self._needed else 1)

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from addons.connection import LINGER_S
 from holdover.standin import StandIn
 from scripts.rig import HOST
 from tests.addons.inside import BIG, Line, foreign, odds, until, wire
@@ -568,3 +569,23 @@ async def test_a_connection_that_ended_leaves_the_next_with_its_number_alone(hou
     connection._look()
     connection.resume_reading()
     assert asked == []
+
+
+async def test_a_last_answer_is_read_as_slowly_as_any_other(house):
+    await house.fill("big")
+    for listener in house.fast._listeners:
+        # Its connections have the same.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    sock = await house.connected(buffer=4096)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(sock, odds("big", "Connection: close"))
+    await asyncio.sleep(0.1)
+    [connection] = house.fast._connections
+    assert connection.get_write_buffer_size(), "the system took all of it"
+    # Longer than one lingers behind an answer that is out.
+    connection.sweep(loop.time() + LINGER_S + 1)
+    got = 0
+    while data := await loop.sock_recv(sock, 65_536):
+        got += len(data)
+    sock.close()
+    assert got > len(BIG)
