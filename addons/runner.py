@@ -19,6 +19,7 @@ from holdover.config import Config
 from holdover.settings import split_address
 
 from .certificates import CertificateError, Certificates, authority, for_hosts
+from .connection import STANDS_IN
 from .doors import Doors, Farewell
 from .loops import loop_factory
 from .odds_cache import OddsCache
@@ -80,7 +81,7 @@ def _doors(config: Config) -> list[tuple[str, str, str]]:
     """mitmproxy's mode specification, the address and the setting it is from. The reverse target is never called:
     every flow is answered, sent to its provider's origin, or refused."""
     proxy = config.settings.proxy
-    reverse = [(f"reverse:http://no-provider.invalid@{_plain(a)}", a, "[proxy] reverse") for a in proxy.reverse]
+    reverse = [(f"{STANDS_IN.full_spec}@{_plain(a)}", a, "[proxy] reverse") for a in proxy.reverse]
     return reverse + [(f"regular@{_plain(a)}", a, "[proxy] regular") for a in proxy.regular]
 
 

@@ -1,7 +1,6 @@
 """Makes the README's reference tables from the code: `python -m scripts.reference` says whether they are up to date,
 with `--write` it brings them so."""
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from pydantic.fields import FieldInfo
 
 from holdover import promo_settings, provider_settings, route_settings, settings
 from holdover.metrics import Metrics
+
+from .marked import main, with_parts
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -60,28 +61,8 @@ def metrics() -> str:
 
 
 def updated(text: str) -> str:
-    """`text` with what stands between the marks made anew."""
-    for mark, content in (("configuration", configuration()), ("metrics", metrics())):
-        begin, end = f"<!-- {mark}: begin -->\n", f"\n<!-- {mark}: end -->"
-        before, found, rest = text.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not (found and ended):
-            raise SystemExit(f"reference: the README lacks the marks of {mark!r}")
-        text = before + begin + content + end + after
-    return text
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="update the README")
-    text = README.read_text(encoding="utf-8")
-    current = updated(text)
-    if parser.parse_args().write:
-        README.write_text(current, encoding="utf-8")
-    elif current != text:
-        print("the README's reference is out of date; run `python -m scripts.reference --write`", file=sys.stderr)
-        return 1
-    return 0
+    """The README with both references made anew."""
+    return with_parts(text, {"configuration": configuration(), "metrics": metrics()}, README.name)
 
 
 def _rows(model: type[BaseModel]) -> Iterator[str]:
@@ -124,4 +105,4 @@ def _many(kind: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(README, updated, "scripts.reference", __doc__))

@@ -94,26 +94,32 @@ class Emulator:
 
 
 @contextmanager
-def emulator(**options: object) -> Iterator[Emulator]:
-    """The emulated provider; options by their command-line names, `latency_p50_ms=0` for `--latency-p50-ms 0`; a list
-    repeats its option."""
-    arguments = [sys.executable, "-m", "scripts.emulator"]
+def listening(module: str, *arguments: str, **options: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server of this project as a process, and where it listens, as it tells itself. Options by their command-line
+    names, `latency_p50_ms=0` for `--latency-p50-ms 0`; a list repeats its option, True is one without a value."""
+    command = [sys.executable, "-m", module, *arguments]
     for name, value in options.items():
         for each in value if isinstance(value, list) else [value]:
-            arguments.append(f"--{name.replace('_', '-')}")
+            command.append(f"--{name.replace('_', '-')}")
             if each is not True:
-                arguments.append(str(each))
-    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+                command.append(str(each))
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         line = process.stdout.readline()
         if not line.startswith("listening "):
-            raise RuntimeError(f"the emulator did not start: {line!r}")
-        yield Emulator(line.split()[1], process)
+            raise RuntimeError(f"{' '.join(command[2:])} did not start: {line!r}")
+        yield line.split()[1], process
     finally:
         stop(process)
-        assert process.stdout is not None
         process.stdout.close()
+
+
+@contextmanager
+def emulator(**options: object) -> Iterator[Emulator]:
+    """The emulated provider; options as `listening` has them."""
+    with listening("scripts.emulator", **options) as (url, process):
+        yield Emulator(url, process)
 
 
 def stop(process: subprocess.Popen[Any], seconds: float = 15.0) -> int:

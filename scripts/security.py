@@ -1,13 +1,13 @@
 """Makes the tables of docs/security.md: `python -m scripts.security` says whether they are up to date, with `--write`
 it brings them so."""
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from holdover import provider_settings, route_settings, settings
 from scripts.audit import KNOWN
+from scripts.marked import main, with_parts
 from scripts.reference import default_of
 from tests.security.list import SECTIONS
 
@@ -56,29 +56,10 @@ def advisories() -> str:
 
 
 def updated(text: str) -> str:
-    """`text` with what stands between the marks made anew."""
-    for mark, content in (("defended", defended()), ("limits", limits()), ("advisories", advisories())):
-        begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
-        before, opened, rest = text.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not (opened and ended):
-            raise SystemExit(f"security: {DOCUMENT.name} lacks the marks of {mark!r}")
-        text = f"{before}{begin}{content}\n{end}{after}"
-    return text
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="update the document")
-    text = DOCUMENT.read_text(encoding="utf-8")
-    current = updated(text)
-    if parser.parse_args().write:
-        DOCUMENT.write_text(current, encoding="utf-8")
-    elif current != text:
-        print("docs/security.md is out of date; run `python -m scripts.security --write`", file=sys.stderr)
-        return 1
-    return 0
+    """The page with its tables made anew."""
+    parts = {"defended": defended(), "limits": limits(), "advisories": advisories()}
+    return with_parts(text, parts, DOCUMENT.name)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(DOCUMENT, updated, "scripts.security", __doc__))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.marked import with_parts
 from scripts.rig import ROOT
 
 from . import chart
@@ -126,14 +127,7 @@ def updated(page: str, machine: dict[str, Any], outcome: Outcome) -> str:
     parts |= {wanted.scenario: pivot(outcome, wanted) for wanted in PIVOTS if wanted.scenario in ran}
     if "hit" in ran:
         parts["hit"] = hits(outcome)
-    for mark, content in parts.items():
-        begin, end = f"<!-- {mark}: begin -->\n", f"\n<!-- {mark}: end -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not (found and ended):
-            raise ValueError(f"{PAGE.name} lacks the marks of {mark!r}")
-        page = before + begin + content + end + after
-    return page
+    return with_parts(page, parts, PAGE.name)
 
 
 def main(arguments: list[str] | None = None) -> int:

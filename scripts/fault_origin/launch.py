@@ -1,13 +1,12 @@
 """Starts the origin as a process of its own, for tests and soaks."""
 
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.rig import ROOT, fetch_json, stop
+from scripts.rig import fetch_json, listening
 
 
 @dataclass
@@ -27,14 +26,5 @@ class Running:
 
 @contextmanager
 def fault_origin(*arguments: str) -> Iterator[Running]:
-    command = [sys.executable, "-m", "scripts.fault_origin", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        if not line.startswith("listening "):
-            raise RuntimeError(f"the origin did not start: {line!r}")
-        yield Running(line.split()[1], process)
-    finally:
-        stop(process)
-        process.stdout.close()
+    with listening("scripts.fault_origin", *arguments) as (url, process):
+        yield Running(url, process)

@@ -1,8 +1,9 @@
-"""The lane inside of what mitmproxy has opened: its SOCKS mode, and TLS that it ended there."""
+"""The lane in tunnels, plain and over TLS: those that it opens itself, and those that mitmproxy has opened."""
 
 import asyncio
 import ssl
 
+import pytest
 from mitmproxy import ctx
 
 from holdover.standin import StandIn
@@ -10,22 +11,40 @@ from scripts.rig import HOST
 from tests.addons.inside import Inside, Line, foreign, inside, odds, until, wire
 
 
-async def tunnelled(house: Inside, host: str = HOST, *, tls: bool = True, port: int | None = None) -> Line:
-    """A connection to a host by SOCKS (RFC 1928), without authentication."""
+async def by_connect(house: Inside, host: str, port: int) -> Line:
+    """Through the explicit proxy."""
+    line = await house.dial(role="regular")
+    authority = f"{host}:{port}"
+    assert (await line.ask(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())).status == 200
+    return line
+
+
+async def by_socks(house: Inside, host: str, port: int) -> Line:
+    """RFC 1928, without authentication."""
     line = await house.dial(role="socks5")
     await line.send(b"\x05\x01\x00")
     assert await line.reader.readexactly(2) == b"\x05\x00"
-    name, number = host.encode(), port or (443 if tls else 80)
-    await line.send(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + number.to_bytes(2))
+    await line.send(b"\x05\x01\x00\x03" + bytes([len(host)]) + host.encode() + port.to_bytes(2))
     assert (await line.reader.readexactly(10))[1] == 0
+    return line
+
+
+@pytest.fixture(params=[by_connect, by_socks], ids=["connect", "socks"])
+def way(request):
+    """The first is the connection's own affair, the second that of the layer in mitmproxy, which ends TLS there."""
+    return request.param
+
+
+async def tunnelled(house: Inside, way, host: str = HOST, *, tls: bool = True, port: int | None = None) -> Line:
+    line: Line = await way(house, host, port or (443 if tls else 80))
     if tls:
         await line.writer.start_tls(house.trusting, server_hostname=host)
     return line
 
 
-async def test_hits_misses_and_others_in_a_tunnel(house):
+async def test_hits_misses_and_others_in_a_tunnel(house, way):
     for tls in (True, False):
-        line = await tunnelled(house, tls=tls)
+        line = await tunnelled(house, way, tls=tls)
         assert (await line.ask(odds(f"a{tls}"))).way == "fwd=uri-miss"
         assert [(await line.ask(odds(f"a{tls}"))).way for _ in range(3)] == ["hit"] * 3
         assert b"/foreign/1" in (await line.ask(foreign("1"))).body
@@ -34,7 +53,7 @@ async def test_hits_misses_and_others_in_a_tunnel(house):
     assert house.ways()["hit"] == 10
 
 
-async def test_a_connection_that_only_hits_opens_none_to_the_provider(house):
+async def test_a_connection_that_only_hits_opens_none_to_the_provider(house, way):
     await house.fill("a")
     connected = []
 
@@ -43,16 +62,16 @@ async def test_a_connection_that_only_hits_opens_none_to_the_provider(house):
             connected.append(data.server.address)
 
     ctx.master.addons.add(Watching())
-    line = await tunnelled(house)
+    line = await tunnelled(house, way)
     assert [(await line.ask(odds("a"))).way for _ in range(5)] == ["hit"] * 5
     assert connected == []
     assert (await line.ask(foreign("1"))).status == 200
     assert len(connected) == 1
 
 
-async def test_order_in_a_tunnel(house):
+async def test_order_in_a_tunnel(house, way):
     await house.fill("a")
-    line = await tunnelled(house)
+    line = await tunnelled(house, way)
     house.vendor.open.clear()
     await line.send(odds("new"))
     await until(lambda: len(house.vendor.asked) == 2)
@@ -65,9 +84,9 @@ async def test_order_in_a_tunnel(house):
     assert [mark in (await line.reply()).body for mark in marks] == [True] * 5
 
 
-async def test_a_request_in_pieces_in_a_tunnel(house):
+async def test_a_request_in_pieces_in_a_tunnel(house, way):
     await house.fill("a")
-    line = await tunnelled(house)
+    line = await tunnelled(house, way)
     for data in (odds("a"), foreign("1"), odds("a")):
         # By fewer bytes mitmproxy does not know HTTP.
         line.writer.write(data[:5])
@@ -81,24 +100,26 @@ async def test_a_request_in_pieces_in_a_tunnel(house):
     assert house.ways()["hit"] == before + 1
 
 
-async def test_the_last_request_in_a_tunnel_ends_it(house):
+async def test_the_last_request_in_a_tunnel_ends_it(house, way):
     await house.fill("a")
-    line = await tunnelled(house)
+    line = await tunnelled(house, way)
     assert (await line.ask(odds("a", "Connection: close"))).way == "hit"
     assert await line.rest() == b""
 
 
-async def test_a_host_that_the_connection_is_not_for_is_no_hit(house):
+async def test_a_host_that_the_connection_is_not_for_is_no_hit(house, way):
     await house.fill("a")
-    line = await tunnelled(house)
-    assert (await line.ask(wire("/v4/sports/a/odds?regions=us", host="other.test"))).status == 200
-    other = await tunnelled(house, "127.0.0.1", tls=False, port=house.vendor.port)
+    line = await tunnelled(house, way)
+    assert (await line.ask(wire("/v4/sports/a/odds?regions=us", host="other.test"))).status == (
+        421 if way is by_connect else 200
+    )
+    other = await tunnelled(house, way, "127.0.0.1", tls=False, port=house.vendor.port)
     # Its address is no provider's, whatever its Host field says.
     assert (await other.ask(odds("a"))).way != "hit"
     assert "hit" not in house.ways()
 
 
-async def test_one_in_so_many_is_observed_in_a_tunnel(tmp_path, ca_folder):
+async def test_one_in_so_many_is_observed_in_a_tunnel(tmp_path, ca_folder, way):
     async with inside(tmp_path, ca_folder, "observe = 4") as house:
         await house.fill("a")
         seen = []
@@ -107,16 +128,16 @@ async def test_one_in_so_many_is_observed_in_a_tunnel(tmp_path, ca_folder):
             def request(self, flow):
                 seen.append(flow.request.path)
 
-        line = await tunnelled(house)
+        line = await tunnelled(house, way)
         ctx.master.addons.add(Watching())
         assert [(await line.ask(odds("a"))).way for _ in range(20)] == ["hit"] * 20
         assert len(seen) == 5
         assert (house.ways()["hit"], house.ways()["observed"]) == (15, 5)
 
 
-async def test_an_error_of_the_lane_in_a_tunnel_leaves_the_request_to_mitmproxy(house, monkeypatch, caplog):
+async def test_an_error_of_the_lane_in_a_tunnel_leaves_the_request_to_mitmproxy(house, monkeypatch, caplog, way):
     await house.fill("a")
-    line = await tunnelled(house)
+    line = await tunnelled(house, way)
     assert (await line.ask(odds("a"))).way == "hit"
 
     def broken(*_):
@@ -131,9 +152,9 @@ async def test_an_error_of_the_lane_in_a_tunnel_leaves_the_request_to_mitmproxy(
     caplog.clear()
 
 
-async def test_many_changes_of_hands_in_a_tunnel(house):
+async def test_many_changes_of_hands_in_a_tunnel(house, way):
     await house.fill("a")
-    line = await tunnelled(house)
+    line = await tunnelled(house, way)
     for number in range(25):
         assert (await line.ask(odds("a"))).way == "hit"
         assert (await line.ask(foreign(str(number)))).status == 200

@@ -2,14 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from scripts.rig import HOST, ROOT, Emulator, House, running, stop, wait_for, write_house
-from tests.e2e.test_script_mode import command
+from scripts.rig import HOST, Emulator, House, running, wait_for, write_house
+from tests.e2e.test_script_mode import dumping
 from tests.e2e.wire import ask, calm_window, dial, fresh_target, total
 
 COUNTED = (
@@ -93,32 +92,6 @@ def test_a_route_for_flows_is_never_answered_by_the_lane(shared_provider: Emulat
         assert [ask(port, target).way.partition(";")[0] for _ in range(5)] == ["fwd=uri-miss", *["hit"] * 4]
         assert [ask(port, "/v4/sports?apiKey=k").status for _ in range(5)] == [200] * 5
         assert ways(house.metrics("metrics")) == {"hit": 4, "waited": 1, "observed": 0, "passed": 5}
-
-
-@contextmanager
-def dumping(house: House, *scripts: Path) -> Iterator[Path]:
-    """A stock mitmdump with the addon and these scripts; gives its log."""
-    log = house.folder / "mitmdump.log"
-    words = command(house)
-    for script in scripts:
-        words += ["-s", str(script)]
-
-    def listens() -> bool:
-        if process.poll() is not None:
-            raise RuntimeError(f"mitmdump did not start:\n{log.read_text()}")
-        try:
-            dial(house.ports["reverse"]).close()
-        except OSError:
-            return False
-        return True
-
-    with log.open("w") as out:
-        process = subprocess.Popen(words, cwd=ROOT, env=house.environment(), stdout=out, stderr=subprocess.STDOUT)
-        try:
-            wait_for(listens, 60)
-            yield log
-        finally:
-            stop(process)
 
 
 @pytest.mark.parametrize("strict", [True, False])

@@ -27,9 +27,10 @@ def command(house: House) -> list[str]:
 
 
 @contextmanager
-def dumping(house: House) -> Iterator[Path]:
-    """mitmdump with the addon, until the block ends; gives its log."""
+def dumping(house: House, *scripts: Path) -> Iterator[Path]:
+    """mitmdump with the addon and these scripts, until the block ends; gives its log."""
     log = house.folder / "mitmdump.log"
+    words = command(house) + [word for script in scripts for word in ("-s", str(script))]
 
     def listens() -> bool:
         if process.poll() is not None:
@@ -41,9 +42,7 @@ def dumping(house: House) -> Iterator[Path]:
         return True
 
     with log.open("w") as out:
-        process = subprocess.Popen(
-            command(house), cwd=ROOT, env=house.environment(), stdout=out, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(words, cwd=ROOT, env=house.environment(), stdout=out, stderr=subprocess.STDOUT)
         try:
             wait_for(listens, 60)
             yield log

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.rig import ROOT, fetch_json, stop
+from scripts.rig import fetch_json, listening
 
 
 @dataclass
@@ -35,18 +34,6 @@ class Running:
 
 @contextmanager
 def running(vendor: str, **options: object) -> Iterator[Running]:
-    """Options by their command-line names, `spacing_s=0` for `--spacing-s 0`; a list repeats its option."""
-    arguments = [sys.executable, "-m", "scripts.emulator.vendors", vendor]
-    for name, value in options.items():
-        for each in value if isinstance(value, list) else [value]:
-            arguments += [f"--{name.replace('_', '-')}", str(each)]
-    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        if not line.startswith("listening "):
-            raise RuntimeError(f"the vendor {vendor} did not start: {line!r}")
-        yield Running(line.split()[1], process)
-    finally:
-        stop(process)
-        process.stdout.close()
+    """Options as `scripts.rig.listening` has them."""
+    with listening("scripts.emulator.vendors", vendor, **options) as (url, process):
+        yield Running(url, process)
