@@ -190,7 +190,10 @@ class Connection(RawTransport):
                 self._begin_tls(data)
                 return
         if self._raw:
-            self._handover.feed(data)
+            if self._out or self._closing or (lease := self._handover.lease(data)) is None:
+                self._handover.feed(data)
+            else:
+                self._give(lease)
         elif self._phase is not Phase.REFUSED and not self._closing:
             self._held += data
             if self._phase is Phase.THEIRS and self._passed is not None:
@@ -511,7 +514,7 @@ class Connection(RawTransport):
         settings = self._house.settings
         if self._active:
             self._active, self._quiet_since = False, now
-            if self._protocol is not None and self._phase is Phase.READY:
+            if self._protocol is not None and (self._raw or self._phase is Phase.READY):
                 self._handover.is_used()
         if self._write_since and now - self._write_since > settings.write_timeout_s:
             self._expire("write_timeout")

@@ -14,7 +14,10 @@ from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from .rest import rests
+from holdover.lease import Lease
+
+from .lane_layer import LaneLayer
+from .rest import reads_heads, rests
 
 
 class _Reader(asyncio.StreamReader):
@@ -44,6 +47,7 @@ class Handover:
         self.connections = manager.connections
         self._handler: ProxyConnectionHandler | None = None
         self._http: HttpLayer | None = None
+        self._lane: LaneLayer | None = None
         instance: ServerInstance[ProxyMode] = ServerInstance.make(mode, self)
         loop = asyncio.get_running_loop()
         self._reader = _Reader(loop=loop)
@@ -58,6 +62,16 @@ class Handover:
         """mitmproxy calls this when it begins."""
         self._handler = handler
         return self._manager.register_connection(connection_id, handler)
+
+    def lease(self, data: bytes) -> Lease | None:
+        """What answers these bytes without mitmproxy, inside of a tunnel that it has opened; to be fed otherwise."""
+        reader, handler = self._reader, self._handler
+        if handler is None or handler.client.tls or not reader.waiting or reader.untaken:
+            return None
+        if self._lane is None:
+            layers = handler.layer.context.layers
+            self._lane = next((layer for layer in layers if isinstance(layer, LaneLayer)), None)
+        return self._lane.at_once(data) if self._lane is not None else None
 
     def is_idle(self) -> bool:
         """Whether mitmproxy stands between two requests."""
@@ -80,14 +94,3 @@ class Handover:
             layers = self._handler.layer.context.layers
             self._http = next((layer for layer in layers if isinstance(layer, HttpLayer)), None)
         return reads_heads(self._http) if self._http is not None else None
-
-
-def reads_heads(http: HttpLayer) -> Http1Server | None:
-    """mitmproxy's side towards the client, where it waits for a head or for more of one; None while it does anything
-    else, and for ever where the connection is HTTP/2 or became a tunnel."""
-    if http.streams or http._paused is not None:  # noqa: SLF001
-        return None
-    server = http.connections.get(http.context.client)
-    if not isinstance(server, Http1Server) or server._paused is not None:  # noqa: SLF001
-        return None
-    return server if getattr(server.state, "__func__", None) is Http1Server.read_headers else None

@@ -15,7 +15,7 @@ from holdover.lane import Lane
 from holdover.lease import Lease
 from holdover.metrics import RuntimeMetrics
 
-from .handover import reads_heads
+from .rest import reads_heads
 
 logger = logging.getLogger("holdover.lane")
 
@@ -32,20 +32,17 @@ class LaneLayer(layer.Layer):
         self._client = str(context.client.peername[0]) if context.client.peername else ""
         self.child_layer = HttpLayer(context, HTTPMode.transparent)
         self._began = False
+        # The connection has asked already about what comes now.
+        self._looked = False
 
     def handle_event(self, event: events.Event) -> Iterable[commands.Command]:  # type: ignore[override]
         """In the place of mitmproxy's own, which makes a generator of each event."""
         if type(event) is events.DataReceived and event.connection is self.context.client:
-            if not self._began or self._is_idle():
-                try:
-                    lease = self._lease(event.data)
-                except Exception:
-                    logger.exception("a request left the lane because of an internal error")
-                    self._metrics.internal_errors.labels("lane").inc()
-                    lease = None
-                if lease is not None:
-                    self._lane.gave(lease)
-                    return (commands.SendData(event.connection, b"".join(lease.parts)),)
+            if self._looked:
+                self._looked = False
+            elif (lease := self._at_once(event.data)) is not None:
+                self._lane.gave(lease)
+                return (commands.SendData(event.connection, b"".join(lease.parts)),)
         elif type(event) is events.Start:
             # HTTP begins when it has something to do: then it may open a connection to the provider.
             return ()
@@ -53,6 +50,22 @@ class LaneLayer(layer.Layer):
 
     def _handle_event(self, _: events.Event) -> layer.CommandGenerator[None]:
         raise AssertionError("events are handled above")
+
+    def at_once(self, data: bytes) -> Lease | None:
+        """What answers the next that mitmproxy would hear of the client; what is None it has to hear."""
+        lease = self._at_once(data)
+        self._looked = lease is None
+        return lease
+
+    def _at_once(self, data: bytes) -> Lease | None:
+        if self._began and not self._is_idle():
+            return None
+        try:
+            return self._lease(data)
+        except Exception:
+            logger.exception("a request left the lane because of an internal error")
+            self._metrics.internal_errors.labels("lane").inc()
+            return None
 
     def _lease(self, data: bytes) -> Lease | None:
         """What answers a request that is alone and whole, on a connection that goes on."""

@@ -33,3 +33,14 @@ def _asks_nothing(layer: HttpLayer, client: Client) -> bool:
         return all(rests(child, client) for child in inside)
     server = layer.connections.get(client)
     return not isinstance(server, Http1Server) or (not server.buf and server.state == server.read_headers)
+
+
+def reads_heads(http: HttpLayer) -> Http1Server | None:
+    """mitmproxy's side towards the client, where it waits for a head or for more of one; None while it does anything
+    else, and for ever where the connection is HTTP/2 or became a tunnel."""
+    if http.streams or http._paused is not None:  # noqa: SLF001
+        return None
+    server = http.connections.get(http.context.client)
+    if not isinstance(server, Http1Server) or server._paused is not None:  # noqa: SLF001
+        return None
+    return server if getattr(server.state, "__func__", None) is Http1Server.read_headers else None

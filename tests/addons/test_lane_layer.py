@@ -5,7 +5,9 @@ import ssl
 
 import pytest
 from mitmproxy import ctx
+from mitmproxy.proxy.events import DataReceived
 
+from addons.lane_layer import LaneLayer
 from holdover.standin import StandIn
 from scripts.rig import HOST
 from tests.addons.inside import Inside, Line, foreign, inside, odds, until, wire
@@ -67,6 +69,30 @@ async def test_a_connection_that_only_hits_opens_none_to_the_provider(house, way
     assert connected == []
     assert (await line.ask(foreign("1"))).status == 200
     assert len(connected) == 1
+
+
+async def test_plain_hits_in_a_tunnel_of_mitmproxys_do_not_get_there(house, monkeypatch):
+    await house.fill("a")
+    original, heard = LaneLayer.handle_event, []
+
+    def hear(layer, event):
+        heard.append(type(event))
+        return original(layer, event)
+
+    monkeypatch.setattr(LaneLayer, "handle_event", hear)
+    line = await tunnelled(house, by_socks, tls=False)
+    assert (await line.ask(odds("a"))).way == "hit"
+    assert DataReceived in heard
+    heard.clear()
+    assert [(await line.ask(odds("a"))).way for _ in range(5)] == ["hit"] * 5
+    assert heard == []
+    assert b"/foreign/1" in (await line.ask(foreign("1"))).body
+    assert (await line.ask(odds("new"))).way == "fwd=uri-miss"
+    assert heard.count(DataReceived) >= 3
+    heard.clear()
+    assert [(await line.ask(odds(sport))).way for sport in ("a", "new")] == ["hit"] * 2
+    assert heard == []
+    assert (house.ways()["hit"], house.ways()["passed"]) == (8, 2)
 
 
 async def test_order_in_a_tunnel(house, way):
