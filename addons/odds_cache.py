@@ -29,7 +29,7 @@ from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
-from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode, UpstreamMode
+from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode, Socks5Mode, UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
@@ -456,8 +456,9 @@ def _request(flow: HTTPFlow) -> Request | str:
 
 
 def _speaks_http(mode: ProxyMode) -> bool:
-    """Whether clients do, where mitmproxy listens in this mode."""
-    return isinstance(mode, RegularMode) or (isinstance(mode, ReverseMode) and mode.scheme in ("http", "https"))
+    """Whether clients do, at once or in a tunnel of their own, where mitmproxy listens in this mode."""
+    of_web = isinstance(mode, ReverseMode) and mode.scheme in ("http", "https")
+    return of_web or isinstance(mode, RegularMode | Socks5Mode)
 
 
 @lru_cache(1024)

@@ -14,7 +14,7 @@ from addons.odds_cache import _speaks_http
         ("reverse:https://a.example", True),
         ("reverse:tcp://a.example:22", False),
         ("reverse:tls://a.example:993", False),
-        ("socks5", False),
+        ("socks5", True),
         ("transparent", False),
     ],
 )
