@@ -4,7 +4,6 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
 import pytest
 
