@@ -62,7 +62,7 @@ class ForPromos:
 
 @dataclass(frozen=True, slots=True)
 class ForOrigin:
-    """The request is answered by the rules of HTTP (`holdover.origin`); `target` is what it was sent with."""
+    """The request is answered by the rules of HTTP (`holdover.origin.cache`); `target` is what it was sent with."""
 
     provider: Provider
     route: Route

@@ -13,8 +13,8 @@ from holdover.exchange import Request
 from holdover.fill import Filled
 from holdover.key import ForOrigin
 from holdover.metrics import Trigger
-from holdover.origin_filler import Flown
-from holdover.origin_wire import decode_flown, encode_question
+from holdover.origin.filler import Flown
+from holdover.origin.wire import decode_flown, encode_question
 from holdover.promo_answer import ToldPromos
 from holdover.wire import Report, WireError, decode_filled, decode_promos, decode_report
 

@@ -31,8 +31,8 @@ from holdover.lease import Lease
 from holdover.link import Link, LinkDown
 from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
-from holdover.origin import OriginCache
-from holdover.origin_filler import OriginFiller
+from holdover.origin.cache import OriginCache
+from holdover.origin.filler import OriginFiller
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules

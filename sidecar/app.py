@@ -20,10 +20,10 @@ from holdover.config import Config
 from holdover.fill import Filler
 from holdover.intake import Fetched
 from holdover.metrics import Metrics
-from holdover.origin_client import NoAnswer
-from holdover.origin_fetch import Obtained
-from holdover.origin_filler import Flown, OriginFiller
-from holdover.origin_wire import decode_question, encode_flown
+from holdover.origin.client import NoAnswer
+from holdover.origin.fetch import Obtained
+from holdover.origin.filler import Flown, OriginFiller
+from holdover.origin.wire import decode_question, encode_flown
 from holdover.settings import split_address
 from holdover.store.base import Store, StoreError, Usage
 from holdover.store.disk import DiskStore

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from holdover.caching.stored import key_of
 from holdover.canonical import CanonicalRequest
 from holdover.config import Config
 from holdover.exchange import Headers, Request
@@ -50,9 +51,10 @@ def explain(config: Config, asked: Asked, stored: Stored, now: float) -> Facts:
             return facts | _answer(cacheable, client, stored, sources)
         case ForPromos() as homepage:
             return _promos(homepage)
-        case ForOrigin(provider, by_origin):
+        case ForOrigin(provider, by_origin, whole):
             return {
                 "route": f"{provider.name}/{by_origin.name}",
+                "key": key_of(provider.name, whole),
                 "decision": "answered by the rules of HTTP: what the provider says of each answer decides",
             }
         case Bypass(provider, None, reason):

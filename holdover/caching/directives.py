@@ -46,7 +46,7 @@ class Directives:
             return None
         if not (argument.isascii() and argument.isdigit()):
             return -1
-        return min(int(argument[:20]), LONGEST_S) if len(argument.lstrip("0")) <= 10 else LONGEST_S
+        return seconds_of(argument)
 
     def unqualified(self, name: str) -> bool:
         """Whether the directive is about the whole response, not about named fields of it."""
@@ -56,6 +56,12 @@ class Directives:
         """Lower-case names of the fields that the directive is about (RFC 9111 sections 5.2.2.4 and 5.2.2.7)."""
         lists = [value for told, value in self.told if told == name and value]
         return frozenset(field.strip().lower() for value in lists for field in value.split(",") if field.strip())
+
+
+def seconds_of(digits: str) -> int:
+    """RFC 9111 section 1.2.2: as many as can be meant, without reading a million digits."""
+    significant = digits.lstrip("0")
+    return min(int(significant or "0"), LONGEST_S) if len(significant) <= 10 else LONGEST_S
 
 
 def cache_control(headers: Headers) -> Directives:

@@ -3,7 +3,7 @@
 import re
 
 from holdover.caching.dates import parsed
-from holdover.caching.directives import LONGEST_S, Directives
+from holdover.caching.directives import LONGEST_S, Directives, seconds_of
 from holdover.caching.stored import Stored
 from holdover.exchange import Headers, header
 
@@ -24,9 +24,7 @@ def told_age(headers: Headers) -> float:
     """The Age field in seconds; of several values the first counts, and one that is no number counts as absent (RFC
     9111 section 5.1)."""
     value = (header(headers, "age") or "").partition(",")[0].strip(" \t")
-    if not _AGE.fullmatch(value):
-        return 0.0
-    return float(min(int(value[:20]), LONGEST_S)) if len(value.lstrip("0")) <= 10 else float(LONGEST_S)
+    return float(seconds_of(value)) if _AGE.fullmatch(value) else 0.0
 
 
 def age_when_received(headers: Headers, requested_at: float, received_at: float) -> float:

@@ -178,10 +178,14 @@ class DiskStore:
 
         self._guarded(write)
 
-    def entries(self) -> Iterator[Entry]:
+    def all_keys(self) -> list[str]:
+        """Of all rows, in no order."""
         # Not `iterkeys`, which ends at a key that is NULL.
         select = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text'"
-        for (key,) in self._guarded(lambda cache: cache._sql(select).fetchall()):  # noqa: SLF001
+        return [key for (key,) in self._guarded(lambda cache: cache._sql(select).fetchall())]  # noqa: SLF001
+
+    def entries(self) -> Iterator[Entry]:
+        for key in self.all_keys():
             if (entry := self.get(key)) is not None:
                 yield entry
 

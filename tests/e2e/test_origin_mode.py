@@ -843,3 +843,15 @@ def test_what_is_too_large_to_be_held_is_passed_on(house, origin):
     for _ in range(2):
         assert len(asked(house, step, mark).body) == 1_100_000
     assert len(origin.of(mark)) == 3  # the first time it was only found out
+
+
+def test_what_is_stored_can_be_explained_and_purged(house, origin):
+    step = Step(says=[FRESH])
+    for what in ("key", "route"):
+        target = f"/purged{next(_numbers)}"
+        asked(house, step, target)
+        told = house.run("explain", f"http://{HOST}{target}").stdout
+        key = next(line.split()[-1] for line in told.splitlines() if line.split()[:1] == ["key"])
+        assert house.run("purge", key if what == "key" else "origin/all").returncode == 0
+        asked(house, step, target)
+        assert len(origin.of(target)) == 2

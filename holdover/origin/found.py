@@ -10,8 +10,8 @@ from holdover.caching.vary import nominated, selected
 from holdover.exchange import Request
 from holdover.key import ForOrigin
 from holdover.metrics import Trigger
-from holdover.origin_fetch import Errand
-from holdover.origin_shelf import OriginShelf
+from holdover.origin.fetch import Errand
+from holdover.origin.shelf import OriginShelf
 
 PERSONAL = frozenset(("authorization", "cookie"))
 

@@ -20,11 +20,11 @@ from holdover.flight import Flights
 from holdover.key import ForOrigin
 from holdover.link import Link, LinkDown
 from holdover.metrics import Metrics, Outcome, Trigger
-from holdover.origin_answer import of_origin, of_stored
-from holdover.origin_client import NoAnswer, Unsendable, must_be_sendable
-from holdover.origin_fetch import Obtained, as_sent
-from holdover.origin_filler import Flown, OriginFiller
-from holdover.origin_found import PERSONAL, Found, look_up
+from holdover.origin.answer import of_origin, of_stored
+from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
+from holdover.origin.fetch import Obtained, as_sent
+from holdover.origin.filler import Flown, OriginFiller
+from holdover.origin.found import PERSONAL, Found, look_up
 from holdover.rules import Rules
 
 ALONE_S = 10.0

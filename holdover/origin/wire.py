@@ -7,9 +7,9 @@ from holdover.caching.stored import Variants, decode, encode
 from holdover.exchange import Headers, Request, Response, as_headers
 from holdover.key import ForOrigin
 from holdover.metrics import Trigger
-from holdover.origin_client import NoAnswer
-from holdover.origin_fetch import Obtained
-from holdover.origin_filler import Flown, Joined
+from holdover.origin.client import NoAnswer
+from holdover.origin.fetch import Obtained
+from holdover.origin.filler import Flown, Joined
 from holdover.wire import WireError
 
 

@@ -13,10 +13,10 @@ from holdover.exchange import Request
 from holdover.flight import Flights
 from holdover.key import ForOrigin
 from holdover.metrics import Metrics, Trigger
-from holdover.origin_client import NoAnswer, OriginClient
-from holdover.origin_fetch import Obtained, OriginFetcher
-from holdover.origin_found import look_up
-from holdover.origin_shelf import OriginShelf
+from holdover.origin.client import NoAnswer, OriginClient
+from holdover.origin.fetch import Obtained, OriginFetcher
+from holdover.origin.found import look_up
+from holdover.origin.shelf import OriginShelf
 from holdover.rules import Provider, Rules
 from holdover.store.base import Blobs
 

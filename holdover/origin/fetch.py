@@ -15,8 +15,8 @@ from holdover.caching.storing import Exchanged, forbidden, forwarded, refusal, s
 from holdover.caching.validation import CONDITIONAL, after_head, conditions, confirms, updated
 from holdover.exchange import Headers, Request, Response
 from holdover.metrics import Trigger, UpstreamMetrics
-from holdover.origin_client import NoAnswer, OriginClient, outgoing
-from holdover.origin_shelf import OriginShelf
+from holdover.origin.client import NoAnswer, OriginClient, outgoing
+from holdover.origin.shelf import OriginShelf
 from holdover.route_settings import RouteSettings
 
 
