@@ -39,6 +39,10 @@ def shape(old: PromoRouteSettings) -> str:
 
 def of_route(route: RouteSettings) -> str:
     """Windows and hard limits as configured, with those of phases that have others."""
+    if route.freshness == "origin":
+        return (
+            f"as each answer says; without another served up to {seconds(route.max_stale_s)} more, if nothing forbids"
+        )
     windows = ", ".join([seconds(route.window_s), *_windows(route)])
     stale = ", ".join([seconds(route.max_stale_s), *_limits(route)])
     return f"{windows}; served up to {stale}"

@@ -855,3 +855,17 @@ def test_what_is_stored_can_be_explained_and_purged(house, origin):
         assert house.run("purge", key if what == "key" else "origin/all").returncode == 0
         asked(house, step, target)
         assert len(origin.of(target)) == 2
+
+
+def test_one_variant_may_be_the_answer_to_another_request(house, origin):
+    says, other = [FRESH, TAG, ("Vary", "Foo")], [FRESH, ("ETag", '"two"'), ("Vary", "Foo")]
+    asks: dict[str, str | None] = {"if-none-match": '"one"'}
+    steps = [
+        Step({"Foo": "1"}, says, body="same", came=True),
+        Step({"Foo": "2"}, says, status=304, came=True, saw=asks, answer=200, gives="same", way="fwd=vary-miss"),
+        Step({"Foo": "2"}, came=False, gives="same"),
+        Step({"Foo": "3"}, other, body="other", came=True, saw=asks, gives="other"),
+        Step({"Foo": "4"}, other, status=304, came=True, gives="other"),
+        Step({"Foo": "1"}, came=False, gives="same"),
+    ]
+    played(house, origin, steps)
