@@ -180,10 +180,12 @@ class Lane:
     async def _fetch(self, asked: Asked, same: object) -> None:
         queue = self._parked[same]
         while queue:
+            waited = set(map(id, queue))
             await self._answered(asked, queue)
-            # Who has to ask anew does so at the same time as the others: one after the other, each would wait for
-            # all before it.
-            anew, queue[:] = queue[:], []
+            # Who has waited for an answer that was for another alone asks anew, at the same time as all like him: one
+            # after the other, each would wait for all before it.
+            anew = [each for each in queue if id(each) in waited]
+            queue[:] = [each for each in queue if id(each) not in waited]
             await asyncio.gather(*(self._answered(asked, [each]) for each in anew))
         del self._parked[same]
 

@@ -22,6 +22,7 @@ from .clock import Clock
 LIMIT_S, TIMEOUT_S = 8, 2
 BACK_S = 20.0
 """Within which odds are new again after any trouble: the circuit stays open for up to 8 s, refreshes rest for 4 s."""
+ERRORS = '[[errors]]\nmeans = "error"\npointer = "/error_code"\n'
 UNSEEN = frozenset({"smuggled-late"})
 """Faults that nobody can tell from a good answer when the next request was sent already."""
 
@@ -46,8 +47,8 @@ def world(folder: Path) -> Iterator[World]:
         options = {"latency_p50_ms": 40, "latency_p95_ms": 120, "rate": 0, "tick_s": 0.5}
         provider = stack.enter_context(emulator(**options))
         origin = stack.enter_context(fault_origin("--relay", provider.url))
-        settings: dict[str, Any] = {"max_stale_s": LIMIT_S, "timeout_s": TIMEOUT_S, "retries": 1}
-        house = write_house(folder / "house", origin.url, proxy="workers = 2", **settings)
+        settings: dict[str, Any] = {"max_stale_s": LIMIT_S, "timeout_s": TIMEOUT_S, "extra": ERRORS}
+        house = write_house(folder / "house", origin.url, "", proxy="workers = 2", **settings)
         clock = Clock(folder / "clock")
         house.extra_environment = clock.environment
         stack.enter_context(running(house))
@@ -86,10 +87,10 @@ def replaced(here: World, _: random.Random) -> None:
 
 
 def cache_locked(here: World, draw: random.Random) -> None:
-    with closing(sqlite3.connect(_store(here) / "cache.db", timeout=5, isolation_level=None)) as other:
-        with suppress(sqlite3.Error):
-            other.execute("BEGIN EXCLUSIVE")
-            here.wait(draw.uniform(0.5, 5))
+    path = _store(here) / "cache.db"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        here.wait(draw.uniform(0.5, 5))
 
 
 def cache_damaged(here: World, draw: random.Random) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from scripts.rig import HOST, wait_for
+from tests.faults.table import BACK_S
 
 TARGET = "/v4/sports/soccer_epl/odds?regions=us&apiKey=client"
 
@@ -87,7 +88,7 @@ class Load:
         revisions = [[one.revision for one in mine if one.status == 200] for mine in self.seen]
         return sum(later < earlier for mine in revisions for earlier, later in pairwise(mine))
 
-    def until_newer(self, seconds: float = 15.0) -> None:
+    def until_newer(self, seconds: float = BACK_S) -> None:
         """Waits until clients get odds that the provider generated after this call."""
         now = time.time()
         wait_for(lambda: any(one.generated_at > now for one in self.answers[-50:]), seconds)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 NOTHING = frozenset[int]()
+BACK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Row:
     stored: str
     client: str
     statuses: frozenset[int] = NOTHING
-    back_s: float = 10.0
+    back_s: float = BACK_S
 
 
 KEPT = "nothing; the good answer from before stays"
@@ -125,11 +126,27 @@ PROCESSES = [
     ),
     Row("proxy-first", "the proxy is started before the sidecar", CARRIED_ON, "odds from the start"),
     Row("sidecar-first", "the sidecar is started before the proxy", CARRIED_ON, "odds as soon as the proxy is there"),
-    Row("supervisor-killed", "the parent of all is killed", "all that was", "nothing: no process stays behind"),
     Row(
-        "restarted", "everything is stopped and started again", "all that was", "what was stored, without a new call"
+        "supervisor-killed",
+        "the parent of all is killed",
+        "all that was",
+        "nothing: no process stays behind",
+        back_s=0,
     ),
-    Row("demand-forgotten", "the sidecar that knew the demand is gone", "all that was", "odds: the new one goes on"),
+    Row(
+        "restarted",
+        "everything is stopped and started again",
+        "all that was",
+        "what was stored, without a new call",
+        back_s=0,
+    ),
+    Row(
+        "demand-forgotten",
+        "the sidecar that knew the demand is gone",
+        "all that was",
+        "odds: the new one goes on",
+        back_s=0,
+    ),
 ]
 
 WITHOUT = "nothing; answers live in the memory of each process"
@@ -146,19 +163,43 @@ FILES = [
         "the cache folder cannot be made or written at the start",
         "",
         "nothing: no start, and a sentence that says why",
+        back_s=0,
     ),
-    Row("port-taken", "an address is taken", "", "nothing: no start, and a sentence that says why"),
+    Row("port-taken", "an address is taken", "", "nothing: no start, and a sentence that says why", back_s=0),
 ]
 
 WAITERS = [
-    Row("leader-killed", "the sidecar is killed while 500 wait for one answer", "the answer", "odds, all of them"),
-    Row("leader-timed-out", "the provider is silent while 500 wait", "nothing", "504 after `timeout_s`, all of them",
-        frozenset({504})),
-    Row("leader-refused", "500 wait for an answer that must not be stored", "nothing",
-        "the provider's answer, all of them"),
-    Row("leader-broke-off", "the provider breaks every connection while many wait", "nothing", "502, or 503",
-        frozenset({502, 503})),
-]  # fmt: skip
+    Row(
+        "leader-killed",
+        "the sidecar is killed while 500 wait for one answer",
+        "the answer",
+        "odds, all of them",
+        back_s=0,
+    ),
+    Row(
+        "leader-timed-out",
+        "the provider is silent while 500 wait",
+        "nothing",
+        "504 after `timeout_s`, all of them",
+        frozenset({504}),
+        back_s=0,
+    ),
+    Row(
+        "leader-refused",
+        "500 wait for an answer that must not be stored",
+        "nothing",
+        "the provider's answer, all of them",
+        back_s=0,
+    ),
+    Row(
+        "leader-broke-off",
+        "the provider breaks every connection while many wait",
+        "nothing",
+        "502, or 503",
+        frozenset({502, 503}),
+        back_s=0,
+    ),
+]
 
 CLOCKS = [
     Row(
@@ -173,16 +214,39 @@ CLOCKS = [
 ]
 
 LOADS = [
-    Row("provider-down", "the provider answers 503, 401, or not at all", KEPT, STALE + "its own error, 502 or 504",
-        frozenset({401, 502, 503, 504}), 20),
-    Row("pause-asked-for", "the provider asks for a pause", KEPT, STALE + "its own 429, without a call",
-        frozenset({429})),
-    Row("rate-below-demand", "more is demanded than the rate limit allows", "what the limit allows",
-        "odds, later; a new key gets its turn"),
-    Row("cold-start", "500 keys are demanded at once of an empty cache and a slow provider with a rate limit",
-        "what the limit allows", "odds within `timeout_s`, or 503 with `Retry-After`; the provider's limit is kept", frozenset({503})),
+    Row(
+        "provider-down",
+        "the provider answers 503, 401, or not at all",
+        KEPT,
+        STALE + "its own error, 502 or 504",
+        frozenset({401, 502, 503, 504}),
+        20,
+    ),
+    Row(
+        "pause-asked-for",
+        "the provider asks for a pause",
+        KEPT,
+        STALE + "its own 429, without a call",
+        frozenset({429}),
+        back_s=0,
+    ),
+    Row(
+        "rate-below-demand",
+        "more is demanded than the rate limit allows",
+        "what the limit allows",
+        "odds, later; a new key gets its turn",
+        back_s=0,
+    ),
+    Row(
+        "cold-start",
+        "500 keys are demanded at once of a slow provider with a rate limit",
+        "what the limit allows",
+        "odds within `timeout_s`, or 503 with `Retry-After`; the provider's limit is kept",
+        frozenset({503}),
+        back_s=0,
+    ),
     Row("scraped", "metrics are read 20 times a second", "what comes", "odds"),
-]  # fmt: skip
+]
 
 SECTIONS: Mapping[str, list[Row]] = MappingProxyType(
     {

@@ -4,7 +4,6 @@ import asyncio
 import math
 import threading
 import time
-from typing import Any
 
 from scripts.fault_origin.launch import fault_origin
 from scripts.fault_origin.sources import sound
@@ -50,8 +49,9 @@ async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path)
     """Each key is asked for once, a popular one all the time. At first the provider is slow: what was held up
     then does not go out at once afterwards."""
     with fault_origin() as origin:
-        limits: dict[str, Any] = {"rate_per_s": RATE, "burst": BURST, "timeout_s": 3, "retries": 0}
-        house = write_house(tmp_path, origin.url, **limits, window_s=5, max_stale_s=20)
+        house = write_house(
+            tmp_path, origin.url, rate_per_s=RATE, burst=BURST, timeout_s=3, retries=0, window_s=5, max_stale_s=20
+        )
         with running(house):
             crowd = Crowd(house.ports["reverse"], (), sound)
             [first] = await poll(crowd, [POPULAR], math.inf)

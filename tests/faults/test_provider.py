@@ -7,6 +7,7 @@ import pytest
 
 from scripts.rig import Emulator, House, emulator, running, wait_for, write_house
 from tests.faults.load import Load, ask
+from tests.faults.table import proves
 
 LIMIT_S = 4
 DOWN = [
@@ -31,6 +32,7 @@ def failing(provider):
     provider.control(fault=None)
 
 
+@proves("provider-down")
 @pytest.mark.parametrize(("fault", "status"), DOWN)
 def test_stale_within_the_limit_then_the_truth(brittle, failing, fault, status):
     with Load(brittle.ports["reverse"]).on() as load:
@@ -60,6 +62,7 @@ def test_a_200_that_is_no_json_never_takes_the_place_of_odds(brittle, failing):
     assert max(ages(load)) < LIMIT_S + 0.5
 
 
+@proves("leader-broke-off")
 def test_a_failing_leader_hangs_nobody(brittle, failing):
     """Many clients on a cold key while the provider breaks every connection: all get an answer."""
     failing({"kind": "reset"})
@@ -69,6 +72,7 @@ def test_a_failing_leader_hangs_nobody(brittle, failing):
     assert not [one for one in load.answers if one.error]
 
 
+@proves("pause-asked-for")
 def test_a_pause_that_the_provider_asks_for_is_kept(brittle, provider, failing):
     port = brittle.ports["reverse"]
     wait_for(lambda: ask(port).status == 200)
@@ -93,6 +97,7 @@ def quiet(tmp_path) -> Iterator[tuple[Emulator, House]]:
             yield provider, house
 
 
+@proves("rate-below-demand")
 def test_refreshes_keep_to_demand_and_to_the_rate_limit(quiet):
     """20 keys a second are demanded, 5 allowed: refreshes fall behind, but a new key still gets its turn."""
     provider, house = quiet

@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -8,13 +10,12 @@ from tests.security.place import Place
 from tests.security.provider import provider
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["lane-on", "lane-off"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+@contextmanager
+def _place(folder: Path, top: str) -> Iterator[Place]:
     window = calm_window()
-    top = "" if request.param else "[lane]\nenabled = false"
     with provider() as behind:
         house = write_house(
-            tmp_path_factory.mktemp("corpus"),
+            folder,
             f"http://127.0.0.1:{behind.port}",
             top,
             window_s=window,
@@ -23,4 +24,23 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             burst=10_000,
         )
         with running(house):
-            yield Place(house, behind, request.param)
+            yield Place(house, behind)
+
+
+@pytest.fixture(scope="session")
+def with_lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with _place(tmp_path_factory.mktemp("on"), "") as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def without_lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with _place(tmp_path_factory.mktemp("off"), "[lane]\nenabled = false") as place:
+        yield place
+
+
+@pytest.fixture(params=["with_lane", "without_lane"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Both run on: in whatever order the tests come, each house is started once."""
+    found: Place = request.getfixturevalue(request.param)
+    return found

@@ -24,11 +24,10 @@ def new_mark() -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """A house and its provider; `lane`: whether hits may be answered below mitmproxy's flows."""
+    """A house and its provider."""
 
     house: House
     provider: Provider
-    lane: bool
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,8 @@ class Client:
 
     def see(self, case: Case, mark: str, cuts: Sequence[int] = ()) -> Seen:
         """Says the case, cut into pieces at `cuts`, and a good request of its own behind it."""
-        after = f"after-{mark}"
+        after = "after"
+        self.own(after)
         before, replies = len(self.place.provider.arrivals), []
         with self.connect() as line:
             line.patience(PATIENCE_S)

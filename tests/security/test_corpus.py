@@ -43,7 +43,11 @@ def check(place: Place, mode: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize("mode", ["reverse", "explicit"])
+@pytest.mark.parametrize(
+    ("place", "mode"),
+    [("with_lane", "reverse"), ("with_lane", "explicit"), ("without_lane", "reverse")],
+    indirect=["place"],
+)
 def test_what_comes_of_it(place: Place, mode: str, case: Case):
     if (mode, case.name) == ("explicit", "CONNECT"):
         pytest.skip("an explicit proxy is there for it")
@@ -51,8 +55,8 @@ def test_what_comes_of_it(place: Place, mode: str, case: Case):
 
 
 @pytest.mark.parametrize("case", SAMPLE, ids=lambda case: case.name)
-@pytest.mark.parametrize("mode", ["tls", "tunnel"])
-def test_what_comes_of_some_within_tls_and_behind_connect(place: Place, mode: str, case: Case):
+@pytest.mark.parametrize("mode", ["explicit", "tls", "tunnel"])
+def test_what_comes_of_some_in_all_modes(place: Place, mode: str, case: Case):
     check(place, mode, case)
 
 

@@ -116,9 +116,9 @@ def test_tls_for_somebody_else_inside_a_tunnel_leads_nowhere_else(place: Place):
     """It goes to the host that CONNECT named, whatever the client's hello says; that has no public address here."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with closing(tunnel(place.house.ports["regular"], f"{HOST}:{place.foreign.port}")) as line:
-        with pytest.raises((ssl.SSLError, OSError)):
-            context.wrap_socket(line, server_hostname="127.0.0.1.nip.example")
+    there = f"{HOST}:{place.foreign.port}"
+    with closing(tunnel(place.house.ports["regular"], there)) as line, pytest.raises((ssl.SSLError, OSError)):
+        context.wrap_socket(line, server_hostname="127.0.0.1.nip.example")
     assert place.untouched()
 
 
