@@ -77,7 +77,7 @@ def usable_instead(
     if prohibits_stale(told) or "no-cache" in asked:
         return False
     past = age_now(stored, now) - lifetime(stored, told)
-    if past <= 0 and not stored.stale:
+    if past < 0 and not stored.stale:
         return True
     if _within(past, told, "stale-if-error") or _within(past, asked, "stale-if-error"):
         return True

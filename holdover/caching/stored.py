@@ -44,18 +44,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """All that is stored of one URI of a provider, the newest first. `target` is the request target. What was asked
-    for before `invalid_until` (Unix seconds) may be from before a change, and is not stored."""
+    """All that is stored of one URI of a provider, the newest first, under `key_of` that: a target may hold a
+    credential. What was asked for before `invalid_until` (Unix seconds) may be from before a change, and is not
+    stored."""
 
     provider: str
     route: str
-    target: str
+    key: str
     stored: tuple[Stored, ...] = ()
     invalid_until: float = 0.0
-
-    @property
-    def key(self) -> str:
-        return key_of(self.provider, self.target)
 
     @property
     def size(self) -> int:
@@ -79,7 +76,7 @@ def encode(variants: Variants) -> bytes:
         for one in variants.stored
     ]
     facts = json.dumps(
-        [variants.provider, variants.route, variants.target, variants.invalid_until, each], separators=(",", ":")
+        [variants.provider, variants.route, variants.key, variants.invalid_until, each], separators=(",", ":")
     ).encode()
     content = b"".join((_LENGTH.pack(len(facts)), facts, *(one.body for one in variants.stored)))
     return _HEAD.pack(FORMAT, _checksum(content)) + content
@@ -99,14 +96,14 @@ def decode(data: bytes) -> Variants | None:
     except (ValueError, RecursionError):
         return None
     match facts:
-        case [str(provider), str(route), str(target), int() | float() as invalid_until, list(each)]:
+        case [str(provider), str(route), str(key), int() | float() as invalid_until, list(each)]:
             stored: list[Stored] = []
             for one in each:
                 if (read := _stored(one, content, start)) is None:
                     return None
                 stored.append(read)
                 start += len(read.body)
-            variants = Variants(provider, route, target, tuple(stored), invalid_until)
+            variants = Variants(provider, route, key, tuple(stored), invalid_until)
             return variants if start == len(content) else None
     return None
 

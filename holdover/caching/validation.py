@@ -1,12 +1,13 @@
 """Conditional requests, both ways (RFC 9111 section 4.3, RFC 9110 section 13)."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from holdover.caching.dates import parsed
 from holdover.caching.directives import Directives
 from holdover.caching.freshness import age_when_received, first
+from holdover.caching.ranges import RANGE_FIELDS
 from holdover.caching.stored import Stored
 from holdover.caching.storing import storable
 from holdover.exchange import Headers, header
@@ -26,6 +27,21 @@ def conditions(stored: Stored) -> Headers:
     """What asks the origin whether the stored response still holds (RFC 9111 section 4.3.1)."""
     fields = (("If-None-Match", stored.etag), ("If-Modified-Since", stored.last_modified))
     return tuple((name, value) for name, value in fields if value)
+
+
+def any_of(stored: Sequence[Stored], request: Headers) -> Headers:
+    """What asks the origin whether one of those that this request does not select is its answer too (RFC 9111 section
+    4.3.1); nothing for a request with conditions of its own, or for a part."""
+    if any(name.lower() in CONDITIONAL or name.lower() in RANGE_FIELDS for name, _ in request):
+        return ()
+    tags = dict.fromkeys(one.etag for one in stored if one.etag and _TAG.fullmatch(one.etag))
+    return (("If-None-Match", ", ".join(tag for tag in tags if tag)),) if tags else ()
+
+
+def tagged(stored: Sequence[Stored], headers: Headers) -> Stored | None:
+    """The one that a 304 with these fields names by its strong validator (RFC 9111 section 4.3.4)."""
+    etag = header(headers, "etag")
+    return next((one for one in stored if etag and one.etag == etag and not etag.startswith("W/")), None)
 
 
 def not_modified(stored: Stored, request: Headers) -> bool:

@@ -13,7 +13,7 @@ from holdover.caching.changing import invalidated
 from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
 from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
-from holdover.caching.stored import Stored, Variants, key_of
+from holdover.caching.stored import Stored, key_of
 from holdover.caching.validation import FOR_ORIGINS
 from holdover.exchange import Request, Response
 from holdover.flight import Flights
@@ -23,8 +23,8 @@ from holdover.metrics import Metrics, Outcome, Trigger
 from holdover.origin.answer import of_origin, of_stored
 from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
 from holdover.origin.fetch import Obtained, as_sent
-from holdover.origin.filler import Flown, OriginFiller
-from holdover.origin.found import PERSONAL, Found, look_up
+from holdover.origin.filler import Flown, OriginFiller, ended_with
+from holdover.origin.found import PERSONAL, Found, look_up, nothing_of
 from holdover.rules import Rules
 
 ALONE_S = 10.0
@@ -81,8 +81,7 @@ class OriginCache:
 
     async def invalidate(self, asked: ForOrigin) -> None:
         """A request with an unsafe method succeeded (RFC 9111 section 4.4)."""
-        empty = Variants(asked.provider.name, asked.route.name, asked.target)
-        await self._filler.shelf.change(empty, partial(invalidated, at=self._clock()))
+        await self._filler.shelf.change(nothing_of(asked), partial(invalidated, at=self._clock()))
 
     async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
         names = {name.lower() for name, _ in request.headers}
@@ -99,7 +98,7 @@ class OriginCache:
             return of_stored(found.chosen, request, f"hit; ttl={ttl}", now), "fresh" if ttl >= 0 else "stale"
         if "only-if-cached" in found.asks:
             message = "nothing is stored that may be used"
-            return local(504, message, cache_status=f"fwd={found.why}; {detail(message)}"), "local"
+            return local(504, message, head=request.method == "HEAD"), "local"
         if self._large.get(key, 0.0) > now:
             return None, "bypass"
         if request.method == "HEAD":
@@ -115,14 +114,15 @@ class OriginCache:
         """With all who ask alike meanwhile, if the answer may be theirs too."""
         task, led = self._flights.join(found.alike, lambda: self._fly(found.route, found.request, "client"))
         flown = await asyncio.shield(task)
-        if isinstance(flown, Obtained):
-            if led:
-                return self._settled(found, flown)
-            failed = flown.answer if isinstance(flown.answer, NoAnswer) else None
-        else:
-            failed = flown.failed
-        if failed is not None:
-            return self._settled(found, Obtained(failed), "; collapsed")
+        if led and isinstance(flown, Obtained):
+            return self._settled(found, flown)
+        ended = ended_with(flown) if isinstance(flown, Obtained) else flown
+        if ended.failed is not None:
+            return self._settled(found, Obtained(ended.failed), "; collapsed")
+        now = self._clock()
+        if ended.status in TROUBLE and (instead := self._instead(found, now, reached=True)) is not None:
+            status = f"fwd={found.why}; fwd-status={ended.status}; collapsed"
+            return of_stored(instead, found.request, status, now), "stale"
         again = await self._looked_up(found.route, found.request)
         if again.chosen is not None and isinstance(again.verdict, Use):
             return of_stored(again.chosen, found.request, f"fwd={found.why}; collapsed", self._clock()), "coalesced"

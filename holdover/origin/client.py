@@ -20,6 +20,12 @@ from holdover.rules import Provider
 KEPT_S = 1.5
 """How long an unused connection is kept: less than servers do."""
 _NOT_SENT = frozenset("host content-length expect".split())
+TURNING = frozenset(
+    "forwarded x-forwarded-host x-forwarded-server x-forwarded-scheme x-forwarded-proto x-forwarded-port "
+    "x-forwarded-prefix x-forwarded-path x-host x-original-host x-original-url x-rewrite-url x-http-method "
+    "x-http-method-override x-method-override".split()
+)
+"""Fields by which servers are told of another host, target or method, and which hardly any names in Vary."""
 _SAFE_TO_REPEAT = frozenset("GET HEAD OPTIONS PUT DELETE".split())
 _AS_SENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
@@ -114,6 +120,8 @@ async def _reused(_: object, context: SimpleNamespace, __: object) -> None:
 
 
 def outgoing(request: Request) -> Headers:
-    """The client's fields as the next hop gets them (RFC 9110 section 7.6)."""
-    fields = tuple(item for item in forwarded(request.headers) if item[0].lower() not in _NOT_SENT)
+    """The client's fields as the next hop gets them (RFC 9110 section 7.6). What asks for another thing than the
+    target names would have its answer stored under the target, so it ends here, unless nothing is stored anyway."""
+    dropped = _NOT_SENT | TURNING if request.method in ("GET", "HEAD") else _NOT_SENT
+    fields = tuple(item for item in forwarded(request.headers) if item[0].lower() not in dropped)
     return (*fields, ("Via", "1.1 holdover"))

@@ -12,7 +12,8 @@ from holdover.caching.ranges import RANGE_FIELDS
 from holdover.caching.reuse import TROUBLE
 from holdover.caching.stored import Stored, Variants
 from holdover.caching.storing import Exchanged, forbidden, forwarded, refusal, stored
-from holdover.caching.validation import CONDITIONAL, after_head, conditions, confirms, updated
+from holdover.caching.validation import CONDITIONAL, after_head, any_of, conditions, confirms, tagged, updated
+from holdover.caching.vary import selecting
 from holdover.exchange import Headers, Request, Response
 from holdover.metrics import Trigger, UpstreamMetrics
 from holdover.origin.client import NoAnswer, OriginClient, outgoing
@@ -58,18 +59,19 @@ class OriginFetcher:
 
     async def obtain(self, errand: Errand) -> Obtained:
         """By GET, with the validators of what is to be validated. Raises Unsendable."""
-        chosen = errand.chosen
-        asked = conditions(chosen) if chosen is not None else ()
-        kept = outgoing(errand.request)
+        chosen, kept = errand.chosen, outgoing(errand.request)
+        asked = conditions(chosen) if chosen is not None else any_of(errand.variants.stored, errand.request.headers)
         if chosen is not None:
             # The whole is asked for; what the client has and which part it wants is seen to afterwards.
             kept = tuple(item for item in kept if item[0].lower() not in CONDITIONAL | RANGE_FIELDS)
         answer, times = await self._called(errand, "GET", (*kept, *asked))
         if isinstance(answer, NoAnswer):
             return Obtained(answer)
-        if answer.status == 304 and chosen is not None and asked:
-            if confirms(chosen, answer.headers):
+        if answer.status == 304 and asked:
+            if chosen is not None and confirms(chosen, answer.headers):
                 return await self._confirmed(errand, chosen, answer, times)
+            if chosen is None and (other := tagged(errand.variants.stored, answer.headers)) is not None:
+                return await self._also(errand, other, answer, times)
             answer, times = await self._called(errand, "GET", kept)
             if isinstance(answer, NoAnswer):
                 return Obtained(answer)
@@ -114,6 +116,23 @@ class OriginFetcher:
         await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None if lost else new))
         return Obtained(answer, new, confirmed=True)
 
+    async def _also(self, errand: Errand, other: Stored, answer: Response, times: tuple[float, float]) -> Obtained:
+        """What another request selected is the answer to this one too (RFC 9111 section 4.3.3)."""
+        override, targeted = errand.route.override, errand.route.targeted
+        new = updated(other, answer.headers, control(answer.headers, targeted), times, override)
+        new = replace(new, selecting=selecting(new.headers, errand.request.headers))
+        whole = Response(new.status, (*new.headers, ("Content-Length", str(len(new.body)))), new.body)
+        told = control(new.headers, targeted)
+        if refusal(Exchanged("GET", errand.request.headers, whole, told, *times), override) is None:
+            await self._add(errand, new, None)
+        return Obtained(answer, new, confirmed=True)
+
+    async def _add(self, errand: Errand, new: Stored, of: Stored | None) -> bool:
+        """Whether it is stored."""
+        longest = self.client.provider.settings.limits.max_body_bytes
+        stands = await self._shelf.change(errand.variants, partial(added, new=new, of=of, longest=longest))
+        return new in stands.stored
+
     async def _arrived(self, errand: Errand, answer: Response, times: tuple[float, float]) -> Obtained:
         route, chosen, request = errand.route, errand.chosen, errand.request
         exchanged = Exchanged("GET", request.headers, answer, control(answer.headers, route.targeted), *times)
@@ -124,9 +143,7 @@ class OriginFetcher:
                 await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None))
             return Obtained(answer)
         new = stored(exchanged, route.override)
-        longest = self.client.provider.settings.limits.max_body_bytes
-        stands = await self._shelf.change(errand.variants, partial(added, new=new, of=chosen, longest=longest))
-        return Obtained(answer, new if new in stands.stored else None)
+        return Obtained(answer, new if await self._add(errand, new, chosen) else None)
 
 
 def as_sent(obtained: Obtained) -> Stored | None:

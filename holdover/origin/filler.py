@@ -30,6 +30,12 @@ class Joined:
     failed: NoAnswer | None = None
 
 
+def ended_with(obtained: Obtained) -> Joined:
+    """What who joined is told of a flight."""
+    answer = obtained.answer
+    return Joined(failed=answer) if isinstance(answer, NoAnswer) else Joined(answer.status)
+
+
 type Flown = Obtained | Joined
 
 
@@ -100,9 +106,7 @@ class OriginFiller:
         obtained = await asyncio.shield(task)
         if led:
             return obtained
-        if isinstance(obtained.answer, NoAnswer):
-            return Joined(failed=obtained.answer)
-        return Joined(obtained.answer.status)
+        return ended_with(obtained)
 
 
 async def _retire(client: OriginClient) -> None:

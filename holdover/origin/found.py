@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from holdover.caching.directives import Directives, control
 from holdover.caching.reuse import Use, Validate, asked_of, judged
-from holdover.caching.stored import Stored, Variants
+from holdover.caching.stored import Stored, Variants, key_of
 from holdover.caching.validation import CONDITIONAL
 from holdover.caching.vary import nominated, selected
 from holdover.exchange import Request
@@ -51,9 +51,14 @@ class Found:
         return Errand(self.route.route.settings, self.request, self.variants, self.chosen, trigger)
 
 
+def nothing_of(asked: ForOrigin) -> Variants:
+    """What is stored of a URI of which nothing is."""
+    return Variants(asked.provider.name, asked.route.name, key_of(asked.provider.name, asked.target))
+
+
 async def look_up(shelf: OriginShelf, asked: ForOrigin, request: Request, now: float) -> Found:
     settings, asks = asked.route.settings, asked_of(request.headers)
-    variants = await shelf.get(Variants(asked.provider.name, asked.route.name, asked.target))
+    variants = await shelf.get(nothing_of(asked))
     chosen, told, verdict = selected(variants.stored, request.headers), Directives(), None
     if chosen is not None:
         told = control(chosen.headers, settings.targeted).without(settings.override)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from holdover.config import load
+from holdover.origin.client import TURNING
 from scripts.rig import House, wait_for
 from tests.e2e.scripted import HOST, SCRIPT, Scripted, Step, asked, house_of, played, script_of, scripted
 from tests.e2e.wire import ask, dial
@@ -855,3 +857,51 @@ def test_what_is_stored_can_be_explained_and_purged(house, origin):
         assert house.run("purge", key if what == "key" else "origin/all").returncode == 0
         asked(house, step, target)
         assert len(origin.of(target)) == 2
+
+
+def test_one_variant_may_be_the_answer_to_another_request(house, origin):
+    says, other = [FRESH, TAG, ("Vary", "Foo")], [FRESH, ("ETag", '"two"'), ("Vary", "Foo")]
+    asks: dict[str, str | None] = {"if-none-match": '"one"'}
+    steps = [
+        Step({"Foo": "1"}, says, body="same", came=True),
+        Step({"Foo": "2"}, says, status=304, came=True, saw=asks, answer=200, gives="same", way="fwd=vary-miss"),
+        Step({"Foo": "2"}, came=False, gives="same"),
+        Step({"Foo": "3"}, other, body="other", came=True, saw=asks, gives="other"),
+        Step({"Foo": "4"}, other, status=304, came=True, gives="other"),
+        Step({"Foo": "1"}, came=False, gives="same"),
+    ]
+    played(house, origin, steps)
+
+
+@pytest.mark.parametrize("name", sorted(TURNING))
+def test_what_turns_a_request_into_another_is_not_asked_for_all(house, origin, name):
+    played(house, origin, [Step({name: "evil.test"}, [FRESH], came=True, saw={name: None})])
+    played(house, origin, [Step({name: "evil.test"}, method="POST", came=True, saw={name: "evil.test"})])
+
+
+def test_who_waits_while_the_origin_fails_gets_what_is_stored(house, origin):
+    mark = f"/failing{next(_numbers)}"
+    asked(house, Step(says=[cc("max-age=1, stale-if-error=60")], body="good"), mark)
+    time.sleep(1.2)
+    with ThreadPoolExecutor(10) as pool:
+        replies = list(pool.map(lambda _: asked(house, Step(status=503, delay=0.5), mark), range(10)))
+    assert {reply.body for reply in replies} == {b"good"}
+    assert len(origin.of(mark)) == 2
+
+
+def test_no_credential_of_a_client_is_on_the_disk(house, origin):
+    says = [cc("public, max-age=60"), ("Vary", "Authorization, Cookie, X-Api-Key")]
+    secrets = {"Authorization": "Bearer canary-one", "Cookie": "session=canary-two", "X-Api-Key": "canary-three"}
+    played(
+        house,
+        origin,
+        [
+            Step(secrets, says, query="?apiKey=canary-four", came=True),
+            Step(secrets, says, query="?apiKey=canary-four", came=False),
+        ],
+    )
+    config = load(house.config, {})
+    files = [*config.cache_folder.rglob("*"), *house.folder.rglob("*")]
+    for path in files:
+        if path.is_file() and not path.is_symlink():
+            assert b"canary-" not in path.read_bytes(), path

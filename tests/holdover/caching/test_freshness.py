@@ -83,6 +83,7 @@ def test_the_age_that_was_told(text, age):
     [
         ("Date: @0", 0, 0),
         ("Date: @-5", 0, 5),
+        ("Date: @-1", 0, 1),
         ("Date: @5", 0, 0),
         ("Age: 7\nDate: @-5", 0, 7),
         ("Age: 3\nDate: @-5", 0, 5),

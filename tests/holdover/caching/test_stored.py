@@ -7,7 +7,7 @@ from holdover.caching.stored import MOST_VARIANTS, Variants, decode, encode, key
 from holdover.entry import decode as decode_entry
 from tests.holdover.caching.builders import NOW, one
 
-EMPTY = Variants("vendor", "all", "/a?b")
+EMPTY = Variants("vendor", "all", key_of("vendor", "/a?b"))
 
 
 def variant(value: str, at: float = NOW, body: bytes = b"0123456789"):
