@@ -68,12 +68,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     window = calm_window()
     with provider() as vendor:
         where = f"http://127.0.0.1:{vendor.port}"
-        settings: dict[str, Any] = {
-            "window_s": window,
-            "max_stale_s": 2 * window,
-            "rate_per_s": 10_000,
-            "burst": 10_000,
-        }
+        settings: dict[str, Any] = {"window_s": window, "max_stale_s": 2 * window}
+        settings |= {"rate_per_s": 10_000, "burst": 10_000}
         house = write_house(tmp_path_factory.mktemp("poisoned"), where, **settings)
         with running(house):
             yield Place(house, vendor)

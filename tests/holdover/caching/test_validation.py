@@ -6,7 +6,16 @@ from holdover.caching.directives import control
 from holdover.caching.freshness import age_now
 from holdover.caching.invalidation import invalidated
 from holdover.caching.ranges import part
-from holdover.caching.validation import after_head, conditions, confirms, in_304, not_modified, updated
+from holdover.caching.validation import (
+    after_head,
+    any_of,
+    conditions,
+    confirms,
+    in_304,
+    not_modified,
+    tagged,
+    updated,
+)
 from tests.holdover.caching.builders import NOW, http, one
 
 TIMES = (NOW + 9, NOW + 10)
@@ -96,7 +105,8 @@ def test_a_304_puts_its_fields_in_the_place_of_all_of_their_names():
         ("Last-Modified: @0", 200, "stale"),
         ("A: 2", 404, "stale"),
         ("A: 2", 410, "stale"),
-        ("A: 2", 503, "same"),
+        ("A: 2", 500, "same"),
+        ("A: 2", 499, "stale"),
     ],
 )
 def test_what_a_head_tells(head, status, outcome):
@@ -218,3 +228,32 @@ HOSTS = {"a.test", "b.test"}
 )
 def test_what_an_unsafe_method_makes_invalid(method, status, says, expected):
     assert invalidated(method, status, "/x/y?z", http(says), HOSTS) == expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "asks", "expected"),
+    [
+        ([], "", None),
+        (['"a"'], "", '"a"'),
+        (['"a"', 'W/"b"', '"a"'], "", '"a", W/"b"'),
+        (["bare", '"a"', None], "", '"a"'),
+        (["bare", None], "", None),
+        (['"a"'], 'If-None-Match: "x"', None),
+        (['"a"'], "if-modified-since: x", None),
+        (['"a"'], "Range: bytes=0-", None),
+        (['"a"'], "If-Range: x", None),
+        (['"a"'], "Accept: x", '"a"'),
+    ],
+)
+def test_what_is_asked_of_those_that_a_request_does_not_select(tags, asks, expected):
+    stored = [one(f"ETag: {tag}" if tag else "") for tag in tags]
+    assert any_of(stored, http(asks)) == ((("If-None-Match", expected),) if expected else ())
+
+
+@pytest.mark.parametrize(
+    ("says", "number"),
+    [('ETag: "b"', 1), ('ETag: "c"', None), ("", None), ('ETag: W/"d"', None), ('ETag: W/"b"', None)],
+)
+def test_which_of_them_a_304_names(says, number):
+    stored = [one('ETag: "a"'), one('ETag: "b"'), one('ETag: W/"d"'), one("")]
+    assert tagged(stored, http(says)) is (None if number is None else stored[number])
