@@ -109,23 +109,21 @@ class OriginFetcher:
         self, errand: Errand, chosen: Stored, answer: Response, times: tuple[float, float]
     ) -> Obtained:
         override, targeted = errand.route.override, errand.route.targeted
-        told = control(answer.headers, targeted)
-        new = updated(chosen, answer.headers, told, times, override)
-        whole = Response(new.status, (*new.headers, ("Content-Length", str(len(new.body)))))
+        new = updated(chosen, answer.headers, control(answer.headers, targeted), times, override)
+        whole = _whole(new)
         lost = forbidden(whole, control(new.headers, targeted), override) is not None
         await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None if lost else new))
-        return Obtained(answer, new, confirmed=True)
+        return Obtained(whole) if lost else Obtained(answer, new, confirmed=True)
 
     async def _also(self, errand: Errand, other: Stored, answer: Response, times: tuple[float, float]) -> Obtained:
         """What another request selected is the answer to this one too (RFC 9111 section 4.3.3)."""
         override, targeted = errand.route.override, errand.route.targeted
         new = updated(other, answer.headers, control(answer.headers, targeted), times, override)
         new = replace(new, selecting=selecting(new.headers, errand.request.headers))
-        whole = Response(new.status, (*new.headers, ("Content-Length", str(len(new.body)))), new.body)
-        told = control(new.headers, targeted)
-        if refusal(Exchanged("GET", errand.request.headers, whole, told, *times), override) is None:
-            await self._add(errand, new, None)
-        return Obtained(answer, new, confirmed=True)
+        whole, told = _whole(new), control(new.headers, targeted)
+        if refusal(Exchanged("GET", errand.request.headers, whole, told, *times), override) is not None:
+            return Obtained(whole)
+        return Obtained(answer, new, confirmed=True) if await self._add(errand, new, None) else Obtained(whole)
 
     async def _add(self, errand: Errand, new: Stored, of: Stored | None) -> bool:
         """Whether it is stored."""
@@ -144,6 +142,10 @@ class OriginFetcher:
             return Obtained(answer)
         new = stored(exchanged, route.override)
         return Obtained(answer, new if await self._add(errand, new, chosen) else None)
+
+
+def _whole(stored: Stored) -> Response:
+    return Response(stored.status, (*stored.headers, ("Content-Length", str(len(stored.body)))), stored.body)
 
 
 def as_sent(obtained: Obtained) -> Stored | None:

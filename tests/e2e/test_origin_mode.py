@@ -905,3 +905,14 @@ def test_no_credential_of_a_client_is_on_the_disk(house, origin):
     for path in files:
         if path.is_file() and not path.is_symlink():
             assert b"canary-" not in path.read_bytes(), path
+
+
+def test_a_304_may_take_back_what_was_stored(house, origin):
+    says = [cc("max-age=0"), TAG]
+    steps = [
+        Step(says=says, body="good"),
+        Step(says=[cc("no-store"), TAG], status=304, came=True, answer=200, gives="good"),
+        Step(says=says, came=True, saw={"if-none-match": None}),
+    ]
+    _, taken, _ = played(house, origin, steps)
+    assert "stored" not in taken.cache
