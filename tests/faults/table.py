@@ -23,6 +23,7 @@ class Row:
 
 
 KEPT = "nothing; the good answer from before stays"
+FORGOTTEN = "nothing; each answer is the one to give"
 STALE = "the good answer from before within its limit, then "
 BROKE = Row("", "", KEPT, STALE + "502", frozenset({502}), 8)
 SILENT = Row("", "", KEPT, STALE + "504 after `timeout_s`", frozenset({504}), 8)
@@ -78,8 +79,8 @@ PROVIDER = [
     Row(
         "close-delimited",
         "a body that ends with the connection",
-        KEPT,
-        STALE + "each time the provider's own answer",
+        FORGOTTEN,
+        "the provider's own answer, each time",
         back_s=3,
     ),
     *_like(

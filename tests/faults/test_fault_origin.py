@@ -19,11 +19,11 @@ from scripts.fault_origin.sources import sound
 from scripts.rig import PROVIDER, PROVIDER_DEFAULTS, House, running, wait_for, write_house
 from scripts.soak import promises
 from scripts.soak.clients import Connection, Crowd, Question, Seen
+from tests.faults.table import FORGOTTEN, KEPT, Row, proves
 from tests.faults.table import PROVIDER as ROWS
-from tests.faults.table import Row, proves
 
-LIMIT_S, TIMEOUT_S = 4, 1
-FAULT_S = LIMIT_S + 3
+LIMIT_S, TIMEOUT_S = 4, 2
+FAULT_S = LIMIT_S + 4
 EACH = 2
 WORDS = {"wrong-type": faults.PAGE, "not-json": faults.NOT_JSON, "error-in-200": faults.ERROR}
 
@@ -85,10 +85,13 @@ def recovered(seen: list[Seen], since: float) -> bool:
 
 
 async def ask_all(crowd: Crowd) -> dict[str, Seen]:
+    some = asyncio.Semaphore(8)
+
     async def ask(fault: str) -> Seen:
         question = Question(named(fault), f"/v4/sports/{fault}/odds?regions=uk")
         connection = Connection(crowd.port)
-        seen = await crowd.ask(-1, question, connection)
+        async with some:
+            seen = await crowd.ask(-1, question, connection)
         connection.close()
         return seen
 
@@ -144,7 +147,8 @@ def test_nothing_wrong_is_stored(played: Played, row: Row):
     bodies = [entry.identity for entry in stored]
     assert all(map(sound, targets, revisions, bodies))
     # The new key has an entry only where the fault did no harm.
-    assert len(stored) == (2 if row.stored == "the good answer" and row.name in NEW else 1)
+    entries = {"the good answer": {1 + (row.name in NEW)}, KEPT: {1}, FORGOTTEN: {0, 1}}
+    assert len(stored) in entries[row.stored]
 
 
 def test_every_fault_has_its_row():
