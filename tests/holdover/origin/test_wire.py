@@ -44,7 +44,13 @@ def test_a_stored_response_that_is_damaged_is_refused():
         decode_flown(bytes(data))
 
 
-QUESTION: dict[str, object] = {"provider": "p", "route": "r", "target": "/t", "headers": [["A", "1"]], "trigger": "refresh"}
+QUESTION: dict[str, object] = {
+    "provider": "p",
+    "route": "r",
+    "target": "/t",
+    "headers": [["A", "1"]],
+    "trigger": "refresh",
+}
 
 
 def test_a_question():
