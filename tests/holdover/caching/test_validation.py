@@ -257,3 +257,11 @@ def test_what_is_asked_of_those_that_a_request_does_not_select(tags, asks, expec
 def test_which_of_them_a_304_names(says, number):
     stored = [one('ETag: "a"'), one('ETag: "b"'), one('ETag: W/"d"'), one("")]
     assert tagged(stored, http(says)) is (None if number is None else stored[number])
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,2-3", "bytes=" + ",".join(f"{n}-{n}" for n in range(8))])
+def test_parts_that_touch_and_as_many_as_there_may_be(asked):
+    found = part(one("Content-Type: a/b"), (("Range", asked),))
+    assert found is not None
+    assert found.status == 206
+    assert [name for name, _ in found.headers].count("Content-Type") == 1
