@@ -103,14 +103,16 @@ class Filler:
         *,
         credential: Credential = NOBODY,
         client: str = "",
+        alone: bool = False,
     ) -> Filled:
         """An entry confirmed at or after `newer_than` (Unix seconds), fetched if the store has none. `credential` is
         the asking client's, used where holdover has none of its own.
 
         Who comes while a fetch of the key is under way shares it; but a client's own credential that was refused is
-        no answer to another's, and a refresh that was not sent is none to a client."""
+        no answer to another's, and a refresh that was not sent is none to a client. `alone`: what comes is most
+        likely for who asks alone, so nothing is shared."""
         asking = Asking(canonical, newer_than, trigger, credential, client)
-        filled = await self._joined(asking)
+        filled = Filled(await self._fill(asking), led=True) if alone else await self._joined(asking)
         # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
         if trigger == "client":
             await self.shelf.seen(canonical.key)
@@ -160,6 +162,9 @@ class Filler:
             stands = Fetched(await self.shelf.put(result.entry), result.effect)
             self._listener(stands)
             return stands
+        if isinstance(result, Refused) and result.alone and previous is not None:
+            # What it says now takes the place of what it said before, though it is not stored.
+            await self.shelf.remove(canonical.key)
         return result
 
     async def remake(self, narrow: CanonicalRequest, wide: Entry) -> FetchResult:

@@ -48,6 +48,11 @@ class Refused:
     trouble: bool
     means: Meaning | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether it is what was asked for, but for who asked alone: not for who asked the same meanwhile."""
+        return not self.trouble and self.means is None and self.response.status == 200
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
@@ -83,13 +88,11 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     previous, route = question.previous, question.route
     fields = _stored_fields(response.headers)
     if response.status == 304 and previous is not None:
-        headers = _freshened(previous.headers, fields)
-        confirmed = replace(previous, headers=headers, floor_s=_floor(route, headers, told_age(response)))
-        return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
+        return _confirmed(question, previous, response, seconds)
     rules = question.provider.settings.errors
     identity = b"" if _undecoded(rules, response) else decoded(response, limit)
     means = meaning(rules, response, identity)
-    refused = refusal(route, response)
+    refused = refusal(route, response, question.provider.credentials)
     absent = means == "absent" and response.status != 200 and _as_promised(route, response)
     if absent and refused is None and route.negative_s:
         identity, zipped = codings(response, limit)
@@ -115,6 +118,17 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     if route.content == "json" and not is_json(identity):
         return Refused(response, "not the JSON that it is said to be", trouble=True)
     return _stored(question, response, seconds, identity, fields)
+
+
+def _confirmed(question: Question, previous: Entry, response: Response, seconds: float) -> Fetched | Refused:
+    """What is stored, after a 304."""
+    route = question.route
+    headers = _freshened(previous.headers, _stored_fields(response.headers))
+    whole = Response(200, (*headers, ("Content-Length", str(len(previous.identity)))), previous.identity)
+    if previous.status == 200 and (lost := refusal(route, whole, question.provider.credentials)) is not None:
+        return Refused(whole, lost, trouble=False)
+    confirmed = replace(previous, headers=headers, floor_s=_floor(route, headers, told_age(response)))
+    return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
 
 
 def _stored(

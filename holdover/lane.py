@@ -4,6 +4,7 @@ stand-in's; here it is only remembered, for as long as it would be decided again
 A request that comes again as the same bytes costs a lookup. The memory can be filled with requests that differ in a
 byte, so it is small and no more than a shortcut: what is not in it is read, by a grammar without backtracking."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -179,21 +180,31 @@ class Lane:
     async def _fetch(self, asked: Asked, same: object) -> None:
         queue = self._parked[same]
         while queue:
-            first = queue.pop(0)
-            try:
-                answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
-            except Exception:
-                logger.exception("requests left the lane because of an internal error")
-                failed, queue[:] = [first, *queue], []
-                _deliver(failed, None)
-                continue
-            # Who has been answered may ask the same again at once, and has not been counted then.
-            answered = queue[:] if others is not None else []
-            del queue[: len(answered)]
-            _deliver([first], Sent(_parts(answer, asked.close), asked.close))
-            if others is not None:
-                _deliver(answered, Sent(_parts(others, asked.close), asked.close))
+            waited = set(map(id, queue))
+            await self._answered(asked, queue)
+            # Who has waited for an answer that was for another alone asks anew, at the same time as all like him: one
+            # after the other, each would wait for all before it.
+            anew = [each for each in queue if id(each) in waited]
+            queue[:] = [each for each in queue if id(each) not in waited]
+            await asyncio.gather(*(self._answered(asked, [each]) for each in anew))
         del self._parked[same]
+
+    async def _answered(self, asked: Asked, queue: list[Parked]) -> None:
+        """Answers the first, and the others if they share what it gets: they are taken out."""
+        first = queue.pop(0)
+        try:
+            answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
+        except Exception:
+            logger.exception("requests left the lane because of an internal error")
+            failed, queue[:] = [first, *queue], []
+            _deliver(failed, None)
+            return
+        # Who has been answered may ask the same again at once, and has not been counted then.
+        answered = queue[:] if others is not None else []
+        del queue[: len(answered)]
+        _deliver([first], Sent(_parts(answer, asked.close), asked.close))
+        if others is not None:
+            _deliver(answered, Sent(_parts(others, asked.close), asked.close))
 
     def opens(self, data: bytes) -> Tunnel | None:
         """The tunnel that is asked for, if it leads to a provider; all others are mitmproxy's."""
