@@ -54,13 +54,13 @@ class Link:
         credential: Credential,
         client: str,
         *,
-        alone: bool = False,
+        alone_s: float | None = None,
     ) -> Filled:
         """What `Filler.fill` says, in the sidecar. Raises LinkDown.
 
         A stopped sidecar accepts questions and never answers; the demand report notices within three seconds and
         releases everybody who waits here."""
-        return await self._while_up(self._ask(canonical, newer_than, credential, client, alone=alone))
+        return await self._while_up(self._ask(canonical, newer_than, credential, client, alone_s=alone_s))
 
     async def fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
         """What `OriginFiller.fly` says, in the sidecar. Raises LinkDown."""
@@ -119,9 +119,15 @@ class Link:
             raise LinkDown from error
 
     async def _ask(
-        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str, *, alone: bool
+        self,
+        canonical: CanonicalRequest,
+        newer_than: float,
+        credential: Credential,
+        client: str,
+        *,
+        alone_s: float | None,
     ) -> Filled:
-        body = {"request": request_facts(canonical), "newer_than": newer_than, "client": client, "alone": alone}
+        body = {"request": request_facts(canonical), "newer_than": newer_than, "client": client, "alone_s": alone_s}
         body["credential"] = [credential.query, credential.headers]
         async with self._session.post("/fetch", json=body, timeout=aiohttp.ClientTimeout()) as answer:
             answer.raise_for_status()

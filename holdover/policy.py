@@ -119,7 +119,7 @@ def refusal(route: RouteSettings, response: Response, keyed: Collection[str] = (
     varying = set(elements(header(response.headers, "vary"))) - selecting
     if varying and "vary" not in route.override:
         return f"Vary: {min(varying)}, which is not part of the key"
-    return None if end_is_marked(response) else "its end is not marked"
+    return None if response.status in (204, 304) or end_is_marked(response) else "its end is not marked"
 
 
 def end_is_marked(response: Response) -> bool:

@@ -13,6 +13,7 @@ from itertools import count
 
 from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
+from holdover.apart import Apart
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
 from holdover.canonical import CanonicalRequest
@@ -44,7 +45,6 @@ LOOK_INTERVAL_S = 0.2
 """How soon it is looked again for a sidecar that was not there: meanwhile two processes call the provider."""
 RECALL_S = 10.0
 STALE_LEASE_S = 0.05
-ALONE_S = 10.0
 MAX_REFUSAL_BYTES = 1_048_576
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
@@ -90,7 +90,7 @@ class StandIn:
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
-        self._alone: dict[str, float] = {}
+        self._alone = Apart()
         self._numbers = count()
         self._memo: dict[tuple[str, str], Plan] = {}
         self._demand = Demand(self._link, self._hot)
@@ -110,6 +110,7 @@ class StandIn:
         self._memo.clear()
         self._personal = _personal(config.rules)
         self._admission.forget()
+        self._alone.clear()
         self._hot.use(config.rules, config.settings.hot)
         self.origin.use(config.rules)
         self._filler.use(config.rules)
@@ -199,6 +200,10 @@ class StandIn:
         """Looks whether the store has changed; a lease that it has outdated says so afterwards."""
         self._hot.follow()
 
+    def asks_alone(self, cacheable: Cacheable) -> bool:
+        """Whether nobody waits for another's answer to this request now: the last one was for who asked alone."""
+        return self._alone.holds(cacheable.canonical.key, self._clock())
+
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
         """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
         answer, _ = await self.miss_for_all(cacheable, wants, Waiting(wants.client, started), ())
@@ -218,16 +223,15 @@ class StandIn:
                 return answer, None
         forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
         canonical = cacheable.canonical
-        alone = self._alone.get(canonical.key, 0.0) > now
-        filled, led = await self._awaited(cacheable, wants, alone=alone)
+        filled, led = await self._awaited(cacheable, first, alone=self.asks_alone(cacheable))
         if isinstance(filled.result, Refused) and filled.result.alone:
-            if len(self._alone) >= _MEMO_ENTRIES:
-                self._alone.clear()
-            self._alone[canonical.key] = now + ALONE_S
+            self._alone.begins(canonical.key, self._clock())
             if not (led and filled.led):
-                filled, led = await self._awaited(cacheable, wants, alone=True)
+                filled, led = await self._awaited(cacheable, first, alone=True)
             # It is for who asked first; what the others get is theirs.
             return self._settle(cacheable, wants, filled, led, (first,), forwarded, None), None
+        if isinstance(filled.result, Fetched):
+            self._alone.ends(canonical.key)
         if _lent(cacheable) and isinstance(filled.result, Refused) and filled.result.means == "credential":
             # Somebody else's credential was refused, which says nothing about this one.
             filled = filled if led else await self._obtain(cacheable, wants.client)
@@ -268,13 +272,14 @@ class StandIn:
         except StoreError:
             self._metrics.runtime.internal_errors.labels("store").inc()
 
-    async def _awaited(self, cacheable: Cacheable, wants: Wants, *, alone: bool) -> tuple[Filled, bool]:
+    async def _awaited(self, cacheable: Cacheable, first: Waiting, *, alone: bool) -> tuple[Filled, bool]:
         """What a fetch comes to, and whether this request started it. `alone`: one that is nobody else's."""
         wait_s, key = self._config.settings.proxy.wait_s, cacheable.canonical.key
-        name = f"{key} {next(self._numbers)}" if alone else key
-        task, led = self._flights.join(name, lambda: self._obtain(cacheable, wants.client, alone=alone))
+        left = max(0.0, first.started + wait_s - time.perf_counter())
+        name, alone_s = (f"{key} {next(self._numbers)}", left) if alone else (key, None)
+        task, led = self._flights.join(name, lambda: self._obtain(cacheable, first.client, alone_s=alone_s))
         try:
-            return await asyncio.wait_for(asyncio.shield(task), wait_s), led
+            return await asyncio.wait_for(asyncio.shield(task), left), led
         except TimeoutError:
             return Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=True), led
 
@@ -322,6 +327,9 @@ class StandIn:
         name = f"{cacheable.canonical.key} {cacheable.credential.fingerprint(self._admission.salt)}"
         task, led = self._flights.join(name, lambda: self._forwarded(cacheable, wants.client))
         filled = await asyncio.shield(task)
+        if isinstance(filled.result, Refused) and filled.result.alone:
+            filled = filled if led else await self._forwarded(cacheable, wants.client)
+            return self._settle(cacheable, wants, filled, True, (first,), "bypass", None), None
         answer = self._settle(cacheable, wants, filled, led, (first,), "bypass", None)
         if not others:
             return answer, None
@@ -434,15 +442,15 @@ class StandIn:
         if filled.led and isinstance(filled.result, Refused) and filled.result.means == "credential":
             self._admission.refused(cacheable.provider, cacheable.credential)
 
-    async def _obtain(self, cacheable: Cacheable, client: str, *, alone: bool = False) -> Filled:
+    async def _obtain(self, cacheable: Cacheable, client: str, *, alone_s: float | None = None) -> Filled:
         canonical = cacheable.canonical
         # holdover's own credential is known on the other side; a client's travels only where it is needed.
         credential = cacheable.credential if _lent(cacheable) else NOBODY
         try:
-            filled = await self._link.fill(canonical, 0.0, credential, client, alone=alone)
+            filled = await self._link.fill(canonical, 0.0, credential, client, alone_s=alone_s)
         except LinkDown:
             filled = await self._filler.fill(
-                canonical, 0.0, "client", credential=credential, client=client, alone=alone
+                canonical, 0.0, "client", credential=credential, client=client, alone_s=alone_s
             )
         if isinstance(filled.result, Fetched):
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.

@@ -122,9 +122,14 @@ def control_app(sidecar: Sidecar) -> web.Application:
         canonical, client = decode_request(question["request"]), str(question["client"])
         credential = decode_credential(question["credential"])
         sidecar.refresher.demand(canonical)
-        newer_than, alone = float(question["newer_than"]), bool(question["alone"])
+        newer_than, alone_s = float(question["newer_than"]), question["alone_s"]
         filled = await sidecar.filler.fill(
-            canonical, newer_than, "client", credential=credential, client=client, alone=alone
+            canonical,
+            newer_than,
+            "client",
+            credential=credential,
+            client=client,
+            alone_s=None if alone_s is None else float(alone_s),
         )
         if isinstance(filled.result, Fetched):
             sidecar.refresher.seen(filled.result)

@@ -8,6 +8,7 @@ from functools import partial
 from math import floor
 
 from holdover.answer import Answer, local
+from holdover.apart import Apart
 from holdover.cache_status import detail
 from holdover.caching.changing import invalidated
 from holdover.caching.directives import control
@@ -26,10 +27,6 @@ from holdover.origin.fetch import Obtained, as_sent
 from holdover.origin.filler import Flown, OriginFiller, ended_with
 from holdover.origin.found import PERSONAL, Found, look_up, nothing_of
 from holdover.rules import Rules
-
-ALONE_S = 10.0
-MOST_REMEMBERED = 4096
-
 
 type _Result = tuple[Answer | None, Outcome]
 type Changed = Callable[[Request, Response], Awaitable[None]]
@@ -54,8 +51,7 @@ class OriginCache:
         self._changed = changed
         self._clock = clock
         self._flights: Flights[Flown] = Flights()
-        self._alone: dict[str, float] = {}
-        self._large: dict[str, float] = {}
+        self._alone, self._large = Apart(), Apart()
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration."""
@@ -99,11 +95,11 @@ class OriginCache:
         if "only-if-cached" in found.asks:
             message = "nothing is stored that may be used"
             return local(504, message, head=request.method == "HEAD"), "local"
-        if self._large.get(key, 0.0) > now:
+        if self._large.holds(key, now):
             return None, "bypass"
         if request.method == "HEAD":
             return await self._passed(found, found.why)
-        if found.may_be_shared and self._alone.get(key, 0.0) <= now:
+        if found.may_be_shared and not self._alone.holds(key, now):
             return await self._together(found)
         return self._settled(found, await self._filler.fetcher(asked.provider).obtain(found.errand()))
 
@@ -137,10 +133,10 @@ class OriginCache:
             flown = await self._filler.fly(asked, request, trigger)
         if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
             key = key_of(asked.provider.name, asked.target)
-            self._alone.pop(key, None)
+            self._alone.ends(key)
             if flown.stored is None:
                 # For a while nobody waits for what is not to be shared.
-                _remember(self._alone, key, self._clock() + ALONE_S)
+                self._alone.begins(key, self._clock())
         return flown
 
     def _refresh(self, found: Found, chosen: Stored) -> None:
@@ -179,7 +175,7 @@ class OriginCache:
         request, now = found.request, self._clock()
         safe = request.method in ("GET", "HEAD")
         if failed.too_large and safe:
-            _remember(self._large, found.variants.key, now + ALONE_S)
+            self._large.begins(found.variants.key, now)
             return None, "bypass"
         told = f"{status}; {detail(failed.reason)}"
         if safe and (instead := self._instead(found, now, reached=False)) is not None:
@@ -197,9 +193,3 @@ class OriginCache:
         ):
             return None
         return chosen
-
-
-def _remember(moments: dict[str, float], key: str, until: float) -> None:
-    if len(moments) >= MOST_REMEMBERED:
-        moments.clear()
-    moments[key] = until

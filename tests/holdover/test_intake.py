@@ -94,7 +94,19 @@ REFUSED = {
     "no JSON": (response(b"<html>"), "not the JSON that it is said to be", True),
     "nothing": (response(b""), "not the JSON that it is said to be", True),
     "deep JSON": (response(b"[" * 200_000), "not the JSON that it is said to be", True),
+    "an error that is told to nobody else": (
+        response(b"[1]", ("Cache-Control", "no-store"), status=400),
+        "status 400",
+        False,
+    ),
+    "trouble, which is everybody's": (
+        response(b"[1]", ("Cache-Control", "no-store"), status=500),
+        "status 500",
+        True,
+    ),
 }
+ALONE = {"an absence that must not be stored", "an error that is told to nobody else", "206", "304 to nothing"}
+ALONE |= {"no-store", "private", "vary", "partial", "endless"}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -102,7 +114,7 @@ def test_what_is_not_stored(judged, case):
     answer, reason, trouble = REFUSED[case]
     told: dict[int, Meaning] = {429: "rate", 404: "absent"}
     means = told.get(answer.status)
-    assert judged(answer) == Refused(answer, reason, trouble, means)
+    assert judged(answer) == Refused(answer, reason, trouble, means, alone=case in ALONE)
 
 
 @pytest.mark.parametrize("status", [404, 410, 422])
