@@ -619,7 +619,7 @@ ALONE = {
 
 async def test_the_sidecar_asks_for_each_too(vendor, linked, sidecar):
     await all_get_their_own(vendor, linked, "private", 200)
-    assert sidecar.asked > 20
+    assert sidecar.asked >= 11
 
 
 @pytest.mark.parametrize("says", ALONE)
@@ -631,7 +631,7 @@ async def test_what_is_for_one_alone_is_asked_for_by_each(vendor, stand_in, says
 async def all_get_their_own(vendor, stand_in, says, status):
     vendor.fields, vendor.status = ALONE[says], status
     vendor.open.clear()
-    waiting = [asyncio.create_task(get(stand_in)) for _ in range(20)]
+    waiting = [asyncio.create_task(get(stand_in)) for _ in range(8)]
     await until(lambda: vendor.asked)
     vendor.open.set()
     await until(lambda: len(vendor.asked) > 1)
@@ -641,7 +641,7 @@ async def all_get_their_own(vendor, stand_in, says, status):
     vendor.open.set()
     answers = await asyncio.gather(*waiting)
     assert {answer[0] for answer in answers} == {status}
-    assert len({answer[2] for answer in answers}) == len(vendor.asked) == 23
+    assert len({answer[2] for answer in answers}) == len(vendor.asked) == 11
     assert not any("stored" in answer[1]["cache-status"] for answer in answers)
 
 
