@@ -76,6 +76,7 @@ REFUSED = {
     ),
     "201": (response(status=201), "status 201", False),
     "204": (response(b"", status=204), "status 204", False),
+    "204 as it comes": (response(b"", length=False, status=204), "status 204", False),
     "206": (response(status=206), "status 206", False),
     "304 to nothing": (response(b"", status=304), "status 304", False),
     "401": (response(status=401), "status 401", True),

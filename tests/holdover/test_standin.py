@@ -577,6 +577,17 @@ async def test_strangers_who_share_the_first_call_of_all_are_answered_like_it(ve
     assert len(vendor.asked) == 1
 
 
+async def test_what_is_for_one_stranger_alone_is_for_none_with_the_same_credential(vendor, stand_in_of):
+    stand_in = stand_in_of(**STRANGERS)
+    vendor.fields = {"Cache-Control": "private"}
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in, target=f"{ODDS}&apiKey=good-good-good")) for _ in range(3)]
+    await until(lambda: vendor.asked)
+    await asyncio.sleep(0.1)
+    vendor.open.set()
+    assert len({body for _, _, body in await asyncio.gather(*waiting)}) == len(vendor.asked) == 3
+
+
 async def test_a_strangers_bad_key_is_no_failure_of_ours(vendor, stand_in_of, metrics):
     stand_in = stand_in_of(**STRANGERS, errors=[{"means": "credential", "status": [401]}])
     vendor.status = 401
@@ -655,12 +666,13 @@ async def test_calls_for_one_alone_are_under_way_at_once(vendor, stand_in):
     assert len({body for _, _, body in await asyncio.gather(*waiting)}) == 8
 
 
-async def test_what_may_be_shared_again_is_shared_again(vendor, stand_in, clock):
+async def test_what_may_be_shared_again_is_shared_again(vendor, stand_in_of, route_of, clock):
+    stand_in = stand_in_of([route_of(window_s=2)])
     vendor.fields = ALONE["private"]
     await get(stand_in)
     vendor.fields = {}
     await get(stand_in)
-    clock.ahead += 3600
+    clock.ahead += 5
     vendor.open.clear()
     waiting = [asyncio.create_task(get(stand_in)) for _ in range(5)]
     await until(lambda: len(vendor.asked) == 3)
