@@ -4,6 +4,7 @@ hands, which write through it as a transport."""
 import asyncio
 import enum
 import logging
+import os
 import socket
 import time
 from dataclasses import replace
@@ -56,9 +57,34 @@ class Phase(enum.Enum):
     REFUSED = enum.auto()
 
 
+READY = Phase.READY
+
+
 class Connection(RawTransport):
     """Make it with an accepted, non-blocking socket, then call `begin`."""
 
+    __slots__ = (
+        "_active",
+        "_began",
+        "_ended",
+        "_handover",
+        "_head_since",
+        "_held",
+        "_house",
+        "_judged",
+        "_lane",
+        "_look_again",
+        "_mode",
+        "_needed",
+        "_opening",
+        "_passed",
+        "_phase",
+        "_quiet_since",
+        "_raw",
+        "_tls",
+        "_tunnel",
+        "client",
+    )
     _handover: "Handover"
 
     def __init__(self, house: "FastLane", sock: socket.socket, peer: Any, mode: ProxyMode) -> None:
@@ -94,44 +120,55 @@ class Connection(RawTransport):
 
     def readable(self) -> None:
         try:
-            received = self._sock.recv(READ_BYTES)
+            data = self._sock.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._lost(error)
             return
         self._active = True
-        data = received if self._tls is None or not received else self._decrypted(self._tls, received)
-        if data is None:
-            return
-        if not data:
-            self._end()
-        elif self._phase is Phase.READY and not self._held and not self._out:
-            try:
-                lease = self._lane.hit(data, self.client)
-            except Exception:
-                logger.exception("a request left the lane because of an internal error")
-                self._fail_open(data)
-                return
-            if lease is None:
-                self._received(data)
-            else:
-                self._began = True
-                self._give(lease)
-        else:
+        if self._tls is not None:
+            self._readable_tls(self._tls, data)
+        elif self._phase is not READY or self._held or self._out or not self._hit(data):
             self._received(data)
-        if self._tls is not None and self._tls.closed and not self._ended:
+
+    def _readable_tls(self, tls: "Termination", received: bytes) -> None:
+        data = self._decrypted(tls, received) if received else received
+        if data is not None and (self._phase is not READY or self._held or self._out or not self._hit(data)):
+            self._received(data)
+        if tls.closed and not self._ended:
             self._end()
+
+    def _hit(self, data: bytes) -> bool:
+        """Whether the bytes are a request that was answered."""
+        try:
+            lease = self._lane.hit(data, self.client)
+        except Exception:
+            logger.exception("a request left the lane because of an internal error")
+            self._fail_open(data)
+            return True
+        if lease is None:
+            return False
+        self._began = True
+        self._give(lease)
+        return True
 
     def _give(self, lease: Lease) -> None:
         if self._tls is None:
+            parts = lease.parts
             try:
-                sent = self._sock.sendmsg(lease.parts)
+                if lease.file is not None:
+                    sent = os.sendfile(self._fd, lease.file.descriptor, 0, lease.size)
+                elif len(parts) == 1:
+                    sent = self._sock.send(parts[0])
+                else:
+                    sent = self._sock.sendmsg(parts)
+                    self._lane.pieced(lease)
             except OSError:
                 sent = 0
             if sent != lease.size:
                 # Slow or gone: that is found out again, at leisure.
-                self._keep(sent, lease.parts)
+                self._keep(sent, parts)
         else:
             self._send(*self._tls.send(*lease.parts))
         self._lane.gave(lease)
@@ -139,6 +176,9 @@ class Connection(RawTransport):
             self._close_after(lease.size)
 
     def _received(self, data: bytes) -> None:
+        if not data:
+            self._end()
+            return
         if not self._began:
             self._began = True
             if not isinstance(self._mode, ReverseMode | RegularMode):

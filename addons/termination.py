@@ -107,7 +107,11 @@ class Termination:
             return chunks
         outgoing = self._buffers.outgoing
         try:
-            for part in (b"".join(parts),) if sum(map(len, parts)) <= _PIECE else parts:
+            if sum(map(len, parts)) <= _PIECE:
+                tls.write(b"".join(parts))
+                chunks.append(outgoing.read())
+                return chunks
+            for part in parts:
                 view = memoryview(part)
                 for at in range(0, len(part), _PIECE):
                     tls.write(view[at : at + _PIECE])

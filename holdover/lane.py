@@ -8,13 +8,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakSet
 
 from holdover.answer import Answer, Wants, closing, head_of
 from holdover.head import Tunnel, Unfinished, read, read_connect
 from holdover.key import Cacheable
-from holdover.lease import Lease
+from holdover.lease import AnonymousFile, Lease
 from holdover.metrics import LaneMetrics
 from holdover.settings import LaneSettings
 from holdover.standin import StandIn, Waiting, wants_of
@@ -22,6 +24,14 @@ from holdover.standin import StandIn, Waiting, wants_of
 FOLLOW_S = 0.005
 MAX_REMEMBERED = 8_192
 MAX_REMEMBERED_BYTES = 2_048
+
+OFTEN = 16
+"""So many times an answer of a second is sent in pieces before it is copied into one."""
+
+JOINED_BYTES = 8_192
+"""Up to here one buffer costs less than two; above, a file less than a buffer."""
+
+MAX_FILES = 128
 
 logger = logging.getLogger("holdover.lane")
 
@@ -81,6 +91,7 @@ class Lane:
         self._leases: dict[object, Lease] = {}
         self._given: list[Lease] = []
         self._parked: dict[object, list[Parked]] = {}
+        self._files = WeakSet[AnonymousFile]()
         self._followed = 0.0
         self.use(settings)
 
@@ -140,6 +151,19 @@ class Lane:
         lease.seconds += self._clock() - lease.last
         if lease.cacheable.echo:
             self._count(lease)
+
+    def pieced(self, lease: Lease) -> None:
+        """The answer was sent in pieces. If it often is, that is made cheaper, at the cost of a copy."""
+        lease.pieced += 1
+        if lease.pieced != OFTEN:
+            return
+        if lease.size <= JOINED_BYTES:
+            lease.parts = (b"".join(lease.parts),)
+        elif len(self._files) < MAX_FILES:
+            # Without one it is only dearer.
+            with suppress(OSError):
+                lease.file = AnonymousFile(lease.parts)
+                self._files.add(lease.file)
 
     def observed(self) -> bool:
         """Whether this hit is one of those that go through mitmproxy's flows. Asked once, when there is none."""

@@ -10,6 +10,8 @@ from contextlib import suppress
 import pytest
 
 from addons.connection import LINGER_S
+from holdover.lane import OFTEN
+from holdover.lease import Lease
 from holdover.standin import StandIn
 from scripts.rig import HOST
 from tests.addons.inside import BIG, Line, foreign, odds, until, wire
@@ -589,3 +591,34 @@ async def test_a_last_answer_is_read_as_slowly_as_any_other(house):
         got += len(data)
     sock.close()
     assert got > len(BIG)
+
+
+@pytest.mark.parametrize(("sport", "a_file"), [("a", False), ("big", True)])
+async def test_an_answer_that_is_given_often_is_given_as_one_piece(house, sport, a_file):
+    await house.fill(sport)
+    line = await house.dial()
+    first = await line.ask(odds(sport))
+    copies: list[Lease] = []
+    while not copies:
+        # Within a second, the life of a lease.
+        for _ in range(2 * OFTEN):
+            reply = await line.ask(odds(sport))
+            assert (reply.way, reply.body == first.body, len(reply.fields)) == ("hit", True, len(first.fields))
+        leases = house.fast.lane._leases.values()
+        copies = [lease for lease in leases if (lease.file is not None if a_file else len(lease.parts) == 1)]
+
+
+async def test_a_file_that_the_system_takes_in_part_is_given_whole(house):
+    await house.fill("big")
+    line = await house.dial()
+    while all(lease.file is None for lease in house.fast.lane._leases.values()):
+        assert (await line.ask(odds("big"))).body == BIG
+    for listener in house.fast._listeners:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    loop, got = asyncio.get_running_loop(), b""
+    sock = await house.connected(buffer=4096)
+    await loop.sock_sendall(sock, odds("big") + odds("big", "Connection: close"))
+    while data := await loop.sock_recv(sock, 65_536):
+        got += data
+    sock.close()
+    assert [reply[-len(BIG) :] == BIG for reply in got.split(b"HTTP/1.1 ")[1:]] == [True, True]

@@ -1,9 +1,11 @@
 import asyncio
 import itertools
+import os
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from holdover.content import Board
 from holdover.entry import Entry
 from holdover.exchange import Request
 from holdover.key import Cacheable
-from holdover.lane import FOLLOW_S, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, Asked, Lane
+from holdover.lane import FOLLOW_S, JOINED_BYTES, MAX_FILES, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, OFTEN, Asked, Lane
 from holdover.meter import _ages
 from holdover.metrics import AGE, Metrics
 from holdover.quota import Told
@@ -722,3 +724,44 @@ async def test_nobody_waits_for_what_is_for_who_asked_alone(scene, oracle, monke
     await waiters.all()
     assert [client for client, _ in waiters.given] == ["a", "b", "c", "d", "e"]
     assert scene.lane._parked == {}
+
+
+@pytest.mark.parametrize("size", [0, JOINED_BYTES // 2, 2 * JOINED_BYTES])
+async def test_what_is_often_sent_in_pieces_is_copied_into_one(scene_of, entry_of, size):
+    scene = scene_of()
+    scene.put(told(entry_of(at=NOW, body=b"[%b1]" % (b" " * size))))
+    assert scene.ask() is not None
+    lease = scene.lane.hit(wire(), "c")
+    pieces = lease.parts
+    for number in range(OFTEN):
+        assert (lease.parts, lease.file) == (pieces, None), number
+        scene.lane.pieced(lease)
+    if size > JOINED_BYTES:
+        assert os.pread(lease.file.descriptor, 1_000_000, 0) == b"".join(pieces)
+    else:
+        assert (lease.parts, lease.file) == ((b"".join(pieces),), None)
+
+
+def open_files():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def test_there_are_only_so_many_files_and_they_go_with_their_answers(scene_of, entry_of):
+    scene, before = scene_of(), open_files()
+    leases = []
+    for number in range(MAX_FILES + 2):
+        entry = told(entry_of(f"s{number}", at=NOW, body=b"[%b1]" % (b" " * 2 * JOINED_BYTES)))
+        scene.put(entry)
+        scene.later()
+        data = wire(target=f"/v4/sports/s{number}/odds?regions=us")
+        assert scene.ask(data) is not None
+        leases.append(scene.lane.hit(data, "c"))
+        for _ in range(OFTEN):
+            scene.lane.pieced(leases[-1])
+    assert [lease.file is None for lease in leases] == [False] * MAX_FILES + [True] * 2
+    assert open_files() >= before + MAX_FILES
+    leases[:] = []
+    scene.later(100)
+    scene.lane.flush()
+    scene.lane.release()
+    assert open_files() < before + 10

@@ -1,7 +1,11 @@
 """A connection of a client that says what it likes and reads strictly."""
 
+import select
 import socket
+import ssl
 from dataclasses import dataclass
+
+PIECE_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,20 @@ class Line:
             self._connection.sendall(raw)
         except OSError:
             return
+
+    def offer(self, raw: memoryview, seconds: float = 0.0) -> memoryview:
+        """What is left of it when the other side has taken nothing for so long. From the thread that reads: before
+        Python 3.13 a socket with TLS is for one thread."""
+        patience = self._connection.gettimeout()
+        self._connection.settimeout(0.0)
+        while raw:
+            try:
+                raw = raw[self._connection.send(raw[:PIECE_BYTES]) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                if not select.select([], [self._connection], [], seconds)[1]:
+                    break
+        self._connection.settimeout(patience)
+        return raw
 
     def reply(self, *, bodiless: bool = False) -> Reply | None:
         """The next answer, None at the end of the connection. Raises TimeoutError when nothing comes,
