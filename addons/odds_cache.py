@@ -36,9 +36,11 @@ from prometheus_client import start_http_server
 
 from holdover import config as configuration
 from holdover.answer import REASONS, Answer, closing, local
+from holdover.caching.invalidation import SAFE
 from holdover.config import Config, ConfigError
-from holdover.exchange import Request, elements
-from holdover.key import Bypass, Cacheable, ForPromos
+from holdover.exchange import Headers as Fields
+from holdover.exchange import Request, Response, elements
+from holdover.key import Bypass, Cacheable, ForOrigin, ForPromos
 from holdover.lane import Lane
 from holdover.metrics import OTHER, Metrics, Outcome
 from holdover.rules import Provider
@@ -285,19 +287,29 @@ class OddsCache:
                     self._pass(flow, provider, old.name, "failopen", started)
                 else:
                     self._answer(flow, answer, started, (provider.name, old.name, "promos"))
+            case ForOrigin(provider, by_origin) as asked:
+                answer = await standin.origin.answer(asked, request, started)
+                if answer is None:
+                    self._pass(flow, provider, by_origin.name, "bypass", started)
+                else:
+                    flow.response = _response(flow, answer)
             case Bypass(provider, route, reason, kind):
                 logger.debug("passed to %s: %s", provider.name, reason)
                 self._metrics.client.bypasses.labels(provider.name, kind).inc()
                 self._pass(flow, provider, route.name if route else OTHER, "bypass", started)
             case None:
-                if isinstance(flow.client_conn.proxy_mode, ReverseMode):
-                    self._answer(flow, _refusal(flow, 421, "no provider of this name is configured"), started)
-                elif (refused := await self._led(flow, self.reach)) is not None:
-                    self._answer(flow, _refusal(flow, 403, refused), started)
-                else:
-                    self._pass(flow, None, OTHER, "bypass", started)
+                await self._nobodys(flow, started)
 
-    def responseheaders(self, flow: HTTPFlow) -> None:
+    async def _nobodys(self, flow: HTTPFlow, started: float) -> None:
+        """No provider has the host."""
+        if _stands_in(flow):
+            self._answer(flow, _refusal(flow, 421, "no provider of this name is configured"), started)
+        elif (refused := await self._led(flow, self.reach)) is not None:
+            self._answer(flow, _refusal(flow, 403, refused), started)
+        else:
+            self._pass(flow, None, OTHER, "bypass", started)
+
+    async def responseheaders(self, flow: HTTPFlow) -> None:
         if _PASSED not in flow.metadata or flow.response is None:
             return
         flow.response.stream = True
@@ -305,6 +317,17 @@ class OddsCache:
         if any(_SPLITTING.search(value) for _, value in fields):
             # RFC 9110 section 5.5. The client, or a proxy before it, could read another field or answer here.
             flow.response.headers = Headers([(name, _SPLITTING.sub(b" ", value)) for name, value in fields])
+        if flow.request.method not in SAFE and self._standin is not None:
+            await self._changed(flow, flow.response, self._standin)
+
+    async def _changed(self, flow: HTTPFlow, response: HTTPResponse, standin: StandIn) -> None:
+        """Before the client hears of it."""
+        try:
+            if isinstance(request := _request(flow), Request):
+                await standin.changed(request, Response(response.status_code, _text(response.headers)))
+        except Exception:
+            logger.exception("what a request may have changed is still stored because of an internal error")
+            self._metrics.runtime.internal_errors.labels("request").inc()
 
     def response(self, flow: HTTPFlow) -> None:
         self._ended(flow, flow.response.status_code if flow.response else 502)
@@ -445,20 +468,24 @@ def _request(flow: HTTPFlow) -> Request | str:
     host = _host(request.host_header) if _stands_in(flow) else request.host.lower()
     if not request.is_http2 and request.authority and _host(request.authority) != host:
         return "the request names two different hosts"
-    headers = tuple(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-        for name, value in request.headers.fields
-    )
     peer = flow.client_conn.peername
     # As it came: `request.method` is in capitals, and `get` is another method than `GET` (RFC 9110 section 9.1).
     method = request.data.method.decode("ascii", "replace")
-    return Request(method, host, request.path, headers, request.raw_content or b"", peer[0] if peer else "")
+    address = peer[0] if peer else ""
+    return Request(method, host, request.path, _text(request.headers), request.raw_content or b"", address)
 
 
 def _speaks_http(mode: ProxyMode) -> bool:
     """Whether clients do, at once or in a tunnel of their own, where mitmproxy listens in this mode."""
     of_web = isinstance(mode, ReverseMode) and mode.scheme in ("http", "https")
     return of_web or isinstance(mode, RegularMode | Socks5Mode)
+
+
+def _text(headers: Headers) -> Fields:
+    return tuple(
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in headers.fields
+    )
 
 
 @lru_cache(1024)

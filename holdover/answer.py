@@ -150,7 +150,7 @@ def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
     fields = [item for item in end_to_end(response.headers) if item[0].lower() not in left_out]
     fields.append(("Content-Length", str(len(body))))
     fields.append(("Cache-Status", f"{NAME}; {cache_status}"))
-    return Answer(response.status, _encode(tuple(fields)), b"" if wants.head else body)
+    return Answer(response.status, encoded(tuple(fields)), b"" if wants.head else body)
 
 
 def local(
@@ -172,7 +172,7 @@ def local(
     ]
     if retry_after is not None:
         fields.append(("Retry-After", str(max(1, round(retry_after)))))
-    return Answer(status, _encode(tuple(fields)), b"" if head else body)
+    return Answer(status, encoded(tuple(fields)), b"" if head else body)
 
 
 def etag_matches(if_none_match: str, etag: str) -> bool:
@@ -202,8 +202,8 @@ def _quota_fields(entry: Entry, quota: QuotaSettings) -> _Quota:
     settings = {"last": quota.last, "remaining": quota.remaining, "used": quota.used}
     which = {name.lower(): setting for setting, name in settings.items() if name is not None}
     named = [(name, value, which[name.lower()]) for name, value in entry.headers if name.lower() in which]
-    encoded = _encode(tuple((name, "0" if setting == "last" else value) for name, value, setting in named))
-    return tuple((*field, setting) for field, (_, _, setting) in zip(encoded, named, strict=True))
+    plain = encoded(tuple((name, "0" if setting == "last" else value) for name, value, setting in named))
+    return tuple((*field, setting) for field, (_, _, setting) in zip(plain, named, strict=True))
 
 
 def _as_told(fields: _Quota, told: Told) -> Iterator[tuple[bytes, bytes]]:
@@ -219,10 +219,11 @@ def _common_fields(entry: Entry, etag: str) -> Fields:
         fields.append(("ETag", etag))
     if "accept-encoding" not in elements(header(entry.headers, "vary")):
         fields.append(("Vary", "Accept-Encoding"))
-    return _encode(tuple(fields))
+    return encoded(tuple(fields))
 
 
-def _encode(headers: Headers) -> Fields:
+def encoded(headers: Headers) -> Fields:
+    """Field lines as they go on the wire."""
     return tuple(
         (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in headers
     )

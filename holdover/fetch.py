@@ -34,7 +34,7 @@ _RETRIED = frozenset((502, 503, 504))
 _THREAD_FROM_BYTES = 32_768
 
 
-class _FixedAddress(AbstractResolver):
+class FixedAddress(AbstractResolver):
     """Resolves every name to the configured address, so that interposed DNS cannot lead back to holdover."""
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -85,7 +85,7 @@ class Fetcher:
         self._session = aiohttp.ClientSession(
             connector=_Connector(
                 limit=0,
-                resolver=_FixedAddress(provider.address) if provider.settings.address else None,
+                resolver=FixedAddress(provider.address) if provider.settings.address else None,
                 ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
             ),
             timeout=aiohttp.ClientTimeout(total=limits.timeout_s),
@@ -215,7 +215,7 @@ class Fetcher:
         except Exception as error:
             # Whatever a call to a stranger leads to is a value.
             broken = isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError)
-            result = Failed(_phrase(error), connection=broken)
+            result = Failed(phrase(error), connection=broken)
         finally:
             metrics.active.labels(name).dec()
             metrics.requests.labels(name, call.route.name, call.trigger, code).inc()
@@ -244,7 +244,7 @@ class Fetcher:
         async with self._session.request(
             asked.method, url, headers=headers, data=asked.body.encode() or None, allow_redirects=False
         ) as answer:
-            fields = tuple((_text(name), _text(value)) for name, value in answer.raw_headers)
+            fields = tuple((text(name), text(value)) for name, value in answer.raw_headers)
             if answer.status < 200:
                 raise UnusableBodyError("a change of protocol that was not asked for")
             heard.append(Response(answer.status, fields))
@@ -316,7 +316,7 @@ def _worth_retrying(result: FetchResult) -> bool:
             return False
 
 
-def _phrase(error: Exception) -> str:
+def phrase(error: Exception) -> str:
     """What went wrong, from the kind of error alone: messages of HTTP libraries can quote the URL with its key."""
     match error:
         case UnusableBodyError():
@@ -334,5 +334,5 @@ def _phrase(error: Exception) -> str:
     return f"the call failed ({type(error).__name__})"
 
 
-def _text(raw: bytes) -> str:
+def text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")

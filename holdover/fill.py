@@ -103,18 +103,28 @@ class Filler:
         *,
         credential: Credential = NOBODY,
         client: str = "",
+        alone_s: float | None = None,
     ) -> Filled:
         """An entry confirmed at or after `newer_than` (Unix seconds), fetched if the store has none. `credential` is
         the asking client's, used where holdover has none of its own.
 
         Who comes while a fetch of the key is under way shares it; but a client's own credential that was refused is
-        no answer to another's, and a refresh that was not sent is none to a client."""
+        no answer to another's, and a refresh that was not sent is none to a client. `alone_s`: what comes is most
+        likely for who asks alone, so nothing is shared, and after so many seconds nobody waits for it any more."""
         asking = Asking(canonical, newer_than, trigger, credential, client)
-        filled = await self._joined(asking)
+        filled = await self._joined(asking) if alone_s is None else await self._alone(asking, alone_s)
         # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
         if trigger == "client":
             await self.shelf.seen(canonical.key)
         return filled
+
+    async def _alone(self, asking: Asking, longest_s: float) -> Filled:
+        # A call that still waits for its turn would be made for nobody, before that of who still waits.
+        try:
+            async with asyncio.timeout(longest_s):
+                return Filled(await self._fill(asking), led=True)
+        except TimeoutError:
+            return Filled(Failed("no answer in the time that was left", timed_out=True), led=True)
 
     async def _joined(self, asking: Asking) -> Filled:
         filled = await self._share(asking)
@@ -160,6 +170,9 @@ class Filler:
             stands = Fetched(await self.shelf.put(result.entry), result.effect)
             self._listener(stands)
             return stands
+        if isinstance(result, Refused) and result.alone and result.response.status == 200 and previous is not None:
+            # What it says now takes the place of what it said before, though it is not stored.
+            await self.shelf.remove(canonical.key)
         return result
 
     async def remake(self, narrow: CanonicalRequest, wide: Entry) -> FetchResult:

@@ -41,12 +41,14 @@ class Fetched:
 class Refused:
     """A complete answer of the provider that must not be stored. With `trouble` it says nothing about what was
     asked for, so a good stored answer is better; otherwise clients who wait get it verbatim. `means` is what it says
-    instead of odds, where that is known."""
+    instead of odds, where that is known. `alone`: it is for who asked, and not for others who asked the same
+    meanwhile."""
 
     response: Response
     reason: str
     trouble: bool
     means: Meaning | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,11 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     previous, route = question.previous, question.route
     fields = _stored_fields(response.headers)
     if response.status == 304 and previous is not None:
-        headers = _freshened(previous.headers, fields)
-        confirmed = replace(previous, headers=headers, floor_s=_floor(route, headers, told_age(response)))
-        return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
+        return _confirmed(question, previous, response, seconds)
     rules = question.provider.settings.errors
     identity = b"" if _undecoded(rules, response) else decoded(response, limit)
     means = meaning(rules, response, identity)
-    refused = refusal(route, response)
+    refused = refusal(route, response, question.provider.credentials)
     absent = means == "absent" and response.status != 200 and _as_promised(route, response)
     if absent and refused is None and route.negative_s:
         identity, zipped = codings(response, limit)
@@ -97,13 +97,15 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
         absence = Entry(question.canonical, response.status, fields, identity, zipped, revision)
         return Fetched(_timed(absence, question, response, seconds), "changed")
     if means is not None:
-        return Refused(response, _PHRASES[means], means != "absent", means)
+        trouble = means != "absent"
+        return Refused(response, _PHRASES[means], trouble, means, alone=refused is not None and not trouble)
     if response.status != 200:
-        return Refused(response, f"status {response.status}", trouble=provider_trouble(response.status))
+        trouble = provider_trouble(response.status)
+        return Refused(response, f"status {response.status}", trouble, alone=refused is not None and not trouble)
     if refused is not None:
         if not end_is_marked(response) and route.content == "json" and not is_json(identity):
             raise UnusableBodyError("a body that broke off, or is not the JSON that it should be")
-        return Refused(response, refused, trouble=False)
+        return Refused(response, refused, trouble=False, alone=True)
     asked = question.provider.profile.ask(question.canonical, previous.identity if previous else None)
     if asked is not question.canonical:
         # A part of what is stored; the profile knows what it may look like.
@@ -115,6 +117,17 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
     if route.content == "json" and not is_json(identity):
         return Refused(response, "not the JSON that it is said to be", trouble=True)
     return _stored(question, response, seconds, identity, fields)
+
+
+def _confirmed(question: Question, previous: Entry, response: Response, seconds: float) -> Fetched | Refused:
+    """What is stored, after a 304."""
+    route = question.route
+    headers = _freshened(previous.headers, _stored_fields(response.headers))
+    whole = Response(200, (*headers, ("Content-Length", str(len(previous.identity)))), previous.identity)
+    if previous.status == 200 and (lost := refusal(route, whole, question.provider.credentials)) is not None:
+        return Refused(whole, lost, trouble=False, alone=True)
+    confirmed = replace(previous, headers=headers, floor_s=_floor(route, headers, told_age(response)))
+    return Fetched(_timed(confirmed, question, response, seconds), "not_modified")
 
 
 def _stored(

@@ -60,7 +60,16 @@ class ForPromos:
     audience: Query
 
 
-type Plan = Cacheable | ForPromos | Bypass | None
+@dataclass(frozen=True, slots=True)
+class ForOrigin:
+    """The request is answered by the rules of HTTP (`holdover.origin.cache`); `target` is what it was sent with."""
+
+    provider: Provider
+    route: Route
+    target: str
+
+
+type Plan = Cacheable | ForPromos | ForOrigin | Bypass | None
 """None: the host belongs to no provider."""
 
 
@@ -91,8 +100,12 @@ def _plan_promos(request: Request, provider: Provider, route: PromoRoute, path: 
     return ForPromos(provider, route, told)
 
 
-def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | Bypass:
+def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | ForOrigin | Bypass:
     provider, route = routed.provider, routed.route
+    if route.settings.freshness == "origin":
+        if "#" in request.target:
+            return Bypass(provider, route, "a target has no fragment", "request")
+        return ForOrigin(provider, route, request.target)
     fields = {name.lower() for name, _ in request.headers}
     if (reason := _unshareable(request, fields, routed)) is not None:
         return Bypass(provider, route, reason, "request")

@@ -4,6 +4,7 @@ stand-in's; here it is only remembered, for as long as it would be decided again
 A request that comes again as the same bytes costs a lookup. The memory can be filled with requests that differ in a
 byte, so it is small and no more than a shortcut: what is not in it is read, by a grammar without backtracking."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -192,32 +193,35 @@ class Lane:
         """Has the answer delivered once somebody was asked for it. `started` is `time.perf_counter()` at the request.
         To be run, unless it is None: then somebody else's is under way for the same request."""
         self._metrics.requests.labels("waited").inc()
+        parked = Parked(client, started, deliver)
+        if self._standin.asks_alone(asked.cacheable):
+            return self._answered(asked, [parked], None)
         # Who asks after a reload is answered by the new configuration.
-        same, parked = (asked.same, self._standin.epoch), Parked(client, started, deliver)
+        same = (asked.same, self._standin.epoch)
         if (queue := self._parked.get(same)) is not None:
             queue.append(parked)
             return None
-        self._parked[same] = [parked]
-        return self._fetch(asked, same)
+        self._parked[same] = queue = [parked]
+        return self._answered(asked, queue, same)
 
-    async def _fetch(self, asked: Asked, same: object) -> None:
-        queue = self._parked[same]
-        while queue:
-            first = queue.pop(0)
-            try:
-                answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
-            except Exception:
-                logger.exception("requests left the lane because of an internal error")
-                failed, queue[:] = [first, *queue], []
-                _deliver(failed, None)
-                continue
-            # Who has been answered may ask the same again at once, and has not been counted then.
-            answered = queue[:] if others is not None else []
-            del queue[: len(answered)]
-            _deliver([first], Sent(_parts(answer, asked.close), asked.close))
-            if others is not None:
-                _deliver(answered, Sent(_parts(others, asked.close), asked.close))
-        del self._parked[same]
+    async def _answered(self, asked: Asked, queue: list[Parked], same: object) -> None:
+        """Answers the first, and the others with what they share, if they do: else each asks anew, at the same time
+        as all like him. One after the other, each would wait for all before him."""
+        first = queue.pop(0)
+        try:
+            answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
+        except Exception:
+            logger.exception("requests left the lane because of an internal error")
+            self._parked.pop(same, None)
+            _deliver([first, *queue], None)
+            return
+        # Who has been answered may ask the same again at once, and has not been counted then.
+        self._parked.pop(same, None)
+        _deliver([first], Sent(_parts(answer, asked.close), asked.close))
+        if others is not None:
+            _deliver(queue, Sent(_parts(others, asked.close), asked.close))
+        else:
+            await asyncio.gather(*(self._answered(asked, [each], None) for each in queue))
 
     def opens(self, data: bytes) -> Tunnel | None:
         """The tunnel that is asked for, if it leads to a provider; all others are mitmproxy's."""

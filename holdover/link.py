@@ -1,7 +1,7 @@
 """The proxy's line to the sidecar: questions and hints over a Unix socket. It may be down at any time."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 
 import aiohttp
@@ -9,7 +9,12 @@ import aiohttp
 from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import Credential
 from holdover.entry import request_facts
+from holdover.exchange import Request
 from holdover.fill import Filled
+from holdover.key import ForOrigin
+from holdover.metrics import Trigger
+from holdover.origin.filler import Flown
+from holdover.origin.wire import decode_flown, encode_question
 from holdover.promo_answer import ToldPromos
 from holdover.wire import Report, WireError, decode_filled, decode_promos, decode_report
 
@@ -43,15 +48,29 @@ class Link:
         await self._session.close()
 
     async def fill(
-        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str
+        self,
+        canonical: CanonicalRequest,
+        newer_than: float,
+        credential: Credential,
+        client: str,
+        *,
+        alone_s: float | None = None,
     ) -> Filled:
         """What `Filler.fill` says, in the sidecar. Raises LinkDown.
 
         A stopped sidecar accepts questions and never answers; the demand report notices within three seconds and
         releases everybody who waits here."""
+        return await self._while_up(self._ask(canonical, newer_than, credential, client, alone_s=alone_s))
+
+    async def fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
+        """What `OriginFiller.fly` says, in the sidecar. Raises LinkDown."""
+        return await self._while_up(self._flown(encode_question(asked, request, trigger)))
+
+    async def _while_up[T](self, question: Coroutine[object, object, T]) -> T:
         if not self.up:
+            question.close()
             raise LinkDown
-        asking = asyncio.ensure_future(self._ask(canonical, newer_than, credential, client))
+        asking = asyncio.ensure_future(question)
         falling = asyncio.ensure_future(self._down.wait())
         try:
             await asyncio.wait((asking, falling), return_when=asyncio.FIRST_COMPLETED)
@@ -100,10 +119,21 @@ class Link:
             raise LinkDown from error
 
     async def _ask(
-        self, canonical: CanonicalRequest, newer_than: float, credential: Credential, client: str
+        self,
+        canonical: CanonicalRequest,
+        newer_than: float,
+        credential: Credential,
+        client: str,
+        *,
+        alone_s: float | None,
     ) -> Filled:
-        body = {"request": request_facts(canonical), "newer_than": newer_than, "client": client}
+        body = {"request": request_facts(canonical), "newer_than": newer_than, "client": client, "alone_s": alone_s}
         body["credential"] = [credential.query, credential.headers]
         async with self._session.post("/fetch", json=body, timeout=aiohttp.ClientTimeout()) as answer:
             answer.raise_for_status()
             return decode_filled(await answer.read())
+
+    async def _flown(self, question: dict[str, object]) -> Flown:
+        async with self._session.post("/origin", json=question, timeout=aiohttp.ClientTimeout()) as answer:
+            answer.raise_for_status()
+            return decode_flown(await answer.read())

@@ -1,10 +1,14 @@
 """What may be stored and what may be served, as pure functions of a route, an entry and `now`.
 
 The route's window sets the freshness lifetime ("in accordance with an out-of-band contract", RFC 9111 section
-4.2.4). It sets nothing else: no-store and private hold unless the route names them in `override`."""
+4.2.4). It sets nothing else: what holds in a cache that goes by the origin's word holds here, unless the route names
+the rule in `override`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from holdover.caching.directives import cache_control
+from holdover.caching.storing import forbidden
 from holdover.entry import Entry
 from holdover.exchange import Response, elements, header
 from holdover.phase import max_stale, next_start, promise
@@ -59,6 +63,8 @@ def decide(route: RouteSettings, entry: Entry, now: float, *, refreshing: bool) 
         return Expired(usable=False)
     if ttl > 0:
         return Fresh(ttl)
+    if prohibits_stale(route, entry):
+        return Expired(usable=False)
     return Stale(ttl) if refreshing else Expired(usable=True)
 
 
@@ -99,24 +105,33 @@ def supersedes(new: Entry, old: Entry, now: float) -> bool:
     return new.requested_at >= old.received_at or from_the_future(old, now)
 
 
-def refusal(route: RouteSettings, response: Response) -> str | None:
-    """Why this final response must not be stored whatever it says, or None when it may be."""
-    directives = set(elements(header(response.headers, "cache-control")))
-    for directive in ("no-store", "private"):
-        # `private="field"` is treated as `private` (allowed by RFC 9111 section 5.2.2.7).
-        if any(d.partition("=")[0] == directive for d in directives) and directive not in route.override:
-            return f"Cache-Control: {directive}"
-    if "*" in elements(header(response.headers, "vary")):
-        return "Vary: *"
-    if header(response.headers, "content-range") is not None:
-        return "partial content"
-    return None if end_is_marked(response) else "its end is not marked"
+def refusal(route: RouteSettings, response: Response, keyed: Collection[str] = ()) -> str | None:
+    """Why this final response must not be stored whatever it says, or None when it may be. `keyed`: lower-case names
+    of header fields that tell clients apart beside those that the route names."""
+    told = cache_control(response.headers)
+    if (reason := forbidden(response, told, route.override)) is not None:
+        return reason
+    # `private="field"` is treated as `private` (allowed by RFC 9111 section 5.2.2.7).
+    if "private" in told and "private" not in route.override:
+        return "Cache-Control: private"
+    # The key is what selects here; of the codings there is one for who wants it (RFC 9111 section 4.1).
+    selecting = {"accept-encoding", *keyed, *(name.lower() for name in route.headers)}
+    varying = set(elements(header(response.headers, "vary"))) - selecting
+    if varying and "vary" not in route.override:
+        return f"Vary: {min(varying)}, which is not part of the key"
+    return None if response.status in (204, 304) or end_is_marked(response) else "its end is not marked"
 
 
 def end_is_marked(response: Response) -> bool:
     """A body that ends when the connection closes cannot be told from a truncated one."""
     chunked = "chunked" in elements(header(response.headers, "transfer-encoding"))
     return chunked or header(response.headers, "content-length") is not None
+
+
+def prohibits_stale(route: RouteSettings, entry: Entry) -> bool:
+    """RFC 9111 sections 5.2.2.2 and 5.2.2.8, for what is past its window."""
+    told = cache_control(entry.headers)
+    return "must-revalidate" not in route.override and ("must-revalidate" in told or "proxy-revalidate" in told)
 
 
 def said_json(content_type: str | None) -> bool:

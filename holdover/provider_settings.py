@@ -227,6 +227,16 @@ class ProviderSettings(Table):
         return self
 
     @model_validator(mode="after")
+    def _nobodys_credential(self) -> Self:
+        for route in self.routes:
+            if route.freshness == "origin" and (self.credential is not None or self.clients != "open"):
+                raise ValueError(
+                    f"route {route.name!r}: freshness = 'origin' is for providers without [credential] and with "
+                    "clients = 'open'; all that a client sends goes to the provider"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _routes_of_change_logs(self) -> Self:
         routes = {route.name: route for route in self.routes}
         for route in self.routes:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -15,7 +15,7 @@ Member = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 def _template(path: str) -> str:
-    if not re.fullmatch(r"(/([A-Za-z0-9._~!$&'()*+,:@-]+|\{[a-z_]+\}))+/?|/", path):
+    if not re.fullmatch(r"(/([A-Za-z0-9._~!$&'()*+,:@-]+|\{[a-z_]+\}))+/?|/", path.removesuffix("/**") or "/"):
         raise ValueError("a path starts with / and has plain segments or {word} between slashes, none empty")
     return path
 
@@ -27,6 +27,10 @@ def segments_of(template: str, path: str) -> dict[str, str]:
     """What stands, percent-encoded, in a path of this template for each `{word}`."""
     pairs = zip(template.split("/"), path.split("/"), strict=False)
     return {part[1:-1]: found for part, found in pairs if part.startswith("{")}
+
+
+ANYTHING = "/**"
+"""At the end of a path template: whatever follows."""
 
 
 class PaceSettings(Table):
@@ -75,7 +79,21 @@ class RouteSettings(Table):
     """`[[routes]]` of a provider: one kind of request and the freshness it is promised."""
 
     name: Name = Field(description="Name in metrics, logs and `holdover purge PROVIDER/ROUTE`.")
-    path: PathTemplate = Field(description="Path template; `{word}` stands for one segment.")
+    path: PathTemplate = Field(
+        description='Path template; `{word}` stands for one segment, `/**` at the end, with `freshness = "origin"`, '
+        "for whatever follows."
+    )
+    freshness: Literal["window", "origin"] = Field(
+        default="window",
+        description="Who says how long an answer is fresh. `window`: this route. `origin`: the provider, by the "
+        "rules of HTTP; of all other settings only `path`, `targeted`, `override` and `max_stale_s` count then, and "
+        "the whole query is part of the key.",
+    )
+    targeted: list[FieldName] = Field(
+        default=["Holdover-Cache-Control", "CDN-Cache-Control"],
+        description="Response header fields that count in the place of `Cache-Control`, the first that is there, "
+        'with `freshness = "origin"`.',
+    )
     methods: list[Literal["GET", "POST"]] = Field(
         default=["GET"],
         min_length=1,
@@ -135,8 +153,11 @@ class RouteSettings(Table):
         description="What is stored: only answers that say they are JSON and are it, or anything. A maintenance page "
         "with status 200 is not odds.",
     )
-    override: list[Literal["no-store", "private"]] = Field(
-        default=[], description="Cache-Control directives of the provider that this route sets aside."
+    override: list[Literal["no-store", "private", "set-cookie", "vary", "must-revalidate"]] = Field(
+        default=[],
+        description="What of the provider's this route sets aside. `no-store`, `private`, `must-revalidate`: the "
+        'directive. With `freshness = "origin"`, `set-cookie`: stored cookies are given to everybody. With a window, '
+        "`vary`: what varies by fields that are not part of the key is the same for everybody.",
     )
 
     proves_credential: bool = Field(
@@ -201,8 +222,17 @@ class RouteSettings(Table):
         """The path of this route with the given segments, which hold all of its words."""
         return "/".join(variables[part[1:-1]] if part.startswith("{") else part for part in self.path.split("/"))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_window(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("freshness") != "origin":
+            return given
+        return {"max_stale_s": 600.0, **given, "window_s": 1e-9}
+
     @model_validator(mode="after")
     def _limits(self) -> Self:
+        if self.path.endswith(ANYTHING) and self.freshness != "origin":
+            raise ValueError(f"{ANYTHING} is for freshness = 'origin'; with a window each kind of request has a path")
         if self.max_stale_s < self.window_s:
             raise ValueError("max_stale_s is below window_s; an answer would be too old before its refresh is due")
         if self.calls and "POST" not in self.methods:

@@ -13,7 +13,7 @@ from holdover.promo_settings import PromoRouteSettings
 from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Profile
 from holdover.providers.registry import PROFILES
-from holdover.route_settings import RouteSettings
+from holdover.route_settings import ANYTHING, RouteSettings
 from holdover.settings import split_address
 
 # Names under which APIs take credentials. One that a provider does not declare sends the request past the cache:
@@ -214,6 +214,9 @@ def compile_provider(settings: ProviderSettings, secrets: Mapping[str, Secret] |
 
 
 def _pattern(route: RouteSettings | PromoRouteSettings) -> re.Pattern[str]:
+    if route.path.endswith(ANYTHING):
+        anything = _pattern(route.model_copy(update={"path": route.path.removesuffix(ANYTHING) or "/"}))
+        return re.compile(f"{anything.pattern.removesuffix('/?').rstrip('/')}(/.*)?")
     segments = route.path.strip("/").split("/")
     body = "".join("/[^/]+" if part.startswith("{") else "/" + re.escape(quote(part)) for part in segments)
     slash = "/?" if route.trailing_slash == "same" else ("/" if route.path.endswith("/") else "")

@@ -66,6 +66,13 @@ class Shelf:
             return entry
         return (await self._put_all([entry]))[0]
 
+    async def remove(self, key: str) -> None:
+        """What is stored must not be given any more."""
+        try:
+            await self.on_disk(partial(self._store.delete, key))
+        except StoreError:
+            self._trouble()
+
     def begin(self, keys: list[str]) -> Generation:
         """What is put under these keys becomes visible at one moment."""
         return self._generations.begin(keys, self._publish)

@@ -9,10 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
 
 from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
+from holdover.apart import Apart
 from holdover.cache_status import about, detail, printable
+from holdover.caching.invalidation import SAFE, invalidated
+from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
@@ -23,11 +27,13 @@ from holdover.flight import Flights
 from holdover.homepage import Homepage
 from holdover.hot import HotTier
 from holdover.intake import Failed, Fetched, Refused
-from holdover.key import Cacheable, Plan, plan
+from holdover.key import Cacheable, ForOrigin, Plan, plan
 from holdover.lease import Lease
 from holdover.link import Link, LinkDown
 from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
+from holdover.origin.cache import OriginCache
+from holdover.origin.filler import OriginFiller
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
@@ -79,9 +85,13 @@ class StandIn:
         self._filler = Filler(
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
         )
+        by_origin = OriginFiller(config.rules, store, metrics, ca_file=config.ca_file, clock=clock)
+        self.origin = OriginCache(by_origin, self._link, metrics, changed=self.changed, clock=clock)
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
+        self._alone = Apart()
+        self._numbers = count()
         self._memo: dict[tuple[str, str], Plan] = {}
         self._demand = Demand(self._link, self._hot)
         self._quotas = Quotas()
@@ -100,7 +110,9 @@ class StandIn:
         self._memo.clear()
         self._personal = _personal(config.rules)
         self._admission.forget()
+        self._alone.clear()
         self._hot.use(config.rules, config.settings.hot)
+        self.origin.use(config.rules)
         self._filler.use(config.rules)
         self.homepage.use()
         self._metrics.prepare(config.rules)
@@ -108,6 +120,7 @@ class StandIn:
     async def close(self) -> None:
         await self._flights.settle()
         await self.homepage.close()
+        await self.origin.close()
         await self._link.close()
         await self._filler.close()
 
@@ -187,6 +200,10 @@ class StandIn:
         """Looks whether the store has changed; a lease that it has outdated says so afterwards."""
         self._hot.follow()
 
+    def asks_alone(self, cacheable: Cacheable) -> bool:
+        """Whether nobody waits for another's answer to this request now: the last one was for who asked alone."""
+        return self._alone.holds(cacheable.canonical.key, self._clock())
+
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
         """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
         answer, _ = await self.miss_for_all(cacheable, wants, Waiting(wants.client, started), ())
@@ -206,12 +223,15 @@ class StandIn:
                 return answer, None
         forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
         canonical = cacheable.canonical
-        task, led = self._flights.join(canonical.key, lambda: self._obtain(cacheable, wants.client))
-        wait_s = self._config.settings.proxy.wait_s
-        try:
-            filled = await asyncio.wait_for(asyncio.shield(task), wait_s)
-        except TimeoutError:
-            filled = Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=True)
+        filled, led = await self._awaited(cacheable, first, alone=self.asks_alone(cacheable))
+        if isinstance(filled.result, Refused) and filled.result.alone:
+            self._alone.begins(canonical.key, self._clock())
+            if not (led and filled.led):
+                filled, led = await self._awaited(cacheable, first, alone=True)
+            # It is for who asked first; what the others get is theirs.
+            return self._settle(cacheable, wants, filled, led, (first,), forwarded, None), None
+        if isinstance(filled.result, Fetched):
+            self._alone.ends(canonical.key)
         if _lent(cacheable) and isinstance(filled.result, Refused) and filled.result.means == "credential":
             # Somebody else's credential was refused, which says nothing about this one.
             filled = filled if led else await self._obtain(cacheable, wants.client)
@@ -226,6 +246,42 @@ class StandIn:
         if not others:
             return answer, None
         return answer, self._settle(cacheable, wants, filled, False, others, forwarded, ready)
+
+    async def changed(self, request: Request, response: Response) -> None:
+        """What a request with an unsafe method makes invalid is not given any more (RFC 9111 section 4.4)."""
+        rules = self._config.rules
+        if (provider := rules.provider_of(request.host)) is None or request.method in SAFE:
+            return
+        known = {request.host, provider.origin[0].lower(), *provider.settings.hosts}
+        for target in invalidated(request.method, response.status, request.target, response.headers, known):
+            match plan(Request("GET", request.host, target, request.headers), rules, self._admission.salt):
+                case ForOrigin() as asked:
+                    await self.origin.invalidate(asked)
+                case Cacheable(canonical=canonical, route=route):
+                    apart = bool(canonical.partition or route.settings.headers)
+                    await asyncio.to_thread(self._delete, canonical, apart=apart)
+        self._hot.follow()
+
+    def _delete(self, canonical: CanonicalRequest, *, apart: bool) -> None:
+        """`apart`: with all that is stored of this target for other clients."""
+        try:
+            self._store.delete(canonical.key)
+            for entry in self._store.entries() if apart else ():
+                if (entry.request.provider, entry.request.target) == (canonical.provider, canonical.target):
+                    self._store.delete(entry.key)
+        except StoreError:
+            self._metrics.runtime.internal_errors.labels("store").inc()
+
+    async def _awaited(self, cacheable: Cacheable, first: Waiting, *, alone: bool) -> tuple[Filled, bool]:
+        """What a fetch comes to, and whether this request started it. `alone`: one that is nobody else's."""
+        wait_s, key = self._config.settings.proxy.wait_s, cacheable.canonical.key
+        left = max(0.0, first.started + wait_s - time.perf_counter())
+        name, alone_s = (f"{key} {next(self._numbers)}", left) if alone else (key, None)
+        task, led = self._flights.join(name, lambda: self._obtain(cacheable, first.client, alone_s=alone_s))
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), left), led
+        except TimeoutError:
+            return Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=True), led
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced, takes over what the sidecar learnt, and shows how full the
@@ -271,6 +327,9 @@ class StandIn:
         name = f"{cacheable.canonical.key} {cacheable.credential.fingerprint(self._admission.salt)}"
         task, led = self._flights.join(name, lambda: self._forwarded(cacheable, wants.client))
         filled = await asyncio.shield(task)
+        if isinstance(filled.result, Refused) and filled.result.alone:
+            filled = filled if led else await self._forwarded(cacheable, wants.client)
+            return self._settle(cacheable, wants, filled, True, (first,), "bypass", None), None
         answer = self._settle(cacheable, wants, filled, led, (first,), "bypass", None)
         if not others:
             return answer, None
@@ -383,14 +442,16 @@ class StandIn:
         if filled.led and isinstance(filled.result, Refused) and filled.result.means == "credential":
             self._admission.refused(cacheable.provider, cacheable.credential)
 
-    async def _obtain(self, cacheable: Cacheable, client: str) -> Filled:
+    async def _obtain(self, cacheable: Cacheable, client: str, *, alone_s: float | None = None) -> Filled:
         canonical = cacheable.canonical
         # holdover's own credential is known on the other side; a client's travels only where it is needed.
         credential = cacheable.credential if _lent(cacheable) else NOBODY
         try:
-            filled = await self._link.fill(canonical, 0.0, credential, client)
+            filled = await self._link.fill(canonical, 0.0, credential, client, alone_s=alone_s)
         except LinkDown:
-            filled = await self._filler.fill(canonical, 0.0, "client", credential=credential, client=client)
+            filled = await self._filler.fill(
+                canonical, 0.0, "client", credential=credential, client=client, alone_s=alone_s
+            )
         if isinstance(filled.result, Fetched):
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)

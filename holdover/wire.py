@@ -82,8 +82,8 @@ def encode_filled(filled: Filled) -> bytes:
     match filled.result:
         case Fetched(entry, effect):
             facts, body = {"kind": "fetched", "effect": effect}, encode(entry)
-        case Refused(response, reason, trouble, means):
-            facts = {"kind": "refused", "reason": reason, "trouble": trouble, "means": means}
+        case Refused(response, reason, trouble, means, alone):
+            facts = {"kind": "refused", "reason": reason, "trouble": trouble, "means": means, "alone": alone}
             facts |= {"status": response.status, "headers": response.headers}
             body = response.body
         case Failed(reason, timed_out, retry_after):
@@ -111,11 +111,11 @@ def _result(facts: dict[str, object], body: bytes) -> FetchResult:
             if (entry := decode(body)) is None:
                 raise WireError("an entry of another version")
             return Fetched(entry, effect)
-        case {"kind": "refused", "reason": str(reason), "trouble": bool(trouble)}:
+        case {"kind": "refused", "reason": str(reason), "trouble": bool(trouble), "alone": bool(alone)}:
             match facts:
                 case {"status": int(status), "headers": list(headers)}:
                     means = meaning_of(facts.get("means"))
-                    return Refused(Response(status, _pairs(headers), body), reason, trouble, means)
+                    return Refused(Response(status, _pairs(headers), body), reason, trouble, means, alone)
         case {
             "kind": "failed",
             "reason": str(reason),

@@ -20,6 +20,10 @@ from holdover.config import Config
 from holdover.fill import Filler
 from holdover.intake import Fetched
 from holdover.metrics import Metrics
+from holdover.origin.client import NoAnswer
+from holdover.origin.fetch import Obtained
+from holdover.origin.filler import Flown, OriginFiller
+from holdover.origin.wire import decode_question, encode_flown
 from holdover.settings import split_address
 from holdover.store.base import Store, StoreError, Usage
 from holdover.store.disk import DiskStore
@@ -62,6 +66,7 @@ class Sidecar:
         self.filler = Filler(
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file
         )
+        self.origin = OriginFiller(config.rules, store, metrics, ca_file=config.ca_file)
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
 
         self.promos = PromoService(config, store, metrics, self.refresher.asked)
@@ -78,6 +83,7 @@ class Sidecar:
             self.config = config
             self.metrics.prepare(config.rules)
             self.filler.use(config.rules)
+            self.origin.use(config.rules)
             await self.filler.recall()
             self.refresher.use(config.rules)
             self.steward.use(config.rules)
@@ -104,6 +110,7 @@ class Sidecar:
 
     async def close(self) -> None:
         await self.refresher.close()
+        await self.origin.close()
         await self.filler.close()
 
 
@@ -115,12 +122,26 @@ def control_app(sidecar: Sidecar) -> web.Application:
         canonical, client = decode_request(question["request"]), str(question["client"])
         credential = decode_credential(question["credential"])
         sidecar.refresher.demand(canonical)
+        newer_than, alone_s = float(question["newer_than"]), question["alone_s"]
         filled = await sidecar.filler.fill(
-            canonical, float(question["newer_than"]), "client", credential=credential, client=client
+            canonical,
+            newer_than,
+            "client",
+            credential=credential,
+            client=client,
+            alone_s=None if alone_s is None else float(alone_s),
         )
         if isinstance(filled.result, Fetched):
             sidecar.refresher.seen(filled.result)
         return web.Response(body=encode_filled(filled))
+
+    async def origin(request: web.Request) -> web.Response:
+        question = decode_question(await request.json())
+        asked = sidecar.origin.route(question.provider, question.route, question.target)
+        flown: Flown = Obtained(NoAnswer("the configuration does not allow to call the provider"))
+        if asked is not None:
+            flown = await sidecar.origin.fly(asked, question.request, question.trigger)
+        return web.Response(body=encode_flown(flown))
 
     async def demand(request: web.Request) -> web.Response:
         report = await request.json()
@@ -140,7 +161,14 @@ def control_app(sidecar: Sidecar) -> web.Application:
 
     middlewares = [door(sidecar.promos.access), refuse_foreign]
     app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=middlewares)
-    app.add_routes([web.post("/fetch", fetch), web.post("/demand", demand), *sidecar.promos.control()])
+    app.add_routes(
+        [
+            web.post("/fetch", fetch),
+            web.post("/origin", origin),
+            web.post("/demand", demand),
+            *sidecar.promos.control(),
+        ]
+    )
     return app
 
 

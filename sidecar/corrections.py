@@ -5,6 +5,8 @@ import re
 import time
 from contextlib import closing
 
+from holdover.caching.stored import decode as decode_variants
+from holdover.entry import decode
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 
@@ -38,13 +40,19 @@ def purge(options: argparse.Namespace) -> str:
     if not (config.cache_folder / "cache.db").exists():
         raise CommandError(f"nothing is stored in {config.cache_folder}")
     store = DiskStore(config.cache_folder, config.settings.store.max_bytes)
-    keys = (
-        [e.key for e in store.entries() if (e.request.provider, e.request.route) == (provider, route)]
-        if slash
-        else [what]
-    )
+    keys = [key for key in store.all_keys() if _route_of(store.read(key)) == (provider, route)] if slash else [what]
     purged = sum(store.delete(key) for key in keys)
     store.close()
     if not purged:
         raise CommandError(f"nothing is stored for {what}")
     return f"purged {purged} {'answer' if purged == 1 else 'answers'}"
+
+
+def _route_of(data: bytes | None) -> tuple[str, str] | None:
+    """Whose answer is stored; None for what is not of this version."""
+    if data is None:
+        return None
+    if (entry := decode(data)) is not None:
+        return entry.request.provider, entry.request.route
+    variants = decode_variants(data)
+    return (variants.provider, variants.route) if variants is not None else None

@@ -5,10 +5,11 @@ import shlex
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from holdover.caching.stored import key_of
 from holdover.canonical import CanonicalRequest
 from holdover.config import Config
 from holdover.exchange import Headers, Request
-from holdover.key import Bypass, Cacheable, ForPromos, plan
+from holdover.key import Bypass, Cacheable, ForOrigin, ForPromos, plan
 from holdover.projection import Projections
 from holdover.promo_audience import UNKNOWN
 from holdover.providers.profile import Knowledge
@@ -50,6 +51,12 @@ def explain(config: Config, asked: Asked, stored: Stored, now: float) -> Facts:
             return facts | _answer(cacheable, client, stored, sources)
         case ForPromos() as homepage:
             return _promos(homepage)
+        case ForOrigin(provider, by_origin, whole):
+            return {
+                "route": f"{provider.name}/{by_origin.name}",
+                "key": key_of(provider.name, whole),
+                "decision": "answered by the rules of HTTP: what the provider says of each answer decides",
+            }
         case Bypass(provider, None, reason):
             return {"provider": provider.name, "decision": f"passed to the provider untouched: {reason}"}
         case Bypass(provider, route, reason):

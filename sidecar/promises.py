@@ -39,6 +39,9 @@ def shape(old: PromoRouteSettings) -> str:
 
 def of_route(route: RouteSettings) -> str:
     """Windows and hard limits as configured, with those of phases that have others."""
+    if route.freshness == "origin":
+        more = seconds(route.max_stale_s)
+        return f"as each answer says; while there is none, served up to {more} more where nothing forbids it"
     windows = ", ".join([seconds(route.window_s), *_windows(route)])
     stale = ", ".join([seconds(route.max_stale_s), *_limits(route)])
     return f"{windows}; served up to {stale}"

@@ -118,7 +118,8 @@ def _asked(route: RouteSettings) -> str:
     first, *others = route.calls or [""]
     more = f" and {len(others)} more" if others else ""
     calls = f" for {first}{more}" if first else ""
-    return f"{route.name}: {'/'.join(route.methods)} {route.path}{calls}"
+    methods = "any method" if route.freshness == "origin" else "/".join(route.methods)
+    return f"{route.name}: {methods} {route.path}{calls}"
 
 
 def _promised(route: RouteSettings) -> str:

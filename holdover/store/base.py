@@ -1,6 +1,6 @@
 """What a shared cache must do for holdover. diskcache is the first engine; a network engine can be the second."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,7 +36,25 @@ class Usage:
     limit: int
 
 
-class Store(Protocol):
+class Blobs(Protocol):
+    """Values that are read and changed whole, beside the entries and in the same sequence of changes. Every method
+    may raise StoreError."""
+
+    def read(self, key: str) -> bytes | None: ...
+
+    def change(self, key: str, changed: Callable[[bytes | None], bytes | None]) -> None:
+        """Puts what `changed` makes of what is there, unless it makes the same of it; None removes it. Nobody else
+        changes it meanwhile; readers see the change at once."""
+        ...
+
+    def position(self) -> Position:
+        """Cheap enough to ask on every request."""
+        ...
+
+    def changes(self, since: Position) -> Changes: ...
+
+
+class Store(Blobs, Protocol):
     """Calls may block for as long as a disk does; all but `position` stay off the path of a hit.
 
     Every method may raise StoreError."""
@@ -58,12 +76,6 @@ class Store(Protocol):
     def entries(self) -> Iterator[Entry]:
         """All readable entries, in no order."""
         ...
-
-    def position(self) -> Position:
-        """Cheap enough to ask on every request."""
-        ...
-
-    def changes(self, since: Position) -> Changes: ...
 
     def follow(self) -> bool:
         """Takes up a store that was replaced under this process; call it every second or so. True if it was."""

@@ -143,7 +143,7 @@ class DiskStore:
             with changes.lock(LOCK_TIMEOUT_S):
                 stood = [(_read(cache, entry.key), entry, data) for entry, data in encoded]
                 newer = [(entry, data) for old, entry, data in stood if old is None or supersedes(entry, old, now)]
-                _set_all(cache, newer)
+                _set_all(cache, [(entry.key, data) for entry, data in newer])
                 if newer:
                     changes.announce(*(entry.key for entry, _ in newer))
                 kept = {entry.key for entry, _ in newer}
@@ -161,10 +161,31 @@ class DiskStore:
 
         return self._guarded(remove)
 
-    def entries(self) -> Iterator[Entry]:
+    def read(self, key: str) -> bytes | None:
+        return self._guarded(lambda cache: _blob(cache, key))
+
+    def change(self, key: str, changed: Callable[[bytes | None], bytes | None]) -> None:
+        def write(cache: Any) -> None:
+            with self._changes.lock(LOCK_TIMEOUT_S):
+                there = _blob(cache, key)
+                if (new := changed(there)) == there:
+                    return
+                if new is None:
+                    cache.delete(key)
+                else:
+                    _set_all(cache, ((key, new),))
+                self._changes.announce(key)
+
+        self._guarded(write)
+
+    def all_keys(self) -> list[str]:
+        """Of all rows, in no order."""
         # Not `iterkeys`, which ends at a key that is NULL.
         select = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text'"
-        for (key,) in self._guarded(lambda cache: cache._sql(select).fetchall()):  # noqa: SLF001
+        return [key for (key,) in self._guarded(lambda cache: cache._sql(select).fetchall())]  # noqa: SLF001
+
+    def entries(self) -> Iterator[Entry]:
+        for key in self.all_keys():
             if (entry := self.get(key)) is not None:
                 yield entry
 
@@ -277,19 +298,24 @@ class DiskStore:
 
 def _read(cache: Any, key: str) -> Entry | None:
     """None also for a row that is not of this format, is damaged, or stands under another entry's key."""
-    try:
-        data = cache.get(key)
-    except ForeignRow:
-        return None
+    data = _blob(cache, key)
     entry = decode(data) if data is not None else None
     return entry if entry is not None and entry.key == key else None
 
 
-def _set_all(cache: Any, items: Sequence[tuple[Entry, bytes]]) -> None:
+def _blob(cache: Any, key: str) -> bytes | None:
+    try:
+        data: bytes | None = cache.get(key)
+    except ForeignRow:
+        return None
+    return data
+
+
+def _set_all(cache: Any, items: Sequence[tuple[str, bytes]]) -> None:
     try:
         with cache.transact():
-            for entry, data in items:
-                cache.set(entry.key, data)
+            for key, data in items:
+                cache.set(key, data)
     except sqlite3.OperationalError as error:
         # On a full disk SQLite has rolled back by itself; the library's own ROLLBACK then fails and hides the cause.
         if isinstance(error.__context__, sqlite3.Error):

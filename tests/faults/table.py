@@ -23,7 +23,7 @@ class Row:
 
 
 KEPT = "nothing; the good answer from before stays"
-FORGOTTEN = "nothing; each answer is the one to give"
+FORGOTTEN = "nothing; the answer from before is forgotten"
 STALE = "the good answer from before within its limit, then "
 BROKE = Row("", "", KEPT, STALE + "502", frozenset({502}), 8)
 SILENT = Row("", "", KEPT, STALE + "504 after `timeout_s`", frozenset({504}), 8)
@@ -189,7 +189,8 @@ WAITERS = [
         "leader-refused",
         "500 wait for an answer that must not be stored",
         "nothing",
-        "the provider's answer, all of them",
+        "the provider's answer, each one of its own, or 503 where the provider's rate does not allow it",
+        frozenset({503}),
         back_s=0,
     ),
     Row(

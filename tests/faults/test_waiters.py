@@ -12,6 +12,7 @@ from scripts.soak.clients import Connection, Crowd, Question, Seen
 from tests.faults.table import ROWS, proves
 
 WAITERS = 500
+REFRESHES = 20
 SLOW = {"latency_p50_ms": 2500, "latency_p95_ms": 2500}
 
 
@@ -51,6 +52,16 @@ async def all_at_once(house: House, target: str, during=None) -> list[Seen]:
     return await asyncio.gather(*asking)
 
 
+def most(calls: int) -> int:
+    """What the provider sees of so many calls: on a loaded machine a sidecar may seem to be down for a moment, and
+    proxies ask anew for those who waited for it. And refreshes go on."""
+    return 2 * calls + REFRESHES
+
+
+def longest(seen: list[Seen]) -> float:
+    return max(one.at - one.asked_at for one in seen)
+
+
 def told(seen: list[Seen]) -> Counter[object]:
     return Counter(one.error or one.status for one in seen)
 
@@ -81,16 +92,33 @@ async def test_the_leader_times_out(patient, provider, behaves):
     before = asked_for(provider, "us2")
     seen = await all_at_once(patient, "/v4/sports/soccer_epl/odds?regions=us2")
     assert {one.status for one in seen} == ROWS["leader-timed-out"].statuses
-    assert max(one.at - one.asked_at for one in seen) < 4 + 4
+    assert longest(seen) < 4 + 4
     assert asked_for(provider, "us2") - before <= 2
 
 
 @proves("leader-refused")
 @pytest.mark.parametrize("directive", ["no-store", "private"])
 async def test_what_comes_must_not_be_stored(patient, provider, behaves, directive):
+    """What is not to be stored is for nobody else."""
     behaves(latency_p50_ms=100, latency_p95_ms=100, extra_headers={"Cache-Control": directive})
     regions = {"no-store": "eu", "private": "au"}[directive]
     seen = await all_at_once(patient, f"/v4/sports/soccer_epl/odds?regions={regions}")
     assert told(seen) == {200: WAITERS}
     assert not any("stored" in one.cache for one in seen)
-    assert asked_for(provider, regions) <= 2 * WAITERS + 2
+    assert WAITERS <= asked_for(provider, regions) <= most(WAITERS)
+    # Eight calls at a time: nobody waits for one after the other.
+    assert longest(seen) < 0.1 * WAITERS / 2
+
+
+@proves("leader-refused")
+async def test_what_must_not_be_stored_comes_within_the_rate(provider, behaves, tmp_path):
+    behaves(latency_p50_ms=100, latency_p95_ms=100, extra_headers={"Cache-Control": "no-store"})
+    house = write_house(tmp_path, provider.url, proxy="workers = 2", timeout_s=4, retries=0, rate_per_s=20, burst=20)
+    with running(house):
+        seen = await all_at_once(house, "/v4/sports/soccer_epl/odds?regions=us,eu")
+    assert {one.error or one.status for one in seen} == {200} | ROWS["leader-refused"].statuses
+    assert all("rate limit" in one.cache for one in seen if one.status == 503)
+    own = told(seen)[200]
+    assert own >= 4 * 20
+    assert own <= asked_for(provider, "eu,us") <= most(own)
+    assert longest(seen) < 4 + 4

@@ -76,6 +76,7 @@ REFUSED = {
     ),
     "201": (response(status=201), "status 201", False),
     "204": (response(b"", status=204), "status 204", False),
+    "204 as it comes": (response(b"", length=False, status=204), "status 204", False),
     "206": (response(status=206), "status 206", False),
     "304 to nothing": (response(b"", status=304), "status 304", False),
     "401": (response(status=401), "status 401", True),
@@ -94,7 +95,19 @@ REFUSED = {
     "no JSON": (response(b"<html>"), "not the JSON that it is said to be", True),
     "nothing": (response(b""), "not the JSON that it is said to be", True),
     "deep JSON": (response(b"[" * 200_000), "not the JSON that it is said to be", True),
+    "an error that is told to nobody else": (
+        response(b"[1]", ("Cache-Control", "no-store"), status=400),
+        "status 400",
+        False,
+    ),
+    "trouble, which is everybody's": (
+        response(b"[1]", ("Cache-Control", "no-store"), status=500),
+        "status 500",
+        True,
+    ),
 }
+ALONE = {"an absence that must not be stored", "an error that is told to nobody else", "206", "304 to nothing"}
+ALONE |= {"no-store", "private", "vary", "partial", "endless"}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -102,7 +115,7 @@ def test_what_is_not_stored(judged, case):
     answer, reason, trouble = REFUSED[case]
     told: dict[int, Meaning] = {429: "rate", 404: "absent"}
     means = told.get(answer.status)
-    assert judged(answer) == Refused(answer, reason, trouble, means)
+    assert judged(answer) == Refused(answer, reason, trouble, means, alone=case in ALONE)
 
 
 @pytest.mark.parametrize("status", [404, 410, 422])

@@ -698,6 +698,35 @@ def test_an_answer_that_ended_is_let_go(scene, entry, clock):
     assert (asked.lease, scene.lane._leases) == (None, {})
 
 
+async def test_nobody_waits_for_what_is_for_who_asked_alone(scene, oracle, monkeypatch):
+    waiters, under_way = Waiters(scene), []
+
+    async def miss(cacheable, wants, first, others):
+        under_way.append(first.client)
+        await oracle.go.wait()
+        return Ready(oracle.entry, cacheable.provider.settings.quota).answer(wants, NOW, "led"), None
+
+    monkeypatch.setattr(scene.standin, "miss_for_all", miss)
+    for client in "abc":
+        waiters.park(client)
+    await asyncio.sleep(0)
+    assert under_way == ["a"]
+    oracle.go.set()
+    await asyncio.sleep(0)
+    oracle.go.clear()
+    await asyncio.sleep(0)
+    assert under_way == ["a", "b", "c"]
+    monkeypatch.setattr(scene.standin, "asks_alone", lambda _: True)
+    for client in "de":
+        waiters.park(client)
+    await asyncio.sleep(0)
+    assert under_way == ["a", "b", "c", "d", "e"]
+    oracle.go.set()
+    await waiters.all()
+    assert [client for client, _ in waiters.given] == ["a", "b", "c", "d", "e"]
+    assert scene.lane._parked == {}
+
+
 @pytest.mark.parametrize("size", [0, JOINED_BYTES // 2, 2 * JOINED_BYTES])
 async def test_what_is_often_sent_in_pieces_is_copied_into_one(scene_of, entry_of, size):
     scene = scene_of()

@@ -183,14 +183,18 @@ LENGTH = ("Content-Length", "2")
         ([LENGTH, ("Cache-Control", 'x="no-store"')], [], None),
         ([LENGTH, ("Vary", "*")], [], "Vary: *"),
         ([LENGTH, ("Vary", "Accept, *")], ["no-store", "private"], "Vary: *"),
-        ([LENGTH, ("Vary", "Origin")], [], None),
+        ([LENGTH, ("Vary", "Accept-Encoding, x-key")], [], None),
+        ([LENGTH, ("Vary", "Origin")], [], "Vary: origin, which is not part of the key"),
+        ([LENGTH, ("Vary", "Origin")], ["vary"], None),
+        ([LENGTH, ("Cache-Control", 'x="a, no-store')], [], "Cache-Control: no-store"),
+        ([LENGTH, ("Cache-Control", "no-store, must-understand")], [], None),
         ([LENGTH, ("Content-Range", "bytes 0-1/2")], [], "partial content"),
     ],
 )  # fmt: skip
 def test_what_must_not_be_stored(route_of, headers, override, expected):
     for status in (200, 404):
         response = Response(status, tuple(headers), b"[]")
-        assert refusal(route_of(override=override), response) == expected
+        assert refusal(route_of(override=override, headers=["X-Key"]), response) == expected
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from sidecar.refresh.changelog import changes, concerned, logs_of
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "config" / "providers" / "examples"
 COMPOSED = ROOT.parent / "shared" / "fixtures" / "composed"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml") if path.stem != "homepage")
-"""Of vendors; a homepage has no odds."""
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml") if path.stem not in ("by-http", "homepage"))
+"""Of vendors; a homepage has no odds, and what goes by HTTP alone is no vendor."""
 ENVIRON = dict.fromkeys(
     ["API_SPORTS_KEY", "ODDS_EXAMPLE_TOKEN", "PINNACLE_AUTHORIZATION", "SPORTRADAR_KEY", "SPORTSGAMEODDS_KEY"],
     "0123456789abcdef",
@@ -82,7 +82,7 @@ def test_examples_are_not_loaded_where_they_are(tmp_path):
 
 def test_every_vendor_of_the_list_has_its_file(rules):
     assert NAMES == ["api-sports", "betfair", "generic", "pinnacle", "sportradar", "sportsgameodds"]
-    assert len(rules.providers) == len([*NAMES, "homepage"])
+    assert len(rules.providers) == len([*NAMES, "by-http", "homepage"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -34,6 +34,7 @@ class Vendor:
         self.asked = []
         self.status = 200
         self.body = None
+        self.fields = {}
         self.origin = ""
         self.open = asyncio.Event()
         self.open.set()
@@ -43,7 +44,9 @@ class Vendor:
         number = len(self.asked)
         await self.open.wait()
         quota = {"X-Requests-Last": "6", "X-Requests-Remaining": str(100 - 6 * number)}
-        return web.json_response(self.body or [number], status=self.status, headers={**quota, "ETag": f'"{number}"'})
+        return web.json_response(
+            self.body or [number], status=self.status, headers={**quota, "ETag": f'"{number}"', **self.fields}
+        )
 
 
 class Sidecar:
@@ -62,7 +65,8 @@ class Sidecar:
         if self.broken:
             raise web.HTTPInternalServerError
         question = await request.json()
-        filled = await self.filler.fill(decode_request(question["request"]), question["newer_than"], "client")
+        canonical, alone_s = decode_request(question["request"]), question["alone_s"]
+        filled = await self.filler.fill(canonical, question["newer_than"], "client", alone_s=alone_s)
         return web.Response(body=encode_filled(self.change(filled)))
 
     async def demand(self, request):
@@ -573,6 +577,17 @@ async def test_strangers_who_share_the_first_call_of_all_are_answered_like_it(ve
     assert len(vendor.asked) == 1
 
 
+async def test_what_is_for_one_stranger_alone_is_for_none_with_the_same_credential(vendor, stand_in_of):
+    stand_in = stand_in_of(**STRANGERS)
+    vendor.fields = {"Cache-Control": "private"}
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in, target=f"{ODDS}&apiKey=good-good-good")) for _ in range(3)]
+    await until(lambda: vendor.asked)
+    await asyncio.sleep(0.1)
+    vendor.open.set()
+    assert len({body for _, _, body in await asyncio.gather(*waiting)}) == len(vendor.asked) == 3
+
+
 async def test_a_strangers_bad_key_is_no_failure_of_ours(vendor, stand_in_of, metrics):
     stand_in = stand_in_of(**STRANGERS, errors=[{"means": "credential", "status": [401]}])
     vendor.status = 401
@@ -604,3 +619,76 @@ def test_what_was_told_later_stands_unless_a_clock_stepped_back():
     assert told(970.0, 39.0) == 39
     assert told(5000.0, 7.0) == 7
     assert told(990.0, 30.0) == 30
+
+
+ALONE = {
+    "no-store": {"Cache-Control": "no-store"},
+    "private": {"Cache-Control": "private"},
+    "vary": {"Vary": "Origin"},
+}
+
+
+async def test_the_sidecar_asks_for_each_too(vendor, linked, sidecar):
+    await all_get_their_own(vendor, linked, "private", 200)
+    assert sidecar.asked >= 11
+
+
+@pytest.mark.parametrize("says", ALONE)
+@pytest.mark.parametrize("status", [200, 404])
+async def test_what_is_for_one_alone_is_asked_for_by_each(vendor, stand_in, says, status):
+    await all_get_their_own(vendor, stand_in, says, status)
+
+
+async def all_get_their_own(vendor, stand_in, says, status):
+    vendor.fields, vendor.status = ALONE[says], status
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in)) for _ in range(8)]
+    await until(lambda: vendor.asked)
+    vendor.open.set()
+    await until(lambda: len(vendor.asked) > 1)
+    # Nobody waits for others: whoever comes now is asked for while none of them has an answer.
+    vendor.open.clear()
+    waiting += [asyncio.create_task(get(stand_in)) for _ in range(3)]
+    vendor.open.set()
+    answers = await asyncio.gather(*waiting)
+    assert {answer[0] for answer in answers} == {status}
+    assert len({answer[2] for answer in answers}) == len(vendor.asked) == 11
+    assert not any("stored" in answer[1]["cache-status"] for answer in answers)
+
+
+async def test_calls_for_one_alone_are_under_way_at_once(vendor, stand_in):
+    vendor.fields = ALONE["private"]
+    await get(stand_in)
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in)) for _ in range(8)]
+    await until(lambda: len(vendor.asked) == 9)
+    vendor.open.set()
+    assert len({body for _, _, body in await asyncio.gather(*waiting)}) == 8
+
+
+async def test_what_may_be_shared_again_is_shared_again(vendor, stand_in_of, route_of, clock):
+    stand_in = stand_in_of([route_of(window_s=2)])
+    vendor.fields = ALONE["private"]
+    await get(stand_in)
+    vendor.fields = {}
+    await get(stand_in)
+    clock.ahead += 5
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in)) for _ in range(5)]
+    await until(lambda: len(vendor.asked) == 3)
+    vendor.open.set()
+    await asyncio.gather(*waiting)
+    assert len(vendor.asked) == 3
+
+
+async def test_who_waits_for_one_of_his_own_does_so_no_longer_than_for_any(vendor, stand_in_of):
+    """The call that was not made yet is not made any more."""
+    stand_in = stand_in_of(wait_s=0.6, limits={**LIMITS, "concurrency": 1})
+    vendor.fields = ALONE["private"]
+    await get(stand_in)
+    vendor.open.clear()
+    answers = await asyncio.gather(*(get(stand_in) for _ in range(3)))
+    assert [status for status, _, _ in answers] == [504] * 3
+    vendor.open.set()
+    await asyncio.sleep(0.1)
+    assert len(vendor.asked) == 2

@@ -63,6 +63,7 @@ RESULTS = st.one_of(
         reason=TEXT,
         trouble=st.booleans(),
         means=st.sampled_from([*MEANINGS, None]),
+        alone=st.booleans(),
     ),
     whole(
         Failed,
@@ -175,6 +176,7 @@ REFUSED = {
     "reason": "r",
     "trouble": False,
     "means": "quota",
+    "alone": False,
     "status": 404,
     "headers": [],
     "led": False,

@@ -1,0 +1,121 @@
+"""What may be stored (RFC 9111 section 3), and which of its fields."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from holdover.caching.dates import formatted, parsed
+from holdover.caching.directives import Directives, cache_control
+from holdover.caching.freshness import HEURISTIC_STATUSES, age_when_received, explicit_lifetime, first, lifetime
+from holdover.caching.stored import Stored
+from holdover.caching.vary import selecting
+from holdover.exchange import HOP_BY_HOP, Headers, Response, elements, header
+
+UNDERSTOOD = frozenset(
+    (200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504)
+)
+"""Statuses whose caching requirements are implemented, for must-understand (RFC 9111 section 5.2.2.3)."""
+
+COOKIES = frozenset(("set-cookie", "set-cookie2"))
+# RFC 9111 section 3.1, beside what ends at the next hop.
+_NEVER_STORED = HOP_BY_HOP | {"age"}
+# What decides about caching and framing stays even when Connection names it: that may not take it away.
+_KEPT = frozenset(
+    "age cache-control content-encoding content-length content-range content-type date etag expires last-modified "
+    "set-cookie vary".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """A request and its complete final response; times are Unix seconds, `told` is what the response says to this
+    cache."""
+
+    method: str
+    asked: Headers
+    response: Response
+    told: Directives
+    requested_at: float
+    received_at: float
+
+
+def refusal(one: Exchanged, override: Collection[str] = ()) -> str | None:
+    """Why the response must not be stored, or None when it may be."""
+    response, told = one.response, one.told
+    if one.method != "GET":
+        return f"method {one.method}"
+    if "no-store" in cache_control(one.asked):
+        return "the request says no-store"
+    if (reason := forbidden(response, told, override)) is not None:
+        return reason
+    # RFC 9111 section 3.5.
+    allows = ("public", "s-maxage", "must-revalidate")
+    if header(one.asked, "authorization") is not None and not any(name in told for name in allows):
+        return "Authorization"
+    return None if _has_a_use(one) else "nothing says how long"
+
+
+def forbidden(response: Response, told: Directives, override: Collection[str] = ()) -> str | None:
+    """Why nobody may store this response in a shared cache, whatever its lifetime. It holds in both modes."""
+    if response.status < 200:
+        return "interim"
+    if response.status in (206, 304, 416) or header(response.headers, "content-range") is not None:
+        # Legal to combine (RFC 9111 section 3.4); here a part is never taken for the whole.
+        return "partial content"
+    if "must-understand" in told:
+        # RFC 9111 section 5.2.2.3: it sets no-store aside for who knows the status.
+        if response.status not in UNDERSTOOD:
+            return f"must-understand with status {response.status}"
+    elif "no-store" in told and "no-store" not in override:
+        return "Cache-Control: no-store"
+    if told.unqualified("private") and "private" not in override:
+        return "Cache-Control: private"
+    if "*" in elements(header(response.headers, "vary")):
+        return "Vary: *"
+    # A body that ends when the connection closes cannot be told from a truncated one.
+    if response.status not in (204, 304) and not end_is_marked(response.headers):
+        return "its end is not marked"
+    return None
+
+
+def end_is_marked(headers: Headers) -> bool:
+    transfer = elements(header(headers, "transfer-encoding"))
+    return header(headers, "content-length") is not None or "chunked" in transfer
+
+
+def stored(one: Exchanged, override: Collection[str] = ()) -> Stored:
+    """What is stored of a response that may be."""
+    headers = storable(one.response.headers, one.told, override)
+    if parsed(first(headers, "date"), one.received_at) is None and header(headers, "date") is None:
+        # RFC 9110 section 6.6.1: a recipient with a clock records when it came.
+        headers = (*headers, ("Date", formatted(one.received_at)))
+    age = age_when_received(one.response.headers, one.requested_at, one.received_at)
+    selected = selecting(one.response.headers, one.asked)
+    return Stored(one.response.status, headers, one.response.body, selected, one.requested_at, one.received_at, age)
+
+
+def storable(headers: Headers, told: Directives, override: Collection[str] = ()) -> Headers:
+    """The fields that may be sent again: none that ends at the next hop or that Connection names, none that no-cache
+    or private names, and cookies only where the response says that it is for everybody."""
+    dropped = set(told.fields("no-cache") | told.fields("private"))
+    for_all = "public" in told or "s-maxage" in told or told.targeted or "set-cookie" in override
+    dropped |= set() if for_all else COOKIES
+    return tuple((name, value) for name, value in forwarded(headers) if name.lower() not in dropped | {"age"})
+
+
+def forwarded(headers: Headers) -> Headers:
+    """The fields that go on to the next hop (RFC 9110 section 7.6.1)."""
+    dropped = HOP_BY_HOP.union(set(elements(header(headers, "connection"))) - _KEPT)
+    return tuple((name, value) for name, value in headers if name.lower() not in dropped)
+
+
+def _has_a_use(one: Exchanged) -> bool:
+    """RFC 9111 section 3, last point; and a response that is never fresh is of use only with a validator."""
+    response, told = one.response, one.told
+    explicit = explicit_lifetime(response.headers, told, one.received_at)
+    if explicit is None and response.status not in HEURISTIC_STATUSES and "public" not in told:
+        return False
+    if explicit is None and header(response.headers, "set-cookie") is not None:
+        return False
+    if header(response.headers, "etag") is not None or header(response.headers, "last-modified") is not None:
+        return True
+    return lifetime(stored(one), told) > 0

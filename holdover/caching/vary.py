@@ -1,0 +1,48 @@
+"""Which stored response a request selects (RFC 9111 section 4.1)."""
+
+import hashlib
+from collections.abc import Iterable
+
+from holdover.caching.stored import Selecting, Stored
+from holdover.exchange import Headers, elements, header
+from holdover.rules import CREDENTIAL_LIKE
+
+# Lists of words without case and without meaning in the spaces around commas (RFC 9110 section 12.5).
+_SECRET = CREDENTIAL_LIKE | {"cookie"}
+_CASELESS = frozenset(("accept-charset", "accept-encoding", "accept-language"))
+
+
+def selecting(response: Headers, request: Headers) -> Selecting:
+    """The request's fields that Vary names, in normal form."""
+    return tuple(
+        (name, _normal(name, header(request, name))) for name in sorted(set(elements(header(response, "vary"))))
+    )
+
+
+def matches(stored: Stored, request: Headers) -> bool:
+    """Whether all nominated fields are alike, or absent in both."""
+    if "*" in elements(header(stored.headers, "vary")):
+        return False
+    return all(_normal(name, header(request, name)) == value for name, value in stored.selecting)
+
+
+def selected(stored: Iterable[Stored], request: Headers) -> Stored | None:
+    """The most recent of those that match (RFC 9111 section 4)."""
+    return max((one for one in stored if matches(one, request)), key=lambda one: one.received_at, default=None)
+
+
+def nominated(stored: Iterable[Stored], request: Headers) -> Selecting:
+    """The request's fields that any of these was selected by."""
+    names = sorted({name for one in stored for name, _ in one.selecting})
+    return tuple((name, _normal(name, header(request, name))) for name in names)
+
+
+def _normal(name: str, value: str | None) -> str | None:
+    """Combined lines and white space around commas make no difference (RFC 9111 section 4.1)."""
+    if value is None:
+        return None
+    plain = ",".join(part.strip(" \t") for part in value.split(","))
+    if name in _SECRET:
+        # It is compared, and never told.
+        return hashlib.blake2b(plain.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return plain.lower() if name in _CASELESS else plain

@@ -1,0 +1,1 @@
+"""Routes whose freshness is the origin's: what `holdover.caching` decides, done."""

@@ -1,0 +1,195 @@
+"""Routes whose freshness is the origin's: from a client's request to an answer, by RFC 9111."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from math import floor
+
+from holdover.answer import Answer, local
+from holdover.apart import Apart
+from holdover.cache_status import detail
+from holdover.caching.changing import invalidated
+from holdover.caching.directives import control
+from holdover.caching.freshness import age_now, lifetime
+from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
+from holdover.caching.stored import Stored, key_of
+from holdover.caching.validation import FOR_ORIGINS
+from holdover.exchange import Request, Response
+from holdover.flight import Flights
+from holdover.key import ForOrigin
+from holdover.link import Link, LinkDown
+from holdover.metrics import Metrics, Outcome, Trigger
+from holdover.origin.answer import of_origin, of_stored
+from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
+from holdover.origin.fetch import Obtained, as_sent
+from holdover.origin.filler import Flown, OriginFiller, ended_with
+from holdover.origin.found import PERSONAL, Found, look_up, nothing_of
+from holdover.rules import Rules
+
+type _Result = tuple[Answer | None, Outcome]
+type Changed = Callable[[Request, Response], Awaitable[None]]
+"""Told of an answer to a request with an unsafe method."""
+
+
+class OriginCache:
+    """Of one proxy process. Make, use and close it inside one event loop."""
+
+    def __init__(
+        self,
+        filler: OriginFiller,
+        link: Link,
+        metrics: Metrics,
+        *,
+        changed: Changed,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._filler = filler
+        self._link = link
+        self._metrics = metrics
+        self._changed = changed
+        self._clock = clock
+        self._flights: Flights[Flown] = Flights()
+        self._alone, self._large = Apart(), Apart()
+
+    def use(self, rules: Rules) -> None:
+        """Takes over a changed configuration."""
+        self._filler.use(rules)
+        self._alone.clear()
+        self._large.clear()
+
+    async def close(self) -> None:
+        await self._flights.settle()
+        await self._filler.close()
+
+    async def answer(self, asked: ForOrigin, request: Request, started: float) -> Answer | None:
+        """None when somebody who need not hold it whole has to pass it on. `started` is `time.perf_counter()` at the
+        request."""
+        try:
+            answer, outcome = await self._answered(asked, request)
+        except Unsendable:
+            return None
+        if answer is not None:
+            names, seconds = (asked.provider.name, asked.route.name), time.perf_counter() - started
+            self._metrics.client.answered(*names, outcome, answer.status, seconds, len(answer.body))
+        return answer
+
+    async def invalidate(self, asked: ForOrigin) -> None:
+        """A request with an unsafe method succeeded (RFC 9111 section 4.4)."""
+        await self._filler.shelf.change(nothing_of(asked), partial(invalidated, at=self._clock()))
+
+    async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
+        names = {name.lower() for name, _ in request.headers}
+        found = await self._looked_up(asked, request)
+        if request.method not in ("GET", "HEAD"):
+            return await self._passed(found, "method")
+        if request.body or not names.isdisjoint(FOR_ORIGINS):
+            return await self._passed(found, "bypass")
+        now, key = self._clock(), found.variants.key
+        if found.chosen is not None and isinstance(found.verdict, Use):
+            ttl = floor(found.verdict.ttl)
+            if found.verdict.refresh:
+                self._refresh(found, found.chosen)
+            return of_stored(found.chosen, request, f"hit; ttl={ttl}", now), "fresh" if ttl >= 0 else "stale"
+        if "only-if-cached" in found.asks:
+            message = "nothing is stored that may be used"
+            return local(504, message, head=request.method == "HEAD"), "local"
+        if self._large.holds(key, now):
+            return None, "bypass"
+        if request.method == "HEAD":
+            return await self._passed(found, found.why)
+        if found.may_be_shared and not self._alone.holds(key, now):
+            return await self._together(found)
+        return self._settled(found, await self._filler.fetcher(asked.provider).obtain(found.errand()))
+
+    async def _looked_up(self, asked: ForOrigin, request: Request) -> Found:
+        return await look_up(self._filler.shelf, asked, request, self._clock())
+
+    async def _together(self, found: Found) -> _Result:
+        """With all who ask alike meanwhile, if the answer may be theirs too."""
+        task, led = self._flights.join(found.alike, lambda: self._fly(found.route, found.request, "client"))
+        flown = await asyncio.shield(task)
+        if led and isinstance(flown, Obtained):
+            return self._settled(found, flown)
+        ended = ended_with(flown) if isinstance(flown, Obtained) else flown
+        if ended.failed is not None:
+            return self._settled(found, Obtained(ended.failed), "; collapsed")
+        now = self._clock()
+        if ended.status in TROUBLE and (instead := self._instead(found, now, reached=True)) is not None:
+            status = f"fwd={found.why}; fwd-status={ended.status}; collapsed"
+            return of_stored(instead, found.request, status, now), "stale"
+        again = await self._looked_up(found.route, found.request)
+        if again.chosen is not None and isinstance(again.verdict, Use):
+            return of_stored(again.chosen, found.request, f"fwd={found.why}; collapsed", self._clock()), "coalesced"
+        # It was for who asked first alone: the others ask for themselves, all at once.
+        return self._settled(again, await self._filler.fetcher(found.route.provider).obtain(again.errand()))
+
+    async def _fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
+        must_be_sendable(request.headers)
+        try:
+            flown = await self._link.fly(asked, request, trigger)
+        except LinkDown:
+            flown = await self._filler.fly(asked, request, trigger)
+        if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
+            key = key_of(asked.provider.name, asked.target)
+            self._alone.ends(key)
+            if flown.stored is None:
+                # For a while nobody waits for what is not to be shared.
+                self._alone.begins(key, self._clock())
+        return flown
+
+    def _refresh(self, found: Found, chosen: Stored) -> None:
+        """Validates what is served, once, behind the client's back and without its credentials (RFC 5861 section
+        3)."""
+        if any(name in PERSONAL for name, _ in chosen.selecting):
+            return
+        fields = tuple(item for item in found.request.headers if item[0].lower() not in PERSONAL)
+        request = replace(found.request, headers=fields)
+        self._flights.join(found.alike, lambda: self._fly(found.route, request, "refresh"))
+
+    async def _passed(self, found: Found, why: str) -> _Result:
+        """Past what is stored."""
+        answer = await self._filler.fetcher(found.route.provider).pass_on(found.errand())
+        if isinstance(answer, NoAnswer):
+            return self._without(found, answer, f"fwd={why}")
+        await self._changed(found.request, answer)
+        return of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}"), "bypass"
+
+    def _settled(self, found: Found, obtained: Obtained, also: str = "") -> _Result:
+        """The answer that a call led to."""
+        answer, now, status = obtained.answer, self._clock(), f"fwd={found.why}"
+        if isinstance(answer, NoAnswer):
+            return self._without(found, answer, status + also)
+        status += f"; fwd-status={answer.status}"
+        if answer.status in TROUBLE and (instead := self._instead(found, now, reached=True)) is not None:
+            return of_stored(instead, found.request, status + also, now), "stale"
+        if obtained.stored is None or (sent := as_sent(obtained)) is None:
+            return of_origin(answer, found.request, status + also), "fetched"
+        told = control(sent.headers, found.route.route.settings.targeted)
+        ttl = floor(lifetime(obtained.stored, told) - age_now(obtained.stored, now))
+        return of_stored(sent, found.request, f"{status}{also}; ttl={ttl}; stored", None), "fetched"
+
+    def _without(self, found: Found, failed: NoAnswer, status: str) -> _Result:
+        """The answer when the origin gave none."""
+        request, now = found.request, self._clock()
+        safe = request.method in ("GET", "HEAD")
+        if failed.too_large and safe:
+            self._large.begins(found.variants.key, now)
+            return None, "bypass"
+        told = f"{status}; {detail(failed.reason)}"
+        if safe and (instead := self._instead(found, now, reached=False)) is not None:
+            return of_stored(instead, request, told, now), "stale"
+        # RFC 9111 section 5.2.2.2: what must be validated and cannot be is a 504.
+        bound = found.chosen is not None and prohibits_stale(found.told)
+        code = 504 if failed.timed_out or bound else 502
+        return local(code, failed.reason, cache_status=told, head=request.method == "HEAD"), "failed"
+
+    def _instead(self, found: Found, now: float, *, reached: bool) -> Stored | None:
+        """What is stored, if it may be given in the place of an error."""
+        chosen, longest_s = found.chosen, found.route.route.settings.max_stale_s
+        if chosen is None or not usable_instead(
+            chosen, found.told, found.asks, now, reached=reached, longest_s=longest_s
+        ):
+            return None
+        return chosen

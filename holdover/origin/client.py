@@ -1,0 +1,127 @@
+"""The HTTP client of routes whose freshness is the origin's: what the client sent goes on, and what comes back.
+
+aiohttp passes over 1xx answers; mitmproxy takes the first of them for the final one."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import aiohttp
+from yarl import URL
+
+from holdover.caching.storing import forwarded
+from holdover.coding import UnusableBodyError
+from holdover.exchange import Headers, Request, Response
+from holdover.fetch import FixedAddress, phrase, text
+from holdover.rules import Provider
+
+KEPT_S = 1.5
+"""How long an unused connection is kept: less than servers do."""
+_NOT_SENT = frozenset("host content-length expect".split())
+TURNING = frozenset(
+    "forwarded x-forwarded-host x-forwarded-server x-forwarded-scheme x-forwarded-proto x-forwarded-port "
+    "x-forwarded-prefix x-forwarded-path x-host x-original-host x-original-url x-rewrite-url x-http-method "
+    "x-http-method-override x-method-override".split()
+)
+"""Fields by which servers are told of another host, target or method, and which hardly any names in Vary."""
+_SAFE_TO_REPEAT = frozenset("GET HEAD OPTIONS PUT DELETE".split())
+_AS_SENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """Why there is none, without URL. `too_large`: there is one that is not to be held in memory."""
+
+    reason: str
+    timed_out: bool = False
+    too_large: bool = False
+
+
+class Unsendable(Exception):
+    """A field that this client cannot send as it came."""
+
+
+class OriginClient:
+    """Calls one provider. Make and close it inside the event loop that uses it."""
+
+    def __init__(self, provider: Provider, ca_file: Path | None) -> None:
+        self.provider = provider
+        limits = provider.settings.limits
+        self._timeout_s, self._most = limits.timeout_s, limits.max_body_bytes
+        reuse = aiohttp.TraceConfig()
+        reuse.on_connection_reuseconn.append(_reused)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=KEPT_S,
+                resolver=FixedAddress(provider.address) if provider.settings.address else None,
+                ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+            ),
+            timeout=aiohttp.ClientTimeout(total=limits.timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_AS_SENT,
+            trace_configs=[reuse],
+        )
+        self._session._retry_connection = False  # noqa: SLF001
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def send(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Response | NoAnswer:
+        """The complete final answer. A request on a kept connection that had been closed meanwhile is sent again, if
+        that changes nothing. Raises Unsendable."""
+        must_be_sendable(headers)
+        used = SimpleNamespace(again=False)
+        try:
+            try:
+                return await self._sent(method, target, headers, body, used)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not used.again or method not in _SAFE_TO_REPEAT:
+                    raise
+                return await self._sent(method, target, headers, body, used)
+        except TimeoutError:
+            return NoAnswer(f"no answer within {self._timeout_s:g} s", timed_out=True)
+        except UnusableBodyError as error:
+            return NoAnswer(str(error), too_large=True)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # Whatever a call to a stranger leads to is a value.
+            return NoAnswer(phrase(error))
+
+    async def _sent(self, method: str, target: str, headers: Headers, body: bytes, used: SimpleNamespace) -> Response:
+        url = URL(self.provider.settings.origin + target, encoded=True)
+        async with self._session.request(
+            method, url, headers=headers, data=body or None, allow_redirects=False, trace_request_ctx=used
+        ) as answer:
+            fields = tuple((text(name), text(value)) for name, value in answer.raw_headers)
+            received = bytearray()
+            async for chunk in answer.content.iter_any():
+                received += chunk
+                if len(received) > self._most:
+                    raise UnusableBodyError(f"a body larger than {self._most} bytes")
+            return Response(answer.status, fields, bytes(received))
+
+
+def must_be_sendable(headers: Headers) -> None:
+    """Raises Unsendable for bytes that are no UTF-8."""
+    try:
+        for name, value in headers:
+            (name + value).encode()
+    except UnicodeEncodeError:
+        raise Unsendable from None
+
+
+async def _reused(_: object, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.again = True
+
+
+def outgoing(request: Request) -> Headers:
+    """The client's fields as the next hop gets them (RFC 9110 section 7.6). What asks for another thing than the
+    target names would have its answer stored under the target, so it ends here, unless nothing is stored anyway."""
+    dropped = _NOT_SENT | TURNING if request.method in ("GET", "HEAD") else _NOT_SENT
+    fields = tuple(item for item in forwarded(request.headers) if item[0].lower() not in dropped)
+    return (*fields, ("Via", "1.1 holdover"))

@@ -1,0 +1,161 @@
+"""What a call for a route whose freshness is the origin's comes to: something new to store, the stored confirmed, or
+an answer for who asked alone."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from holdover.caching.changing import added, replaced
+from holdover.caching.directives import control
+from holdover.caching.ranges import RANGE_FIELDS
+from holdover.caching.reuse import TROUBLE
+from holdover.caching.stored import Stored, Variants
+from holdover.caching.storing import Exchanged, forbidden, forwarded, refusal, stored
+from holdover.caching.validation import CONDITIONAL, after_head, any_of, conditions, confirms, tagged, updated
+from holdover.caching.vary import selecting
+from holdover.exchange import Headers, Request, Response
+from holdover.metrics import Trigger, UpstreamMetrics
+from holdover.origin.client import NoAnswer, OriginClient, outgoing
+from holdover.origin.shelf import OriginShelf
+from holdover.route_settings import RouteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Obtained:
+    """`answer` is what the origin said, or why it said nothing; `stored` what is stored now because of it, and
+    `confirmed` when that was there before."""
+
+    answer: Response | NoAnswer
+    stored: Stored | None = None
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A call to make: the client's request, what is stored of its URI, and which of that is to be validated."""
+
+    route: RouteSettings
+    request: Request
+    variants: Variants
+    chosen: Stored | None = None
+    trigger: Trigger = "client"
+
+
+class OriginFetcher:
+    """Makes the calls for one provider, and stores what may be stored."""
+
+    def __init__(
+        self,
+        client: OriginClient,
+        shelf: OriginShelf,
+        metrics: UpstreamMetrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.client = client
+        self._shelf = shelf
+        self._metrics = metrics
+        self._clock = clock
+
+    async def obtain(self, errand: Errand) -> Obtained:
+        """By GET, with the validators of what is to be validated. Raises Unsendable."""
+        chosen, kept = errand.chosen, outgoing(errand.request)
+        asked = conditions(chosen) if chosen is not None else any_of(errand.variants.stored, errand.request.headers)
+        if chosen is not None:
+            # The whole is asked for; what the client has and which part it wants is seen to afterwards.
+            kept = tuple(item for item in kept if item[0].lower() not in CONDITIONAL | RANGE_FIELDS)
+        answer, times = await self._called(errand, "GET", (*kept, *asked))
+        if isinstance(answer, NoAnswer):
+            return Obtained(answer)
+        if answer.status == 304 and asked:
+            if chosen is not None and confirms(chosen, answer.headers):
+                return await self._confirmed(errand, chosen, answer, times)
+            if chosen is None and (other := tagged(errand.variants.stored, answer.headers)) is not None:
+                return await self._also(errand, other, answer, times)
+            answer, times = await self._called(errand, "GET", kept)
+            if isinstance(answer, NoAnswer):
+                return Obtained(answer)
+        return await self._arrived(errand, answer, times)
+
+    async def pass_on(self, errand: Errand) -> Response | NoAnswer:
+        """The request as it came; what it leads to is nobody else's. Raises Unsendable."""
+        request = errand.request
+        answer, times = await self._called(errand, request.method, outgoing(request))
+        if request.method == "HEAD" and errand.chosen is not None and isinstance(answer, Response):
+            told = control(answer.headers, errand.route.targeted)
+            new = after_head(errand.chosen, answer.status, answer.headers, told, times)
+            await self._shelf.change(errand.variants, partial(replaced, old=errand.chosen, new=new))
+        return answer
+
+    async def _called(
+        self, errand: Errand, method: str, headers: Headers
+    ) -> tuple[Response | NoAnswer, tuple[float, float]]:
+        """The answer, and when it was asked for and had come."""
+        name, route = self.client.provider.name, errand.route.name
+        asked_at, started, code = self._clock(), time.perf_counter(), "error"
+        self._metrics.active.labels(name).inc()
+        try:
+            answer = await self.client.send(method, errand.request.target, headers, errand.request.body)
+            if isinstance(answer, Response):
+                code = f"{answer.status // 100}xx"
+                self._metrics.bytes.labels(name).inc(len(answer.body))
+        finally:
+            self._metrics.active.labels(name).dec()
+            self._metrics.requests.labels(name, route, errand.trigger, code).inc()
+            self._metrics.duration.labels(name, errand.trigger).observe(time.perf_counter() - started)
+        return answer, (asked_at, self._clock())
+
+    async def _confirmed(
+        self, errand: Errand, chosen: Stored, answer: Response, times: tuple[float, float]
+    ) -> Obtained:
+        override, targeted = errand.route.override, errand.route.targeted
+        new = updated(chosen, answer.headers, control(answer.headers, targeted), times, override)
+        whole = _whole(new)
+        lost = forbidden(whole, control(new.headers, targeted), override) is not None
+        await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None if lost else new))
+        return Obtained(whole) if lost else Obtained(answer, new, confirmed=True)
+
+    async def _also(self, errand: Errand, other: Stored, answer: Response, times: tuple[float, float]) -> Obtained:
+        """What another request selected is the answer to this one too (RFC 9111 section 4.3.3)."""
+        override, targeted = errand.route.override, errand.route.targeted
+        new = updated(other, answer.headers, control(answer.headers, targeted), times, override)
+        new = replace(new, selecting=selecting(new.headers, errand.request.headers))
+        whole, told = _whole(new), control(new.headers, targeted)
+        if refusal(Exchanged("GET", errand.request.headers, whole, told, *times), override) is not None:
+            return Obtained(whole)
+        return Obtained(answer, new, confirmed=True) if await self._add(errand, new, None) else Obtained(whole)
+
+    async def _add(self, errand: Errand, new: Stored, of: Stored | None) -> bool:
+        """Whether it is stored."""
+        longest = self.client.provider.settings.limits.max_body_bytes
+        stands = await self._shelf.change(errand.variants, partial(added, new=new, of=of, longest=longest))
+        return new in stands.stored
+
+    async def _arrived(self, errand: Errand, answer: Response, times: tuple[float, float]) -> Obtained:
+        route, chosen, request = errand.route, errand.chosen, errand.request
+        exchanged = Exchanged("GET", request.headers, answer, control(answer.headers, route.targeted), *times)
+        trouble = answer.status in TROUBLE and chosen is not None
+        if trouble or refusal(exchanged, route.override) is not None:
+            if chosen is not None and answer.status < 500:
+                # What it says now takes the place of what it said before, though it is not stored.
+                await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None))
+            return Obtained(answer)
+        new = stored(exchanged, route.override)
+        return Obtained(answer, new if await self._add(errand, new, chosen) else None)
+
+
+def _whole(stored: Stored) -> Response:
+    return Response(stored.status, (*stored.headers, ("Content-Length", str(len(stored.body)))), stored.body)
+
+
+def as_sent(obtained: Obtained) -> Stored | None:
+    """What is stored, with the fields that are for who asked alone."""
+    new, answer = obtained.stored, obtained.answer
+    if new is None or isinstance(answer, NoAnswer):
+        return None
+    fields = forwarded(answer.headers)
+    if obtained.confirmed:
+        names = {name.lower() for name, _ in new.headers}
+        own = tuple(item for item in fields if item[0].lower() in ("set-cookie", "set-cookie2"))
+        fields = (*new.headers, *(item for item in own if item[0].lower() not in names))
+    return replace(new, headers=fields)

@@ -1,0 +1,116 @@
+"""Fills the store for routes whose freshness is the origin's: one flight for all who ask alike. The sidecar's job,
+and the proxy's while there is no sidecar."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdover.caching.reuse import Use
+from holdover.exchange import Request
+from holdover.flight import Flights
+from holdover.key import ForOrigin
+from holdover.metrics import Metrics, Trigger
+from holdover.origin.client import NoAnswer, OriginClient
+from holdover.origin.fetch import Obtained, OriginFetcher
+from holdover.origin.found import look_up
+from holdover.origin.shelf import OriginShelf
+from holdover.rules import Provider, Rules
+from holdover.store.base import Blobs
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Somebody else's flight has ended, with this status, without an answer, or before it was looked at. What it
+    brought for others is stored."""
+
+    status: int = 0
+    failed: NoAnswer | None = None
+
+
+def ended_with(obtained: Obtained) -> Joined:
+    """What who joined is told of a flight."""
+    answer = obtained.answer
+    return Joined(failed=answer) if isinstance(answer, NoAnswer) else Joined(answer.status)
+
+
+type Flown = Obtained | Joined
+
+
+class OriginFiller:
+    """Of one process. Make, use and close it inside one event loop."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        store: Blobs,
+        metrics: Metrics,
+        *,
+        ca_file: Path | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rules = rules
+        self._metrics = metrics
+        self._ca_file = ca_file
+        self._clock = clock
+        self._disk = ThreadPoolExecutor(1, "origin-store")
+        self.shelf = OriginShelf(store, self._disk, metrics)
+        self._fetchers: dict[str, OriginFetcher] = {}
+        self._flights: Flights[Obtained] = Flights()
+        self._retired: set[asyncio.Task[None]] = set()
+
+    def use(self, rules: Rules) -> None:
+        """Takes over a changed configuration; calls under way end with the old one."""
+        self._rules = rules
+        for name, fetcher in list(self._fetchers.items()):
+            if rules.provider(name) != fetcher.client.provider:
+                del self._fetchers[name]
+                task = asyncio.create_task(_retire(fetcher.client))
+                self._retired.add(task)
+                task.add_done_callback(self._retired.discard)
+
+    async def close(self) -> None:
+        await self._flights.settle()
+        for task in self._retired:
+            task.cancel()
+        await asyncio.gather(*self._retired, return_exceptions=True)
+        for fetcher in self._fetchers.values():
+            await fetcher.client.close()
+        self._disk.shutdown()
+
+    def route(self, provider: str, route: str, target: str) -> ForOrigin | None:
+        """The route of that name, if it is one of these."""
+        found, named = self._rules.provider(provider), self._rules.route(provider, route)
+        if found is None or named is None or named.settings.freshness != "origin":
+            return None
+        return ForOrigin(found, named, target)
+
+    def fetcher(self, provider: Provider) -> OriginFetcher:
+        if (fetcher := self._fetchers.get(provider.name)) is None:
+            client = OriginClient(provider, self._ca_file)
+            fetcher = OriginFetcher(client, self.shelf, self._metrics.upstream, self._clock)
+            self._fetchers[provider.name] = fetcher
+        return fetcher
+
+    async def fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
+        """Has the origin asked for all who ask alike meanwhile. Raises Unsendable."""
+        # Asked again here: another process may have had it fetched since who asks looked.
+        found = await look_up(self.shelf, asked, request, self._clock())
+        if isinstance(found.verdict, Use) and not (found.verdict.refresh and trigger == "refresh"):
+            return Joined()
+        task, led = self._flights.join(
+            found.alike, lambda: self.fetcher(asked.provider).obtain(found.errand(trigger))
+        )
+        obtained = await asyncio.shield(task)
+        if led:
+            return obtained
+        return ended_with(obtained)
+
+
+async def _retire(client: OriginClient) -> None:
+    try:
+        await asyncio.sleep(2 * client.provider.settings.limits.timeout_s)
+    finally:
+        await client.close()

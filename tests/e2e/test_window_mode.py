@@ -1,0 +1,138 @@
+"""Routes with a window: it sets how long an answer is fresh, and nothing else of what HTTP says."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from scripts.rig import House
+from tests.e2e.scripted import Scripted, Step, asked, house_of, played, script_of, scripted
+from tests.e2e.wire import calm_window
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[Scripted]:
+    with scripted() as running:
+        yield running
+
+
+def settings(*override: str, window: float | None = None, stale: float | None = None) -> str:
+    window_s = calm_window() if window is None else window
+    listed = ", ".join(f'"{name}"' for name in override)
+    lines = (f"window_s = {window_s}", f"max_stale_s = {stale or 2 * window_s}", f"override = [{listed}]")
+    return "\n".join((*lines, 'content = "any"', "idle_after_s = 0.1"))
+
+
+@pytest.fixture(scope="module")
+def house(origin: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house_of(
+        tmp_path_factory.mktemp("house"), origin, settings() + '\nheaders = ["Lang"]', path="/{name}"
+    ) as running:
+        yield running
+
+
+FORBIDDEN: dict[str, tuple[list[tuple[str, str | int]], int]] = {
+    "no-store": ([("Cache-Control", "max-age=60, no-store")], 200),
+    "private": ([("Cache-Control", "max-age=60, private")], 200),
+    "private behind broken quotes": ([("Cache-Control", 'a="b, private')], 200),
+    "Vary: *": ([("Vary", "Lang, *")], 200),
+    "Vary with a field that is not in the key": ([("Vary", "User-Agent")], 200),
+    "a part": ([("Content-Range", "bytes 0-1/9")], 206),
+    "a part that is said to be the whole": ([("Content-Range", "bytes 0-1/9")], 200),
+    "an error": ([("Cache-Control", "max-age=60")], 500),
+    "a redirect": ([("Cache-Control", "max-age=60"), ("Location", "/x")], 302),
+}  # fmt: skip
+ALLOWED: dict[str, list[tuple[str, str | int]]] = {
+    "nothing": [],
+    "no lifetime": [("Cache-Control", "max-age=0, no-cache")],
+    "an old date": [("Expires", "0")],
+    "a field of the key": [("Vary", "lang, Accept-Encoding")],
+    "must-understand": [("Cache-Control", "must-understand, no-store")],
+}
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_what_must_not_be_shared_is_not(house, origin, name):
+    says, status = FORBIDDEN[name]
+    for reply in played(house, origin, [Step(says=says, status=status, came=True)] * 2):
+        assert "stored" not in reply.cache
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_the_window_is_the_lifetime(house, origin, name):
+    played(house, origin, [Step(says=ALLOWED[name], came=True), Step(says=ALLOWED[name], came=False)])
+
+
+@pytest.mark.parametrize("name", ["no-store", "private", "Vary with a field that is not in the key"])
+def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, name):
+    mark, step = f"/unshared{next(_numbers)}", Step(says=FORBIDDEN[name][0], delay=0.5)
+    origin.scripts[mark] = script_of(step)
+    began = time.monotonic()
+    with ThreadPoolExecutor(12) as pool:
+        replies = list(pool.map(lambda _: asked(house, step, mark), range(12)))
+    assert len(origin.of(mark)) == 12
+    assert len({reply.body for reply in replies}) == 12
+    assert time.monotonic() - began < 6
+
+
+def test_a_credential_that_nobody_declared_goes_past(house, origin):
+    own = {"Authorization": "Bearer a"}
+    played(
+        house,
+        origin,
+        [Step(own, came=True, saw={"authorization": "Bearer a"}), Step(came=True), Step(own, came=True)],
+    )
+
+
+def test_cookies_are_for_nobody_else(house, origin):
+    for reply in played(house, origin, [Step(says=[("Set-Cookie", "a=b")])] * 2):
+        assert "set-cookie" not in reply.names
+
+
+@pytest.mark.parametrize(("status", "came"), [(200, True), (303, True), (404, False), (500, False)])
+@pytest.mark.parametrize("method", ["POST", "DELETE", "FOO"])
+def test_an_unsafe_method_makes_what_is_stored_invalid(house, origin, method, status, came):
+    played(house, origin, [Step(came=True), Step(method=method, status=status, came=True), Step(came=came)])
+
+
+def test_and_what_it_names(house, origin):
+    there = f"/there{next(_numbers)}"
+    for language in ("en", "de", "en"):
+        asked(house, Step({"Lang": language}), there)
+    assert len(origin.of(there)) == 2
+    asked(house, Step(method="POST", says=[("Location", there)]), f"{there}-posted")
+    for language in ("en", "de"):
+        asked(house, Step({"Lang": language}), there)
+    assert [one.method for one in origin.of(there)] == ["GET", "GET", "POST", "GET", "GET"]
+
+
+def test_a_range_is_answered_with_the_whole(house, origin):
+    whole = Step({"Range": "bytes=0-1"}, body="0123", came=True, saw={"range": None}, answer=200, gives="0123")
+    played(house, origin, [whole, replace(whole, came=False, saw={})])
+
+
+def test_interim_answers_are_not_the_answer(house, origin):
+    step = Step(interim="HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", body="a", gives="a")
+    played(house, origin, [replace(step, came=True), replace(step, came=False)])
+
+
+def test_must_revalidate_holds_past_the_window(origin, tmp_path):
+    with house_of(tmp_path, origin, settings(window=0.5, stale=60.0), path="/{name}") as house:
+        for says, expected in (("max-age=60", 200), ("max-age=60, must-revalidate", 503)):
+            steps = [Step(says=[("Cache-Control", says)], came=True), Step(status=503, wait=1.8, answer=expected)]
+            played(house, origin, steps)
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [("no-store", ("Cache-Control", "no-store")), ("private", ("Cache-Control", "private")), ("vary", ("Vary", "X"))],
+)
+def test_a_route_may_set_one_rule_aside(origin, tmp_path, rule, says):
+    with house_of(tmp_path, origin, settings(rule), path="/{name}") as house:
+        played(house, origin, [Step(says=[says], came=True), Step(says=[says], came=False)])
+        played(house, origin, [Step(says=[("Vary", "*")], came=True)] * 2)

@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+
+from holdover.exchange import Response
+from holdover.origin.client import NoAnswer
+from holdover.origin.fetch import Obtained
+from holdover.origin.filler import Flown, Joined
+from holdover.origin.wire import OriginQuestion, decode_flown, decode_question, encode_flown
+from holdover.wire import WireError
+from tests.holdover.caching.builders import one
+
+STORED = replace(one("Vary: A", asked="A: 1"), body=b"stored\n\x00")
+ANSWER = Response(200, (("A", "\udcff"), ("A", "2")), b"stored\n\x00")
+FLOWN: dict[str, Flown] = {
+    "stored": Obtained(ANSWER, STORED),
+    "confirmed": Obtained(Response(304, ANSWER.headers), STORED, confirmed=True),
+    "for one alone": Obtained(replace(ANSWER, body=b"\nother")),
+    "empty": Obtained(Response(204)),
+    "failed": Obtained(NoAnswer("no luck", timed_out=True)),
+    "joined": Joined(503),
+    "joined a failure": Joined(failed=NoAnswer("too large", too_large=True)),
+    "nothing to do": Joined(),
+}
+
+
+@pytest.mark.parametrize("name", FLOWN)
+def test_what_came_of_a_flight_comes_through_as_it_is(name):
+    assert decode_flown(encode_flown(FLOWN[name])) == FLOWN[name]
+
+
+@pytest.mark.parametrize("name", FLOWN)
+def test_what_is_of_another_version_is_refused(name):
+    line, _, rest = encode_flown(FLOWN[name]).partition(b"\n")
+    for data in (b"", b"{}\n", b"[]\n", b"\xff\n", line.replace(b'"kind": "', b'"kind": "x') + b"\n" + rest):
+        with pytest.raises(WireError):
+            decode_flown(data)
+
+
+def test_a_stored_response_that_is_damaged_is_refused():
+    data = bytearray(encode_flown(FLOWN["stored"]))
+    data[-1] ^= 1
+    with pytest.raises(WireError):
+        decode_flown(bytes(data))
+
+
+QUESTION: dict[str, object] = {
+    "provider": "p",
+    "route": "r",
+    "target": "/t",
+    "headers": [["A", "1"]],
+    "trigger": "refresh",
+}
+
+
+def test_a_question():
+    assert decode_question(QUESTION) == OriginQuestion("p", "r", "/t", (("A", "1"),), "refresh")
+    for changed in ({"trigger": "probe"}, {"headers": [["A"]]}, {"headers": None}, {"target": 1}):
+        with pytest.raises(WireError):
+            decode_question(QUESTION | changed)
+    with pytest.raises(WireError):
+        decode_question([])
