@@ -17,7 +17,6 @@ MOST_INTERIM = 5
 """Of one answer; Go's client bears no more."""
 
 _END = re.compile(rb"\n\r?\n")
-_EMPTY = frozenset((204, 304))
 
 type _Interim = tuple[tuple[int, Headers], ...]
 
@@ -75,10 +74,9 @@ class Framed(ResponseHandler):
                 self.interim = (*self.interim, (message.code, fields))
             return
         self._left = math.inf
+        # Behind a response that has no body whatever it tells, an error comes too late to take it along.
         length = message.headers.get("Content-Length", "")
-        if self._skip_payload or message.code in _EMPTY:
-            self._left = 0
-        elif length.isdecimal() and "Transfer-Encoding" not in message.headers:
+        if length.isdecimal() and "Transfer-Encoding" not in message.headers:
             self._left = int(length)
         super().feed_data(data, size)
 
