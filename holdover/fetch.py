@@ -80,7 +80,8 @@ class Fetcher:
         self._slots = asyncio.Semaphore(limits.concurrency)
         # Strangers must not take the slots of holdover's own calls.
         self._strangers_slots = asyncio.Semaphore(limits.concurrency)
-        self._last_failure: FetchResult | None = None
+        # And to which key.
+        self._last_failure: tuple[FetchResult | None, str] = (None, "")
         self._books = Bookkeeping(provider, metrics, tally)
         self._session = aiohttp.ClientSession(
             connector=_Connector(
@@ -182,8 +183,10 @@ class Fetcher:
             return Failed("the provider was asked too recently", retry_after=left)
         if (left := self._breaker.wait(time.monotonic())) > 0:
             reason = "the provider fails and is left alone for a moment"
-            if isinstance(self._last_failure, Refused):
-                return replace(self._last_failure, reason=reason, trouble=True)
+            last, key = self._last_failure
+            # What was said of one question may hold what is not for who asks another.
+            if isinstance(last, Refused) and key == call.canonical.key:
+                return replace(last, reason=reason, trouble=True)
             return Failed(reason, retry_after=left)
         return None
 
@@ -222,7 +225,7 @@ class Fetcher:
             metrics.duration.labels(name, call.trigger).observe(time.perf_counter() - started)
             for answer in heard:
                 self._books.settle(call, answer, result, requested_at)
-        self._count(result)
+        self._count(result, call.canonical.key)
         return result
 
     async def _send(self, call: Call, heard: list[Response]) -> Response:
@@ -264,14 +267,14 @@ class Fetcher:
             response = await off_loop(_decoded_size(response), blank)
         return response
 
-    def _count(self, result: FetchResult) -> None:
+    def _count(self, result: FetchResult, key: str) -> None:
         now = time.monotonic()
         if _tells_of_trouble(result):
             self._breaker.failure(now)
-            self._last_failure = result
+            self._last_failure = result, key
         else:
             self._breaker.success()
-            self._last_failure = None
+            self._last_failure = None, ""
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()
