@@ -15,7 +15,7 @@ from holdover.account import Account
 from holdover.call import Call
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
-from holdover.fetch import Fetcher
+from holdover.fetch import MOST_SAID, Fetcher
 from holdover.intake import Failed, Fetched, Refused
 from holdover.metrics import Metrics
 from holdover.rules import Secret
@@ -516,6 +516,17 @@ async def test_an_open_circuit_tells_what_the_provider_said_last_to_who_asks_the
     assert other.reason == "the provider fails and is left alone for a moment"
     assert other.retry_after
     assert len(vendor.asked) == 2
+
+
+async def test_each_is_told_what_was_said_to_him(vendor, fetcher_of):
+    many = [f"s{number}" for number in range(MOST_SAID + 1)]
+    fetcher = fetcher_of({"breaker_failures": len(many), "breaker_open_s": 60.0, "retries": 0})
+    vendor.says(*(reply(name.encode(), status=500) for name in many))
+    for _ in range(2):
+        results = [await fetch(fetcher, request_for(name)) for name in many]
+    assert isinstance(results[0], Failed), "no more is kept than that"
+    assert [one.response.body.decode() for one in results[1:] if isinstance(one, Refused)] == many[1:]
+    assert len(vendor.asked) == len(many)
 
 
 async def test_an_open_circuit_after_a_lost_connection_has_no_words_of_the_provider(vendor, fetcher_of):
