@@ -1,5 +1,6 @@
 """What may be stored (RFC 9111 section 3), and which of its fields."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ _KEPT = frozenset(
     "age cache-control content-encoding content-length content-range content-type date etag expires last-modified "
     "set-cookie vary".split()
 )
+
+_RANGE_OF_BYTES = re.compile(r"bytes[ \t]*[\d*]", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def forbidden(response: Response, told: Directives, override: Collection[str] = 
     """Why nobody may store this response in a shared cache, whatever its lifetime. It holds in both modes."""
     if response.status < 200:
         return "interim"
-    if response.status in (206, 304, 416) or header(response.headers, "content-range") is not None:
+    if response.status in (206, 304, 416) or _is_a_part(response.headers):
         # Legal to combine (RFC 9111 section 3.4); here a part is never taken for the whole.
         return "partial content"
     if "must-understand" in told:
@@ -75,6 +78,12 @@ def forbidden(response: Response, told: Directives, override: Collection[str] = 
     if response.status not in (204, 304) and not end_is_marked(response.headers):
         return "its end is not marked"
     return None
+
+
+def _is_a_part(headers: Headers) -> bool:
+    """Content-Range means nothing with other statuses (RFC 9110 section 14.4), and what is none means nothing at all.
+    Where it tells of bytes, though, an origin that has the status wrong would have a part pass for the whole."""
+    return _RANGE_OF_BYTES.search(header(headers, "content-range") or "") is not None
 
 
 def end_is_marked(headers: Headers) -> bool:

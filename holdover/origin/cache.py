@@ -21,7 +21,7 @@ from holdover.flight import Flights
 from holdover.key import ForOrigin
 from holdover.link import Link, LinkDown
 from holdover.metrics import Metrics, Outcome, Trigger
-from holdover.origin.answer import of_origin, of_stored
+from holdover.origin.answer import before, of_origin, of_stored
 from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
 from holdover.origin.fetch import Obtained, as_sent
 from holdover.origin.filler import Flown, OriginFiller, ended_with
@@ -154,10 +154,17 @@ class OriginCache:
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, f"fwd={why}")
         await self._changed(found.request, answer)
-        return of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}"), "bypass"
+        given = of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}")
+        return replace(given, before=before(answer, found.request)), "bypass"
 
     def _settled(self, found: Found, obtained: Obtained, also: str = "") -> _Result:
-        """The answer that a call led to."""
+        """The answer that a call led to, and what the origin told before it."""
+        given, outcome = self._given(found, obtained, also)
+        if given is None or isinstance(obtained.answer, NoAnswer):
+            return given, outcome
+        return replace(given, before=before(obtained.answer, found.request)), outcome
+
+    def _given(self, found: Found, obtained: Obtained, also: str) -> _Result:
         answer, now, status = obtained.answer, self._clock(), f"fwd={found.why}"
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, status + also)

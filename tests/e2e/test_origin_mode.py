@@ -681,6 +681,31 @@ def test_an_interim_answer_is_not_the_answer(house, origin):
     )
 
 
+@pytest.mark.parametrize("agent", ["curl/8.5.0", "node"])
+def test_an_interim_answer_goes_to_who_knows_what_it_is(house, origin, agent):
+    hints = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: x\r\n\r\n"
+    step = Step(says=[FRESH, ("X", "y")], interim=hints, body=DIGITS, sends={"User-Agent": agent})
+    for number, interim in enumerate([True, False]):
+        with dial(house.ports["reverse"]) as client:
+            target = f"/{agent.partition('/')[0]}-told-before"
+            lines = f"Host: {HOST}\r\nUser-Agent: {agent}\r\n{SCRIPT}: {script_of(step)}\r\nConnection: close\r\n"
+            client.sendall(f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode())
+            with client.makefile("rb") as answer:
+                *before, head, body = answer.read().decode().split("\r\n\r\n")
+        told = ["HTTP/1.1 102 Processing", "HTTP/1.1 103 Early Hints\r\nLink: </a>"]
+        assert before == (told if interim else []), number
+        assert (head.partition("\r\n")[0], body) == ("HTTP/1.1 200 OK", DIGITS)
+        assert "X: y" in head
+        assert "Link" not in head
+
+
+def test_what_comes_behind_a_whole_answer_is_no_answer(house, origin):
+    short = Step(says=[FRESH, ("Content-Length", "4")], body=DIGITS, answer=200, gives="0123", came=True)
+    played(house, origin, [short, Step(came=False, gives="0123")])
+    played(house, origin, [Step(says=[FRESH, ("Content-Length", "0")], body=DIGITS, answer=200, gives="", came=True)])
+    played(house, origin, [Step(says=[FRESH], came=True, gives=DIGITS, body=DIGITS)])
+
+
 def test_head_is_answered_from_what_is_stored_and_not_stored_itself(house, origin):
     head = Step(says=[FRESH], method="HEAD", came=True)
     played(
