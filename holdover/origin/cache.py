@@ -15,6 +15,7 @@ from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
 from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
 from holdover.caching.stored import Stored, key_of
+from holdover.caching.storing import PERSONAL
 from holdover.caching.validation import FOR_ORIGINS
 from holdover.exchange import Request, Response
 from holdover.flight import Flights
@@ -25,7 +26,7 @@ from holdover.origin.answer import before, of_origin, of_stored
 from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
 from holdover.origin.fetch import Obtained, as_sent
 from holdover.origin.filler import Flown, OriginFiller, ended_with
-from holdover.origin.found import PERSONAL, Found, look_up, nothing_of
+from holdover.origin.found import Found, look_up, nothing_of
 from holdover.rules import Rules
 
 type _Result = tuple[Answer | None, Outcome]
@@ -134,7 +135,7 @@ class OriginCache:
         if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
             key = key_of(asked.provider.name, asked.target)
             self._alone.ends(key)
-            if flown.stored is None:
+            if flown.stored is None and flown.answer.status not in TROUBLE:
                 # For a while nobody waits for what is not to be shared.
                 self._alone.begins(key, self._clock())
         return flown
