@@ -341,7 +341,13 @@ def test_what_confirms_it_for_somebody_does_not_for_others(house, origin, who, m
     """Neither what it says nor that it is fresh again."""
     steps = [
         Step(says=[cc("max-age=1"), TAG], body="good"),
-        Step(who, [FRESH, TAG, ("X-User", "alice")], status=304 if method == "GET" else 200, method=method, wait=1.2),
+        Step(
+            *(who, [FRESH, TAG, ("X-User", "alice")]),
+            status=304 if method == "GET" else 200,
+            method=method,
+            body="good",
+            wait=1.2,
+        ),
         Step(says=[FRESH, TAG], body="other", came=True, gives="other"),
     ]
     assert "x-user" not in played(house, origin, steps)[-1].names
@@ -351,7 +357,9 @@ def test_a_head_that_is_for_one_alone_changes_nothing_for_others(house, origin):
     for directive in ("private", "no-store"):
         steps = [
             Step(says=[cc("max-age=1"), TAG], body="good"),
-            Step(says=[cc(f"max-age=60, {directive}"), TAG, ("X-User", "alice")], method="HEAD", wait=1.2),
+            Step(
+                says=[cc(f"max-age=60, {directive}"), TAG, ("X-User", "alice")], method="HEAD", body="good", wait=1.2
+            ),
             Step(says=[FRESH, TAG], status=304, came=True, answer=200, gives="good"),
         ]
         last = played(house, origin, steps)[-1]
