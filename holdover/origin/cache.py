@@ -17,7 +17,7 @@ from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
 from holdover.caching.stored import Stored, key_of
 from holdover.caching.storing import PERSONAL
 from holdover.caching.validation import FOR_ORIGINS
-from holdover.exchange import Request, Response
+from holdover.exchange import Request, Response, header
 from holdover.flight import Flights
 from holdover.key import ForOrigin
 from holdover.link import Link, LinkDown
@@ -81,6 +81,8 @@ class OriginCache:
         await self._filler.shelf.change(nothing_of(asked), partial(invalidated, at=self._clock()))
 
     async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
+        if _has_no_end(request):
+            return None, "bypass"
         names = {name.lower() for name, _ in request.headers}
         found = await self._looked_up(asked, request)
         if request.method not in ("GET", "HEAD"):
@@ -201,3 +203,9 @@ class OriginCache:
         ):
             return None
         return chosen
+
+
+def _has_no_end(request: Request) -> bool:
+    """Whether the answer is to go on for as long as the client stays: another protocol, or events of a server."""
+    upgrade, accept = header(request.headers, "upgrade"), header(request.headers, "accept") or ""
+    return "text/event-stream" in accept.lower() or (upgrade is not None and upgrade.lower() != "h2c")

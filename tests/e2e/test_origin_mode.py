@@ -377,6 +377,20 @@ def test_a_304_may_say_by_what_it_varies(house, origin):
     played(house, origin, steps)
 
 
+@pytest.mark.parametrize(
+    ("sends", "kept"),
+    [
+        ({"Accept": "text/event-stream"}, False),
+        ({"Connection": "Upgrade", "Upgrade": "websocket"}, False),
+        ({"Connection": "Upgrade", "Upgrade": "h2c"}, True),
+    ],
+)
+def test_what_may_go_on_without_end_is_passed_on(house, origin, sends, kept):
+    saw = {} if kept else {name.lower(): value for name, value in sends.items() if name != "Connection"}
+    first, second = played(house, origin, [Step(sends, [FRESH], came=True, saw=saw), Step(sends, [FRESH])])
+    assert ("cache-status" in first.names, second["cache-status"].startswith("holdover; hit")) == (kept, kept)
+
+
 def test_age_and_date(house, origin):
     says = [("Date", -5), FRESH, ("Age", "10")]
     first, second = played(house, origin, [Step(says=says), Step(wait=1.1, came=False)])
