@@ -113,8 +113,8 @@ class OriginCache:
         """With all who ask alike meanwhile, if the answer may be theirs too."""
         task, led = self._flights.join(found.alike, lambda: self._fly(found.route, found.request, "client"))
         flown = await asyncio.shield(task)
-        if led and isinstance(flown, Obtained):
-            return self._settled(found, flown)
+        if isinstance(flown, Obtained) and (led or _tells_of_trouble(flown)):
+            return self._settled(found, flown, "" if led else "; collapsed")
         ended = ended_with(flown) if isinstance(flown, Obtained) else flown
         if ended.failed is not None:
             return self._settled(found, Obtained(ended.failed), "; collapsed")
@@ -137,7 +137,7 @@ class OriginCache:
         if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
             key = key_of(asked.provider.name, asked.target)
             self._alone.ends(key)
-            if flown.stored is None and flown.answer.status not in TROUBLE:
+            if flown.stored is None and not _tells_of_trouble(flown):
                 # For a while nobody waits for what is not to be shared.
                 self._alone.begins(key, self._clock())
         return flown
@@ -203,6 +203,11 @@ class OriginCache:
         ):
             return None
         return chosen
+
+
+def _tells_of_trouble(obtained: Obtained) -> bool:
+    """An answer about the origin, not about what was asked for: it is everybody's who waited for one."""
+    return isinstance(obtained.answer, Response) and obtained.answer.status in TROUBLE
 
 
 def _has_no_end(request: Request) -> bool:

@@ -862,6 +862,16 @@ def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, says)
     assert time.monotonic() - began < 5
 
 
+def test_an_origin_in_trouble_is_asked_once_by_all_who_wait(house, origin):
+    mark, step = f"/trouble{next(_numbers)}", Step(status=503, delay=0.5)
+    with ThreadPoolExecutor(20) as pool:
+        replies = list(pool.map(lambda _: asked(house, step, mark), range(20)))
+        assert (len(origin.of(mark)), {reply.status for reply in replies}) == (1, {503})
+        # And so are those who come later.
+        list(pool.map(lambda _: asked(house, step, mark), range(20)))
+    assert len(origin.of(mark)) == 2
+
+
 def test_each_client_with_a_credential_asks_for_itself(house, origin):
     mark = f"/own{next(_numbers)}"
     with ThreadPoolExecutor(8) as pool:
