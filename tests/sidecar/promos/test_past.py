@@ -1,20 +1,16 @@
 """The commands, as operations run them: from files alone, no sidecar runs."""
 
 import json
-import os
-import subprocess
 import time
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from holdover import __version__
-from scripts.rig import CREDENTIAL, House, write_house
-from sidecar.cli import main
+from scripts.rig import House, write_house
 from sidecar.promos.history import History
 from sidecar.promos.standing import live_of
+from tests.here import run
 
 from .test_watch import NOW, WORDS, promo, told
 
@@ -25,8 +21,7 @@ REVISIONS = [live_of(files).revision for files in (FIRST, SECOND)]
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    monkeypatch.setenv("RIG_CREDENTIAL", CREDENTIAL)
+def house(tmp_path: Path) -> House:
     return write_house(tmp_path, "http://127.0.0.1:9")
 
 
@@ -44,25 +39,14 @@ def kept(house: House, tmp_path: Path) -> History:
     return kept
 
 
-def run(house: House, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`holdover promos`, in this process: a process of its own takes a second to start."""
-    out, err, mask = StringIO(), StringIO(), os.umask(0o077)
-    try:
-        with redirect_stdout(out), redirect_stderr(err):
-            status = main(["--config", str(house.config), "promos", *arguments])
-    finally:
-        os.umask(mask)
-    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
-
-
 def said(house: House, *arguments: str) -> list[str]:
-    done = run(house, *arguments)
+    done = run(house, "promos", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
 
 def failed(house: House, *arguments: str) -> str:
-    done = run(house, *arguments)
+    done = run(house, "promos", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     return done.stderr
 
@@ -89,7 +73,7 @@ def test_a_history_that_was_written_anew(house: House, kept: History):
     path = kept.folder / "audit.jsonl"
     path.write_text(path.read_text().replace("ops-1", "ops-9"))
     for arguments in ((), ("--json",)):
-        done = run(house, "history", "--verify", *arguments)
+        done = run(house, "promos", "history", "--verify", *arguments)
         assert (done.returncode, done.stderr) == (1, "")
         assert "line 1 was changed: it is not what its hash was made of" in done.stdout
     assert said(house, "shown", *WHOM, "--at", "2026-04-01T00:00Z")[-1].startswith("the history is not as it was")
