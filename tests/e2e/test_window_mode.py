@@ -78,6 +78,21 @@ def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, name)
     assert len(origin.of(mark)) == 12
     assert len({reply.body for reply in replies}) == 12
     assert time.monotonic() - began < 6
+    assert house.log.read_text().count("answers are for one client each") == 1
+
+
+def test_what_nobody_else_is_given_is_not_refreshed(origin, tmp_path):
+    lines = settings(window=0.5, stale=60.0).replace("idle_after_s = 0.1", "idle_after_s = 60")
+    with house_of(tmp_path, origin, lines, path="/{name}") as house:
+        for says, refreshed in ((("Cache-Control", "max-age=60"), True), (("Cache-Control", "private"), False)):
+            mark = f"/refreshed{next(_numbers)}"
+            step = Step(says=[says])
+            origin.scripts[mark] = script_of(step)
+            for _ in range(4):
+                asked(house, step, mark)
+                time.sleep(0.2)
+            time.sleep(2.5)
+            assert (len(origin.of(mark)) > 4) is refreshed
 
 
 def test_a_credential_that_nobody_declared_goes_past(house, origin):
