@@ -241,9 +241,9 @@ LOADS = [
     ),
     Row(
         "cold-start",
-        "500 keys are demanded at once of a slow provider with a rate limit",
+        "5,000 keys are demanded at once of a slow provider with a rate limit",
         "what the limit allows",
-        "odds within `timeout_s`, or 503 with `Retry-After`; the provider's limit is kept",
+        "odds, or 503 with `Retry-After`; the provider's limit is kept, and every key is fetched in the end",
         frozenset({503}),
         back_s=0,
     ),

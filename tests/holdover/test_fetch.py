@@ -449,6 +449,34 @@ async def test_more_than_the_rate_allows_is_refused_at_once(vendor, fetcher_of):
     assert not fetcher.ready()
 
 
+async def test_who_would_wait_too_long_for_those_before_him_is_told(vendor, fetcher_of):
+    """The rate allows it, but the provider does not answer so fast, or other processes call it, too."""
+    vendor.says(held(asyncio.Event(), reply()))
+    fetcher = fetcher_of({"concurrency": 1, "timeout_s": 0.2})
+    waiting = [asyncio.create_task(fetch(fetcher, request_for(f"s{n}"))) for n in range(9)]
+    async with asyncio.timeout(20):
+        results = await asyncio.gather(*waiting)
+    called = [result for result in results if result.timed_out]
+    assert 1 <= len(called) == len(vendor.asked) <= 4
+    assert {result.retry_after for result in results if not result.timed_out} == {0.2}
+    # Who gave up has no slot.
+    vendor.says(reply())
+    assert isinstance(await fetch(fetcher, request_for("later")), Fetched)
+
+
+async def test_it_waits_for_a_start_that_other_processes_leave(vendor, fetcher_of):
+    fetcher, tries = fetcher_of(), []
+
+    def together(rate, now):
+        tries.append(now)
+        return 0.02 if len(tries) < 3 else 0.0
+
+    fetcher.account.together = together
+    assert isinstance(await fetch(fetcher), Fetched)
+    assert len(tries) == 3
+    assert tries[2] - tries[0] >= 0.04
+
+
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])
 async def test_a_pause_that_the_provider_asks_for_binds_who_queues_already(vendor, fetcher_of, status, form):
