@@ -32,7 +32,8 @@ class Account:
     bad. `balance` is what is remembered over restarts; `pause_until` is the provider's Retry-After; `last_refusal` is
     its own answer to the call after which no more were made; `overdrawn`: it goes on answering, and billing, when
     nothing is left; `promised`: credits by the key of what is about to be asked for, or is; `calls` that are under
-    way; `together` promises starts of this and other processes; `hearing` is held by the call that goes out to hear how the provider refuses."""
+    way; `together` promises starts of this and other processes; `hearing` is held by the call that goes out to hear
+    how the provider refuses."""
 
     quota: QuotaSettings
     limits: LimitSettings

@@ -300,7 +300,8 @@ class Fetcher:
 
 async def _turn_to_send(account: Account) -> None:
     account.sent.share = account.rate.share
-    while (left := account.sent.wait(now := time.monotonic()) or account.together(account.sent, now)) > 0:
+    sent, together = account.sent, account.together
+    while (left := sent.wait(now := time.monotonic()) or together(sent, now)) > 0:  # noqa: ASYNC110
         await asyncio.sleep(left)
     account.sent.take(time.monotonic())
 

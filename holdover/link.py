@@ -34,7 +34,10 @@ class _Connector(aiohttp.UnixConnector):
         self._opening = asyncio.Semaphore(OPENING)
 
     async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     ) -> ResponseHandler:
         async with self._opening:
             return await super()._create_connection(req, traces, timeout)

@@ -3,7 +3,7 @@
 Each process keeps to a rate by itself; this keeps their sum to it. Proxies call while they take the sidecar for down,
 and a process that is new would begin with a burst of its own.
 
-A file of places, each a name's hash and the moment at which the name's burst is whole again, by CLOCK_MONOTONIC, which
+A file of places, each a name's hash and the moment at which the name's burst is whole again, by CLOCK_MONOTONIC, that
 all processes share (GCRA: a call moves it by the interval between two). A place whose moment is over tells no more
 than an empty one, so it is anybody's. Read and written, not mapped, for the reason in `holdover.store.changes`."""
 

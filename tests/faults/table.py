@@ -181,7 +181,7 @@ WAITERS = [
         "leader-timed-out",
         "the provider is silent while 500 wait",
         "nothing",
-        "504 after `timeout_s`, all of them",
+        "504 after `timeout_s`, all of them; who came later waits for one more call as long as he has waited less",
         frozenset({504}),
         back_s=0,
     ),

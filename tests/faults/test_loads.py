@@ -49,9 +49,17 @@ async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path)
     """Each key is asked for once, a popular one all the time. At first the provider is slow: what was held up
     then does not go out at once afterwards."""
     with fault_origin() as origin:
-        proxy = f"workers = 1\nwait_s = {WAIT_S}"
-        limits = {"rate_per_s": RATE, "burst": BURST, "timeout_s": 3, "retries": 0}
-        house = write_house(tmp_path, origin.url, proxy=proxy, **limits, window_s=5, max_stale_s=20)
+        house = write_house(
+            tmp_path,
+            origin.url,
+            proxy=f"workers = 1\nwait_s = {WAIT_S}",
+            rate_per_s=RATE,
+            burst=BURST,
+            timeout_s=3,
+            retries=0,
+            window_s=5,
+            max_stale_s=20,
+        )
         with running(house):
             crowd = Crowd(house.ports["reverse"], (), sound)
             [first] = await poll(crowd, [POPULAR], math.inf)
@@ -82,8 +90,17 @@ async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path)
 async def test_every_key_is_fetched_in_the_end_though_nobody_asks_again(tmp_path):
     keys, clients = 600, 600
     with fault_origin() as origin:
-        limits = {"rate_per_s": 80, "burst": 10, "timeout_s": 1, "retries": 0}
-        house = write_house(tmp_path, origin.url, **limits, window_s=3, max_stale_s=60, idle_after_s=60)
+        house = write_house(
+            tmp_path,
+            origin.url,
+            rate_per_s=80,
+            burst=10,
+            timeout_s=1,
+            retries=0,
+            window_s=3,
+            max_stale_s=60,
+            idle_after_s=60,
+        )
         with running(house):
             wait_for(lambda: house.metrics("metrics")['holdover_degraded{dependency="sidecar"}'] == 0)
             crowd = Crowd(house.ports["reverse"], (), sound)
