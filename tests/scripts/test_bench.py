@@ -235,7 +235,7 @@ def test_visible_judges(last_asked, first_seen, expected):
 
 def reading(**changes):
     same = {"proxy": 100, "sidecar": 100}
-    base = {"resident": same, "cpu_s": same, "series": same, "database": 2 * memory.MIB, "journal": 0}
+    base = {"resident": same, "cpu_s": same, "series": same, "labels": same, "database": 2 * memory.MIB, "journal": 0}
     return memory.Reading(**{**base, **changes})
 
 
@@ -248,7 +248,12 @@ def reading(**changes):
             0,
             ["growth of the sidecar from 20 % to 100 % (0.3 = 30 %), at most"],
         ),
-        ({"series": {"proxy": 101, "sidecar": 100}}, 0, ["metric series of the proxy, exactly"]),
+        ({"labels": {"proxy": 120, "sidecar": 100}}, 0, []),
+        (
+            {"labels": {"proxy": 121, "sidecar": 100}},
+            0,
+            ["values of labels that were new to the proxy's metrics after 20 %, at most"],
+        ),
         ({"database": 2 * memory.MIB + 1}, 0, ["MiB of the database (store.max_bytes), at most"]),
         ({}, 1, ["errors, exactly"]),
     ],
