@@ -336,10 +336,29 @@ async def test_the_largest_body_that_is_allowed(vendor, fetcher_of):
         assert result.entry.identity == body
 
 
-async def test_a_gzip_bomb_is_not_inflated(vendor, fetcher_of):
+def bomb_of(content):
+    """200 times as much, in at most 250 kB."""
     compressor = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(compressor.compress(bytes(1 << 20)) for _ in range(200)) + compressor.flush()
+    bomb = b"".join(compressor.compress(content) for _ in range(200)) + compressor.flush()
     assert len(bomb) < 250_000
+    return bomb
+
+
+async def test_the_loop_goes_on_while_a_bomb_is_taken_apart(vendor, fetcher_of):
+    """In the loop it would take as long as the bomb does."""
+    vendor.says(reply(bomb_of(b" " * (1 << 20)), Content_Encoding="gzip"))
+    fetcher = fetcher_of({"max_body_bytes": 1 << 28})
+    fetching, gaps = asyncio.create_task(fetch(fetcher)), []
+    while not fetching.done():
+        began = time.perf_counter()
+        await asyncio.sleep(0.002)
+        gaps.append(time.perf_counter() - began)
+    assert isinstance(fetching.result(), Refused | Failed)
+    assert max(gaps) < max(0.05, sum(gaps) / 3), (max(gaps), sum(gaps))
+
+
+async def test_a_gzip_bomb_is_not_inflated(vendor, fetcher_of):
+    bomb = bomb_of(bytes(1 << 20))
     vendor.says(reply(bomb, Content_Encoding="gzip"))
     fetcher = fetcher_of({"max_body_bytes": 1 << 20})
     before = peak_of_this_process()
