@@ -293,6 +293,7 @@ class OddsCache:
                 if answer is None:
                     self._pass(flow, provider, by_origin.name, "bypass", started)
                 else:
+                    self._tell(flow, answer.before)
                     flow.response = _response(flow, answer)
             case Bypass(provider, route, reason, kind):
                 logger.debug("passed to %s: %s", provider.name, reason)
@@ -400,6 +401,17 @@ class OddsCache:
                 data.server.address = provider.address
 
     # What the above share.
+
+    @staticmethod
+    def _tell(flow: HTTPFlow, interim: bytes) -> None:
+        """Writes 1xx answers, which mitmproxy cannot. Not to clients of HTTP/1.0 (RFC 9110 section 15.2) or HTTP/2,
+        nor into TLS that mitmproxy ends: there its stream is not that of the connection."""
+        client = flow.client_conn
+        if not interim or flow.request.http_version != "HTTP/1.1" or client.tls:
+            return
+        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
+        if handler is not None and (writer := handler.transports[client].writer) is not None:
+            writer.write(interim)
 
     def _answer(
         self,

@@ -4,7 +4,7 @@ import http
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from holdover.cache_status import detail
@@ -29,11 +29,13 @@ _NOT_IN_304 = frozenset((b"content-encoding", b"content-length", b"content-type"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer: header fields as bytes, Content-Length included, and the body as it goes on the wire."""
+    """A complete answer: header fields as bytes, Content-Length included, and the body as it goes on the wire.
+    `before`: the 1xx answers of the same request, as HTTP/1.1 has them on the wire."""
 
     status: int
     fields: Fields
     body: bytes = field(repr=False)
+    before: bytes = field(default=b"", repr=False)
 
 
 def head_of(answer: Answer) -> bytes:
@@ -44,7 +46,7 @@ def head_of(answer: Answer) -> bytes:
 
 def closing(answer: Answer) -> Answer:
     """The last one on its connection, and saying so (RFC 9112 section 9.6)."""
-    return Answer(answer.status, (*answer.fields, (b"Connection", b"close")), answer.body)
+    return replace(answer, fields=(*answer.fields, (b"Connection", b"close")))
 
 
 @dataclass(frozen=True, slots=True)

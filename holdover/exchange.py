@@ -29,11 +29,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete final response; `body` is as on the wire, in the coding its Content-Encoding names."""
+    """A complete final response; `body` is as on the wire, in the coding its Content-Encoding names. `interim`:
+    status and fields of the 1xx responses that came before it."""
 
     status: int
     headers: Headers = ()
     body: bytes = field(default=b"", repr=False)
+    interim: tuple[tuple[int, Headers], ...] = ()
 
 
 def as_headers(items: object) -> Headers | None:

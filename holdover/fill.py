@@ -67,10 +67,12 @@ class Filler:
         self.projections = Projections(rules)
         self.shelf = Shelf(store, self._disk, self.projections, metrics, clock)
         self._listener: Callable[[Fetched], None] = _nobody
+        self._told = set[tuple[str, str]]()
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration; calls under way end with the old one."""
         self._rules = rules
+        self._told.clear()
         self.projections.use(rules)
         self.upstream.use(rules)
 
@@ -171,10 +173,22 @@ class Filler:
             stands = Fetched(await self.shelf.put(result.entry), result.effect)
             self._listener(stands)
             return stands
-        if isinstance(result, Refused) and result.alone and result.response.status == 200 and previous is not None:
-            # What it says now takes the place of what it said before, though it is not stored.
-            await self.shelf.remove(canonical.key)
+        if isinstance(result, Refused) and result.alone and result.response.status == 200:
+            await self._keep_nothing(canonical, previous, result.reason)
         return result
+
+    async def _keep_nothing(self, canonical: CanonicalRequest, previous: Entry | None, reason: str) -> None:
+        """What it says now takes the place of what it said before, though it is not stored."""
+        if (names := (canonical.provider, canonical.route)) not in self._told:
+            # Nothing else tells an operator why a route saves nothing.
+            self._told.add(names)
+            logger.warning(
+                "%s, route %s: the provider's answers are for one client each (%s), so each request is a call; where "
+                "they are for everybody, say so by `override`",
+                *(*names, reason),
+            )
+        if previous is not None:
+            await self.shelf.remove(canonical.key)
 
     async def remake(self, narrow: CanonicalRequest, wide: Entry) -> FetchResult:
         """Makes a projection anew, of a wider answer that has just come; nobody is asked."""

@@ -39,7 +39,7 @@ class Passed:
     def ends_http(self, answer: bytes) -> bool:
         """Whether this piece of the answer, with a whole head if it is the first, makes a tunnel or another protocol
         of the connection (RFC 9110 sections 7.8 and 9.3.6)."""
-        if self.answered or answer[9:12] == b"100":
+        if self.answered or (answer[9:10] == b"1" and answer[9:12] != b"101"):
             return False
         self.answered = True
         return answer[9:12] == b"101" or (self._connects and answer[9:10] == b"2")

@@ -111,7 +111,8 @@ class RouteSettings(Table):
         description="Refresh interval that the route promises, in seconds.",
     )
     max_stale_s: Seconds = Field(
-        description="Greatest age at which an answer is still given when the provider fails, in seconds."
+        description="Greatest age at which an answer is still given when the provider fails, in seconds. Past its "
+        "window nothing is given that says `must-revalidate`, unless `override` names that."
     )
     idle_after_s: PositiveSeconds = Field(
         default_factory=lambda known: max(60.0, 2 * known.get("window_s", 0.0)),

@@ -11,6 +11,7 @@ from holdover.generation import Generation, Generations
 from holdover.metrics import Metrics
 from holdover.projection import Projections
 from holdover.store.base import Store, StoreError
+from holdover.store.tries import Tries
 
 
 class Shelf:
@@ -31,6 +32,7 @@ class Shelf:
         self._projections = projections
         self._metrics = metrics
         self._clock = clock
+        self._tries = Tries()
         self._generations = Generations()
         self.failing = False
         """Whether the last write was in vain. That reading still works tells nothing of it."""
@@ -69,7 +71,7 @@ class Shelf:
     async def remove(self, key: str) -> None:
         """What is stored must not be given any more."""
         try:
-            await self.on_disk(partial(self._store.delete, key))
+            await self.on_disk(self._tries.one(partial(self._store.delete, key)))
         except StoreError:
             self._trouble()
 
@@ -101,7 +103,7 @@ class Shelf:
         """Stores entries so that all become visible at once; returns what stands."""
         started = time.perf_counter()
         try:
-            standing = await self.on_disk(partial(self._store.put_all, entries, self._clock()))
+            standing = await self.on_disk(self._tries.one(partial(self._store.put_all, entries, self._clock())))
         except StoreError:
             self.failing = True
             self._trouble()

@@ -2,18 +2,21 @@
 
 from dataclasses import replace
 
+from holdover.caching.freshness import CLOCK_SLACK_S
 from holdover.caching.stored import MOST_VARIANTS, Stored, Variants
 
 
-def added(variants: Variants, new: Stored, of: Stored | None, longest: int) -> Variants:
+def added(variants: Variants, new: Stored, of: Stored | None, longest: int, now: float) -> Variants:
     """With a response that came, in the place of those that the same requests select and of the one that it is made
     of. `longest`: most bytes of bodies; the oldest go."""
-    if new.requested_at < variants.invalid_until:
+    # What is from the future is from before the clock stepped back.
+    future = now + CLOCK_SLACK_S
+    if new.requested_at < variants.invalid_until <= future:
         return variants
     for other in variants.stored:
         # Two requests that overlap may be answered in either order; what was asked for before the other came may be
         # older.
-        if other.selecting == new.selecting and new.requested_at < other.requested_at:
+        if other.selecting == new.selecting and new.requested_at < other.requested_at <= future:
             return variants
     others = [one for one in variants.stored if one.selecting != new.selecting and not _same(one, of)]
     kept, room = [new], longest - len(new.body)

@@ -1,4 +1,5 @@
-"""HTTP dates (RFC 9110 section 5.6.7), strictly: what is nearly a date is none, and makes nothing fresh."""
+"""HTTP dates (RFC 9110 section 5.6.7), strictly: what is nearly a date is none, and makes nothing fresh. Capitals and
+small letters are the same: caches should read them so (RFC 9111 section 4.2)."""
 
 import re
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ _FORMS = (
     rf"(?:{'|'.join(_LONG_DAYS)}), (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_TIME} GMT",
     rf"(?:{'|'.join(_DAYS)}) {_MONTH} (?P<day>\d\d| \d) {_TIME} (?P<year>\d{{4}})",
 )
-_PATTERNS = tuple(re.compile(form, re.ASCII) for form in _FORMS)
+_PATTERNS = tuple(re.compile(form, re.ASCII | re.IGNORECASE) for form in _FORMS)
 _FUTURE_YEARS = 50
 
 
@@ -35,7 +36,7 @@ def parsed(text: str | None, now: float) -> float | None:
     clock = int(found["hour"]), int(found["minute"]), int(found["second"])
     leap = clock[2] == 60
     try:
-        day = datetime(year, _NUMBER[found["month"]], int(found["day"]), tzinfo=UTC)
+        day = datetime(year, _NUMBER[found["month"].title()], int(found["day"]), tzinfo=UTC)
         moment = day.replace(hour=clock[0], minute=clock[1], second=59 if leap else clock[2])
     except ValueError:
         return None

@@ -7,6 +7,7 @@ from holdover.caching.directives import LONGEST_S, Directives, seconds_of
 from holdover.caching.stored import Stored
 from holdover.exchange import Headers, header
 
+CLOCK_SLACK_S = 1.0
 HEURISTIC_SHARE = 0.1
 LONGEST_HEURISTIC_S = 86_400.0
 HEURISTIC_STATUSES = frozenset((200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501))
@@ -34,6 +35,11 @@ def age_when_received(headers: Headers, requested_at: float, received_at: float)
     # Date has whole seconds: a response made just now is not up to a second old because of that.
     apparent = apparent if apparent >= 1.0 else 0.0
     return max(apparent, told_age(headers) + max(0.0, received_at - requested_at))
+
+
+def from_the_future(stored: Stored, now: float) -> bool:
+    """The clock stepped back since it came; how old it is nobody knows, and it would never grow old."""
+    return stored.received_at > now + CLOCK_SLACK_S
 
 
 def age_now(stored: Stored, now: float) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from holdover.caching.directives import Directives, cache_control
-from holdover.caching.freshness import age_now, lifetime
+from holdover.caching.freshness import age_now, from_the_future, lifetime
 from holdover.caching.stored import Stored
 from holdover.exchange import Headers, header
 
@@ -42,7 +42,7 @@ def judged(stored: Stored, told: Directives, asked: Directives, now: float) -> U
     # RFC 9111 sections 5.2.1.4 and 5.2.2.4; a response says it of itself all the more.
     if "no-cache" in asked:
         return Validate("request")
-    if told.unqualified("no-cache") or stored.stale:
+    if told.unqualified("no-cache") or stored.stale or from_the_future(stored, now):
         return Validate("stale")
     # RFC 9111 sections 5.2.1.1 and 5.2.1.3. What is no number of seconds asks for nothing.
     longest, least = asked.seconds("max-age"), asked.seconds("min-fresh")
@@ -74,7 +74,7 @@ def usable_instead(
     """Whether it may be sent in the place of an error. `reached`: the origin answered with one of `TROUBLE`, for
     which a directive must allow it (RFC 5861 section 4); where there was no answer at all, the cache is disconnected
     (RFC 9111 section 4.2.4), and it may be up to `longest_s` seconds past its lifetime."""
-    if prohibits_stale(told) or "no-cache" in asked:
+    if prohibits_stale(told) or "no-cache" in asked or from_the_future(stored, now):
         return False
     past = age_now(stored, now) - lifetime(stored, told)
     if past < 0 and not stored.stale:

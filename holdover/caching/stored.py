@@ -10,6 +10,8 @@ from holdover.exchange import Headers, as_headers, header
 FORMAT = 0xC1
 """First byte of what is encoded; none of holdover's window entries begins so."""
 MOST_VARIANTS = 16
+FIELD_BYTES = 256
+"""What a header field takes in memory, with its objects; an answer without any takes as much as four."""
 
 _HEAD = struct.Struct(">B16s")
 _LENGTH = struct.Struct(">I")
@@ -56,8 +58,8 @@ class Variants:
 
     @property
     def size(self) -> int:
-        """Bytes of bodies held."""
-        return sum(len(one.body) for one in self.stored)
+        """Bytes held, about."""
+        return sum(len(one.body) + FIELD_BYTES * (len(one.headers) + 4) for one in self.stored) + FIELD_BYTES
 
 
 def key_of(provider: str, target: str) -> str:

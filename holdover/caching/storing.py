@@ -1,5 +1,6 @@
 """What may be stored (RFC 9111 section 3), and which of its fields."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -9,20 +10,24 @@ from holdover.caching.freshness import HEURISTIC_STATUSES, age_when_received, ex
 from holdover.caching.stored import Stored
 from holdover.caching.vary import selecting
 from holdover.exchange import HOP_BY_HOP, Headers, Response, elements, header
+from holdover.rules import CREDENTIAL_LIKE
 
 UNDERSTOOD = frozenset(
     (200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504)
 )
 """Statuses whose caching requirements are implemented, for must-understand (RFC 9111 section 5.2.2.3)."""
 
+PERSONAL = CREDENTIAL_LIKE | {"cookie", "proxy-authorization"}
+"""Fields of a request, in lower case, by which an origin may know who asks."""
+
 COOKIES = frozenset(("set-cookie", "set-cookie2"))
-# RFC 9111 section 3.1, beside what ends at the next hop.
-_NEVER_STORED = HOP_BY_HOP | {"age"}
 # What decides about caching and framing stays even when Connection names it: that may not take it away.
 _KEPT = frozenset(
     "age cache-control content-encoding content-length content-range content-type date etag expires last-modified "
     "set-cookie vary".split()
 )
+
+_RANGE_OF_BYTES = re.compile(r"bytes[ \t]*[\d*]", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +52,28 @@ def refusal(one: Exchanged, override: Collection[str] = ()) -> str | None:
         return "the request says no-store"
     if (reason := forbidden(response, told, override)) is not None:
         return reason
-    # RFC 9111 section 3.5.
-    allows = ("public", "s-maxage", "must-revalidate")
-    if header(one.asked, "authorization") is not None and not any(name in told for name in allows):
-        return "Authorization"
+    if (name := _personal(one)) is not None:
+        return name.title()
     return None if _has_a_use(one) else "nothing says how long"
+
+
+def _personal(one: Exchanged) -> str | None:
+    """The field of the request that makes the response one client's own. RFC 9111 section 3.5 has that for
+    Authorization; other fields that tell who asks are used likewise, but a response that is selected by one of them
+    is for nobody else anyway."""
+    names = {name.lower() for name, _ in one.asked} & PERSONAL
+    if "public" in one.told or "s-maxage" in one.told:
+        return None
+    if "authorization" in names and "must-revalidate" not in one.told:
+        return "authorization"
+    return min(names - {"authorization", *elements(header(one.response.headers, "vary"))}, default=None)
 
 
 def forbidden(response: Response, told: Directives, override: Collection[str] = ()) -> str | None:
     """Why nobody may store this response in a shared cache, whatever its lifetime. It holds in both modes."""
     if response.status < 200:
         return "interim"
-    if response.status in (206, 304, 416) or header(response.headers, "content-range") is not None:
+    if response.status in (206, 304, 416) or _is_a_part(response.headers):
         # Legal to combine (RFC 9111 section 3.4); here a part is never taken for the whole.
         return "partial content"
     if "must-understand" in told:
@@ -75,6 +90,12 @@ def forbidden(response: Response, told: Directives, override: Collection[str] = 
     if response.status not in (204, 304) and not end_is_marked(response.headers):
         return "its end is not marked"
     return None
+
+
+def _is_a_part(headers: Headers) -> bool:
+    """Content-Range means nothing with other statuses (RFC 9110 section 14.4), and what is none means nothing at all.
+    Where it tells of bytes, though, an origin that has the status wrong would have a part pass for the whole."""
+    return _RANGE_OF_BYTES.search(header(headers, "content-range") or "") is not None
 
 
 def end_is_marked(headers: Headers) -> bool:
@@ -95,10 +116,9 @@ def stored(one: Exchanged, override: Collection[str] = ()) -> Stored:
 
 def storable(headers: Headers, told: Directives, override: Collection[str] = ()) -> Headers:
     """The fields that may be sent again: none that ends at the next hop or that Connection names, none that no-cache
-    or private names, and cookies only where the response says that it is for everybody."""
+    or private names, and no cookies unless the route sets that aside."""
     dropped = set(told.fields("no-cache") | told.fields("private"))
-    for_all = "public" in told or "s-maxage" in told or told.targeted or "set-cookie" in override
-    dropped |= set() if for_all else COOKIES
+    dropped |= set() if "set-cookie" in override else COOKIES
     return tuple((name, value) for name, value in forwarded(headers) if name.lower() not in dropped | {"age"})
 
 

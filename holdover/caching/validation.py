@@ -10,7 +10,7 @@ from holdover.caching.freshness import age_when_received, first
 from holdover.caching.ranges import RANGE_FIELDS
 from holdover.caching.stored import Stored
 from holdover.caching.storing import storable
-from holdover.exchange import Headers, header
+from holdover.exchange import Headers, Response, header
 
 CONDITIONAL = frozenset(("if-none-match", "if-modified-since"))
 """What a cache may judge itself."""
@@ -108,16 +108,16 @@ def updated(
     )
 
 
-def after_head(stored: Stored, status: int, headers: Headers, told: Directives, times: tuple[float, float]) -> Stored:
-    """The stored response after a HEAD of the same (RFC 9111 section 4.3.5): updated if it tells of the same content,
-    stale if it tells of another."""
-    if status != stored.status:
-        return stored if status >= 500 else replace(stored, stale=True)
+def tells_of_another(stored: Stored, answer: Response) -> bool:
+    """Whether the answer to a HEAD tells that what is stored is not what a GET would get (RFC 9111 section 4.3.5). An
+    error of the origin's, or that the client has what it has, tells nothing of that."""
+    if answer.status != stored.status:
+        return answer.status < 500 and answer.status != 304
     for name in ("etag", "last-modified", "content-length"):
-        theirs, mine = header(headers, name), header(stored.headers, name)
+        theirs, mine = header(answer.headers, name), header(stored.headers, name)
         if theirs is not None and theirs != (mine if name != "content-length" else str(len(stored.body))):
-            return replace(stored, stale=True)
-    return updated(stored, headers, told, times)
+            return True
+    return False
 
 
 def in_304(headers: Headers) -> Headers:

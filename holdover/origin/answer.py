@@ -1,14 +1,20 @@
 """Answers made of stored responses, and those that go past them."""
 
-from holdover.answer import NAME, Answer, encoded
+import re
+
+from holdover.answer import NAME, Answer, encoded, head_of
 from holdover.caching.freshness import age_now
 from holdover.caching.ranges import part
 from holdover.caching.stored import Stored
 from holdover.caching.storing import forwarded
 from holdover.caching.validation import in_304, not_modified
-from holdover.exchange import Headers, Request, Response
+from holdover.exchange import Headers, Request, Response, header
 
 _WITHOUT_BODY = frozenset((204, 304))
+# RFC 8297 section 3: a client that takes the first response for the final one has the next one answer another of its
+# requests, so it is told only if it is known not to. Python's http.client takes them so, and all that is built on it;
+# what is in browsers' names may be anything.
+_KNOW_INTERIM = re.compile(r"(?:^| )(?:aiohttp|axios|curl|Go-http-client|node|python-httpx|undici)(?:[/ ]|$)")
 
 
 def of_stored(stored: Stored, request: Request, cache_status: str, now: float | None) -> Answer:
@@ -34,6 +40,17 @@ def of_origin(response: Response, request: Request, cache_status: str) -> Answer
         # Its length is that of another body, which did not come.
         return Answer(response.status, encoded(fields), b"")
     return _whole(response.status, fields, response.body, head=False)
+
+
+def before(response: Response, request: Request) -> bytes:
+    """The interim responses as they go on (RFC 9110 section 15.2). None has a body, whatever it tells."""
+    about_a_body, told = ("content-length", "trailer"), b""
+    if not _KNOW_INTERIM.search(header(request.headers, "user-agent") or ""):
+        return told
+    for status, headers in response.interim:
+        fields = tuple(item for item in forwarded(headers) if item[0].lower() not in about_a_body)
+        told += head_of(Answer(status, encoded(fields), b""))
+    return told
 
 
 def _whole(status: int, fields: Headers, body: bytes, *, head: bool) -> Answer:

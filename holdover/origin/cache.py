@@ -15,17 +15,18 @@ from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
 from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
 from holdover.caching.stored import Stored, key_of
+from holdover.caching.storing import PERSONAL
 from holdover.caching.validation import FOR_ORIGINS
-from holdover.exchange import Request, Response
+from holdover.exchange import Request, Response, header
 from holdover.flight import Flights
 from holdover.key import ForOrigin
 from holdover.link import Link, LinkDown
 from holdover.metrics import Metrics, Outcome, Trigger
-from holdover.origin.answer import of_origin, of_stored
+from holdover.origin.answer import before, of_origin, of_stored
 from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
 from holdover.origin.fetch import Obtained, as_sent
 from holdover.origin.filler import Flown, OriginFiller, ended_with
-from holdover.origin.found import PERSONAL, Found, look_up, nothing_of
+from holdover.origin.found import Found, look_up, nothing_of
 from holdover.rules import Rules
 
 type _Result = tuple[Answer | None, Outcome]
@@ -80,6 +81,8 @@ class OriginCache:
         await self._filler.shelf.change(nothing_of(asked), partial(invalidated, at=self._clock()))
 
     async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
+        if _has_no_end(request):
+            return None, "bypass"
         names = {name.lower() for name, _ in request.headers}
         found = await self._looked_up(asked, request)
         if request.method not in ("GET", "HEAD"):
@@ -110,8 +113,8 @@ class OriginCache:
         """With all who ask alike meanwhile, if the answer may be theirs too."""
         task, led = self._flights.join(found.alike, lambda: self._fly(found.route, found.request, "client"))
         flown = await asyncio.shield(task)
-        if led and isinstance(flown, Obtained):
-            return self._settled(found, flown)
+        if isinstance(flown, Obtained) and (led or _tells_of_trouble(flown)):
+            return self._settled(found, flown, "" if led else "; collapsed")
         ended = ended_with(flown) if isinstance(flown, Obtained) else flown
         if ended.failed is not None:
             return self._settled(found, Obtained(ended.failed), "; collapsed")
@@ -134,7 +137,7 @@ class OriginCache:
         if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
             key = key_of(asked.provider.name, asked.target)
             self._alone.ends(key)
-            if flown.stored is None:
+            if flown.stored is None and not _tells_of_trouble(flown):
                 # For a while nobody waits for what is not to be shared.
                 self._alone.begins(key, self._clock())
         return flown
@@ -154,10 +157,17 @@ class OriginCache:
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, f"fwd={why}")
         await self._changed(found.request, answer)
-        return of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}"), "bypass"
+        given = of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}")
+        return replace(given, before=before(answer, found.request)), "bypass"
 
     def _settled(self, found: Found, obtained: Obtained, also: str = "") -> _Result:
-        """The answer that a call led to."""
+        """The answer that a call led to, and what the origin told before it."""
+        given, outcome = self._given(found, obtained, also)
+        if given is None or isinstance(obtained.answer, NoAnswer):
+            return given, outcome
+        return replace(given, before=before(obtained.answer, found.request)), outcome
+
+    def _given(self, found: Found, obtained: Obtained, also: str) -> _Result:
         answer, now, status = obtained.answer, self._clock(), f"fwd={found.why}"
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, status + also)
@@ -193,3 +203,14 @@ class OriginCache:
         ):
             return None
         return chosen
+
+
+def _tells_of_trouble(obtained: Obtained) -> bool:
+    """An answer about the origin, not about what was asked for: it is everybody's who waited for one."""
+    return isinstance(obtained.answer, Response) and obtained.answer.status in TROUBLE
+
+
+def _has_no_end(request: Request) -> bool:
+    """Whether the answer is to go on for as long as the client stays: another protocol, or events of a server."""
+    upgrade, accept = header(request.headers, "upgrade"), header(request.headers, "accept") or ""
+    return "text/event-stream" in accept.lower() or (upgrade is not None and upgrade.lower() != "h2c")

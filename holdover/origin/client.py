@@ -1,10 +1,11 @@
 """The HTTP client of routes whose freshness is the origin's: what the client sent goes on, and what comes back.
 
-aiohttp passes over 1xx answers; mitmproxy takes the first of them for the final one."""
+mitmproxy takes an interim response for the final one."""
 
 import asyncio
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from holdover.caching.storing import forwarded
 from holdover.coding import UnusableBodyError
 from holdover.exchange import Headers, Request, Response
 from holdover.fetch import FixedAddress, phrase, text
+from holdover.origin.framed import Final, Framed
 from holdover.rules import Provider
 
 KEPT_S = 1.5
@@ -23,7 +25,8 @@ _NOT_SENT = frozenset("host content-length expect".split())
 TURNING = frozenset(
     "forwarded x-forwarded-host x-forwarded-server x-forwarded-scheme x-forwarded-proto x-forwarded-port "
     "x-forwarded-prefix x-forwarded-path x-host x-original-host x-original-url x-rewrite-url x-http-method "
-    "x-http-method-override x-method-override".split()
+    "x-http-method-override x-method-override x-http-path-override x-forwarded-uri x-forwarded-method x-original-uri "
+    "front-end-https x_forwarded_host".split()
 )
 """Fields by which servers are told of another host, target or method, and which hardly any names in Vary."""
 _SAFE_TO_REPEAT = frozenset("GET HEAD OPTIONS PUT DELETE".split())
@@ -52,13 +55,16 @@ class OriginClient:
         self._timeout_s, self._most = limits.timeout_s, limits.max_body_bytes
         reuse = aiohttp.TraceConfig()
         reuse.on_connection_reuseconn.append(_reused)
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=KEPT_S,
+            resolver=FixedAddress(provider.address) if provider.settings.address else None,
+            ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+        )
+        connector._factory = partial(Framed, asyncio.get_running_loop())  # type: ignore[assignment]  # noqa: SLF001
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                keepalive_timeout=KEPT_S,
-                resolver=FixedAddress(provider.address) if provider.settings.address else None,
-                ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
-            ),
+            connector=connector,
+            response_class=Final,
             timeout=aiohttp.ClientTimeout(total=limits.timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -103,7 +109,8 @@ class OriginClient:
                 received += chunk
                 if len(received) > self._most:
                     raise UnusableBodyError(f"a body larger than {self._most} bytes")
-            return Response(answer.status, fields, bytes(received))
+            interim = answer.interim if isinstance(answer, Final) else ()
+            return Response(answer.status, fields, bytes(received), interim)
 
 
 def must_be_sendable(headers: Headers) -> None:

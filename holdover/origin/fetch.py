@@ -12,7 +12,7 @@ from holdover.caching.ranges import RANGE_FIELDS
 from holdover.caching.reuse import TROUBLE
 from holdover.caching.stored import Stored, Variants
 from holdover.caching.storing import Exchanged, forbidden, forwarded, refusal, stored
-from holdover.caching.validation import CONDITIONAL, after_head, any_of, conditions, confirms, tagged, updated
+from holdover.caching.validation import CONDITIONAL, any_of, conditions, confirms, tagged, tells_of_another, updated
 from holdover.caching.vary import selecting
 from holdover.exchange import Headers, Request, Response
 from holdover.metrics import Trigger, UpstreamMetrics
@@ -82,10 +82,18 @@ class OriginFetcher:
         request = errand.request
         answer, times = await self._called(errand, request.method, outgoing(request))
         if request.method == "HEAD" and errand.chosen is not None and isinstance(answer, Response):
-            told = control(answer.headers, errand.route.targeted)
-            new = after_head(errand.chosen, answer.status, answer.headers, told, times)
-            await self._shelf.change(errand.variants, partial(replaced, old=errand.chosen, new=new))
+            await self._after_head(errand, errand.chosen, answer, times)
         return answer
+
+    async def _after_head(self, errand: Errand, chosen: Stored, answer: Response, times: tuple[float, float]) -> None:
+        """A HEAD that tells of the same makes it new where the answer to a GET that says so might be stored."""
+        if not tells_of_another(chosen, answer):
+            new = self._made_new(errand, chosen, answer, times) if answer.status == chosen.status else chosen
+            if not isinstance(new, Stored):
+                return
+        else:
+            new = replace(chosen, stale=True)
+        await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=new))
 
     async def _called(
         self, errand: Errand, method: str, headers: Headers
@@ -108,27 +116,37 @@ class OriginFetcher:
     async def _confirmed(
         self, errand: Errand, chosen: Stored, answer: Response, times: tuple[float, float]
     ) -> Obtained:
-        override, targeted = errand.route.override, errand.route.targeted
-        new = updated(chosen, answer.headers, control(answer.headers, targeted), times, override)
+        new = self._made_new(errand, chosen, answer, times)
+        if isinstance(new, Stored):
+            await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=new))
+            return Obtained(answer, new, confirmed=True)
+        if forbidden(new, control(new.headers, errand.route.targeted), errand.route.override) is not None:
+            await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None))
+        return Obtained(new)
+
+    def _made_new(
+        self, errand: Errand, old: Stored, answer: Response, times: tuple[float, float]
+    ) -> Stored | Response:
+        """What a 304 to this request makes of what is stored; no more than an answer to it where the two together
+        must not be stored."""
+        route, asked = errand.route, errand.request.headers
+        new = updated(old, answer.headers, control(answer.headers, route.targeted), times, route.override)
+        new = replace(new, selecting=selecting(new.headers, asked))
         whole = _whole(new)
-        lost = forbidden(whole, control(new.headers, targeted), override) is not None
-        await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None if lost else new))
-        return Obtained(whole) if lost else Obtained(answer, new, confirmed=True)
+        exchanged = Exchanged("GET", asked, whole, control(new.headers, route.targeted), *times)
+        return new if refusal(exchanged, route.override) is None else whole
 
     async def _also(self, errand: Errand, other: Stored, answer: Response, times: tuple[float, float]) -> Obtained:
         """What another request selected is the answer to this one too (RFC 9111 section 4.3.3)."""
-        override, targeted = errand.route.override, errand.route.targeted
-        new = updated(other, answer.headers, control(answer.headers, targeted), times, override)
-        new = replace(new, selecting=selecting(new.headers, errand.request.headers))
-        whole, told = _whole(new), control(new.headers, targeted)
-        if refusal(Exchanged("GET", errand.request.headers, whole, told, *times), override) is not None:
-            return Obtained(whole)
-        return Obtained(answer, new, confirmed=True) if await self._add(errand, new, None) else Obtained(whole)
+        new = self._made_new(errand, other, answer, times)
+        if isinstance(new, Response):
+            return Obtained(new)
+        return Obtained(answer, new, confirmed=True) if await self._add(errand, new, None) else Obtained(_whole(new))
 
     async def _add(self, errand: Errand, new: Stored, of: Stored | None) -> bool:
         """Whether it is stored."""
         longest = self.client.provider.settings.limits.max_body_bytes
-        stands = await self._shelf.change(errand.variants, partial(added, new=new, of=of, longest=longest))
+        stands = await self._shelf.change(errand.variants, lambda held: added(held, new, of, longest, self._clock()))
         return new in stands.stored
 
     async def _arrived(self, errand: Errand, answer: Response, times: tuple[float, float]) -> Obtained:

@@ -9,6 +9,7 @@ from functools import partial
 from holdover.caching.stored import Variants, decode, encode
 from holdover.metrics import Metrics
 from holdover.store.base import Blobs, StoreError
+from holdover.store.tries import Tries
 
 MOST_HELD = 4096
 MOST_HELD_BYTES = 67_108_864
@@ -27,6 +28,7 @@ class OriginShelf:
         self._held: dict[str, Variants] = {}
         self._bytes = 0
         self._position = store.position()
+        self._tries = Tries()
 
     async def get(self, empty: Variants) -> Variants:
         """All that is stored of the URI that `empty` is for, not a moment older than what any process stored."""
@@ -55,7 +57,7 @@ class OriginShelf:
             return data if stands[0] == before else encode(stands[0])
 
         try:
-            await self._on_disk(partial(self._store.change, empty.key, rewritten))
+            await self._on_disk(self._tries.one(partial(self._store.change, empty.key, rewritten)))
         except StoreError:
             self._trouble()
             stands[0] = changed(self._held.get(empty.key, empty))

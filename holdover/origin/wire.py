@@ -58,6 +58,7 @@ def encode_flown(flown: Flown) -> bytes:
             kept = encode(Variants("", "", "", (stored,))) if stored is not None else b""
             same = stored is not None and not confirmed
             facts = {"status": answer.status, "headers": answer.headers, "confirmed": confirmed, "kept": len(kept)}
+            facts["interim"] = answer.interim
             line = json.dumps({"kind": "answered", "same": same, **facts}).encode()
             return b"".join((line, b"\n", kept, b"" if same else answer.body))
     raise AssertionError("unreachable")
@@ -82,14 +83,26 @@ def decode_flown(data: bytes) -> Flown:
             "headers": list(fields),
             "confirmed": bool(confirmed),
             "kept": int(kept),
+            "interim": list(before),
         } if (headers := as_headers(fields)) is not None:
             variants = decode(rest[:kept]) if kept else None
             if kept and (variants is None or len(variants.stored) != 1):
                 raise WireError("what is stored is of another version")
             stored = variants.stored[0] if variants is not None else None
             body = stored.body if same and stored is not None else rest[kept:]
-            return Obtained(Response(status, headers, body), stored, confirmed)
+            return Obtained(Response(status, headers, body, _interim(before)), stored, confirmed)
     raise WireError("not an answer of this version")
+
+
+def _interim(data: list[object]) -> tuple[tuple[int, Headers], ...]:
+    told: list[tuple[int, Headers]] = []
+    for one in data:
+        match one:
+            case [int(status), list(fields)] if (headers := as_headers(fields)) is not None:
+                told.append((status, headers))
+            case _:
+                raise WireError("not an interim response of this version")
+    return tuple(told)
 
 
 def _failure(failed: NoAnswer | None) -> list[object] | None:

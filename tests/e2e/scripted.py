@@ -152,7 +152,7 @@ def _answer(seen: Seen, script: Mapping[str, Any], number: int) -> bytes:
         fields.append(("Date", formatdate(usegmt=True)))
     fault = script.get("fault")
     bodiless = status in (204, 304)
-    if not bodiless and fault != "unmarked" and "transfer-encoding" not in told:
+    if not bodiless and fault != "unmarked" and told.isdisjoint(("transfer-encoding", "content-length")):
         fields.append(("Content-Length", str(len(body) + (10 if fault == "short" else 0))))
     if "transfer-encoding" in told:
         body = b"%x\r\n%b\r\n" % (len(body), body) + (b"" if fault == "short" else b"0\r\n\r\n")

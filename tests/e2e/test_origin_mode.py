@@ -320,11 +320,75 @@ def test_fields_for_one_client_are_not_for_the_next(house, origin):
     assert [second[name] for name in "abcd"] == ["", "", "", "4"]
 
 
-@pytest.mark.parametrize(("also", "kept"), [("", False), ("public, ", True), ("s-maxage=60, ", True)])
-def test_cookies_are_given_to_the_next_only_where_the_answer_is_for_everybody(house, origin, also, kept):
+@pytest.mark.parametrize("also", ["", "public, ", "s-maxage=60, "])
+def test_cookies_are_not_given_to_the_next(house, origin, also):
     first, second = played(house, origin, once_more([cc(f"{also}max-age=60"), ("Set-Cookie", "a=1")], False))
     assert first["set-cookie"] == "a=1"
-    assert ("set-cookie" in second.names) == kept
+    assert "set-cookie" not in second.names
+
+
+WHO = [{"Cookie": "s=alice"}, {"X-Api-Key": "alice"}, {"Proxy-Authorization": "alice"}, {"Authorization": "alice"}]
+
+
+@pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
+def test_what_was_asked_by_somebody_is_nobody_elses(house, origin, who):
+    played(house, origin, [Step(who, [FRESH], body="alice"), Step(says=[FRESH], body="all", came=True, gives="all")])
+
+
+@pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_confirms_it_for_somebody_does_not_for_others(house, origin, who, method):
+    """Neither what it says nor that it is fresh again."""
+    steps = [
+        Step(says=[cc("max-age=1"), TAG], body="good"),
+        Step(
+            *(who, [FRESH, TAG, ("X-User", "alice")]),
+            status=304 if method == "GET" else 200,
+            method=method,
+            body="good",
+            wait=1.2,
+        ),
+        Step(says=[FRESH, TAG], body="other", came=True, gives="other"),
+    ]
+    assert "x-user" not in played(house, origin, steps)[-1].names
+
+
+def test_a_head_that_is_for_one_alone_changes_nothing_for_others(house, origin):
+    for directive in ("private", "no-store"):
+        steps = [
+            Step(says=[cc("max-age=1"), TAG], body="good"),
+            Step(
+                says=[cc(f"max-age=60, {directive}"), TAG, ("X-User", "alice")], method="HEAD", body="good", wait=1.2
+            ),
+            Step(says=[FRESH, TAG], status=304, came=True, answer=200, gives="good"),
+        ]
+        last = played(house, origin, steps)[-1]
+        assert ("x-user" in last.names, last["cache-control"]) == (False, "max-age=60")
+
+
+def test_a_304_may_say_by_what_it_varies(house, origin):
+    says = [FRESH, TAG, ("Vary", "Lang")]
+    steps = [
+        Step({"Lang": "en"}, [cc("max-age=1"), TAG], body="en"),
+        Step({"Lang": "en"}, says, status=304, wait=1.2, came=True, answer=200, gives="en"),
+        Step({"Lang": "de"}, says[::2], body="de", came=True, gives="de"),
+        Step({"Lang": "en"}, came=False, gives="en"),
+    ]
+    played(house, origin, steps)
+
+
+@pytest.mark.parametrize(
+    ("sends", "kept"),
+    [
+        ({"Accept": "text/event-stream"}, False),
+        ({"Connection": "Upgrade", "Upgrade": "websocket"}, False),
+        ({"Connection": "Upgrade", "Upgrade": "h2c"}, True),
+    ],
+)
+def test_what_may_go_on_without_end_is_passed_on(house, origin, sends, kept):
+    saw = {} if kept else {name.lower(): value for name, value in sends.items() if name != "Connection"}
+    first, second = played(house, origin, [Step(sends, [FRESH], came=True, saw=saw), Step(sends, [FRESH])])
+    assert ("cache-status" in first.names, second["cache-status"].startswith("holdover; hit")) == (kept, kept)
 
 
 def test_age_and_date(house, origin):
@@ -681,6 +745,31 @@ def test_an_interim_answer_is_not_the_answer(house, origin):
     )
 
 
+@pytest.mark.parametrize("agent", ["curl/8.5.0", "node"])
+def test_an_interim_answer_goes_to_who_knows_what_it_is(house, origin, agent):
+    hints = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: x\r\n\r\n"
+    step = Step(says=[FRESH, ("X", "y")], interim=hints, body=DIGITS, sends={"User-Agent": agent})
+    for number, interim in enumerate([True, False]):
+        with dial(house.ports["reverse"]) as client:
+            target = f"/{agent.partition('/')[0]}-told-before"
+            lines = f"Host: {HOST}\r\nUser-Agent: {agent}\r\n{SCRIPT}: {script_of(step)}\r\nConnection: close\r\n"
+            client.sendall(f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode())
+            with client.makefile("rb") as answer:
+                *before, head, body = answer.read().decode().split("\r\n\r\n")
+        told = ["HTTP/1.1 102 Processing", "HTTP/1.1 103 Early Hints\r\nLink: </a>"]
+        assert before == (told if interim else []), number
+        assert (head.partition("\r\n")[0], body) == ("HTTP/1.1 200 OK", DIGITS)
+        assert "X: y" in head
+        assert "Link" not in head
+
+
+def test_what_comes_behind_a_whole_answer_is_no_answer(house, origin):
+    short = Step(says=[FRESH, ("Content-Length", "4")], body=DIGITS, answer=200, gives="0123", came=True)
+    played(house, origin, [short, Step(came=False, gives="0123")])
+    played(house, origin, [Step(says=[FRESH, ("Content-Length", "0")], body=DIGITS, answer=200, gives="", came=True)])
+    played(house, origin, [Step(says=[FRESH], came=True, gives=DIGITS, body=DIGITS)])
+
+
 def test_head_is_answered_from_what_is_stored_and_not_stored_itself(house, origin):
     head = Step(says=[FRESH], method="HEAD", came=True)
     played(
@@ -771,6 +860,16 @@ def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, says)
     assert len(origin.of(mark)) == 20
     assert len({reply.body for reply in replies}) == 20
     assert time.monotonic() - began < 5
+
+
+def test_an_origin_in_trouble_is_asked_once_by_all_who_wait(house, origin):
+    mark, step = f"/trouble{next(_numbers)}", Step(status=503, delay=0.5)
+    with ThreadPoolExecutor(20) as pool:
+        replies = list(pool.map(lambda _: asked(house, step, mark), range(20)))
+        assert (len(origin.of(mark)), {reply.status for reply in replies}) == (1, {503})
+        # And so are those who come later.
+        list(pool.map(lambda _: asked(house, step, mark), range(20)))
+    assert len(origin.of(mark)) == 2
 
 
 def test_each_client_with_a_credential_asks_for_itself(house, origin):

@@ -78,6 +78,7 @@ def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, name)
     assert len(origin.of(mark)) == 12
     assert len({reply.body for reply in replies}) == 12
     assert time.monotonic() - began < 6
+    assert house.log.read_text().count("answers are for one client each") == 1
 
 
 def test_a_credential_that_nobody_declared_goes_past(house, origin):

@@ -194,6 +194,7 @@ def test_nothing_depends_on_the_pieces_and_h11_finds_the_same_end(data, cuts):
         (b"GET /", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 101 "], [False, False]),
         (b"GET /", [b"HTTP/1.1 101 Switching Protocols\r\n\r\n"], [True]),
         (b"POST /", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 \r\n\r\n"], [False, True]),
+        (b"GET /", [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 101 \r\n\r\n"], [False, True]),
         (b"CONNECT a:1", [b"HTTP/1.1 200 Connection established\r\n\r\n"], [True]),
         (b"CONNECT a:1", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"HTTP/1.1 200 "], [False, False]),
         (b"CONNECTED /", [b"HTTP/1.1 200 OK\r\n\r\n"], [False]),

@@ -114,3 +114,12 @@ def test_the_newest_of_those_that_match_is_chosen():
     assert selected([newer, plain], http("A: 2")) is plain
     assert selected([], http("")) is None
     assert nominated([plain, newer], http("A: 3")) == (("a", "3"),)
+
+
+@pytest.mark.parametrize(("before", "used"), [(0.9, True), (1.1, False), (3600, False)])
+def test_what_is_from_the_future_is_validated_and_no_remedy(before, used):
+    """The clock stepped back since: it would stay fresh for ever."""
+    stored = one("Cache-Control: max-age=60")
+    told, now = control(stored.headers), stored.received_at - before
+    assert isinstance(judged(stored, told, asked_of(()), now), Use) is used
+    assert usable_instead(stored, told, asked_of(()), now, reached=False, longest_s=9999) is used

@@ -14,6 +14,7 @@ STORED = replace(one("Vary: A", asked="A: 1"), body=b"stored\n\x00")
 ANSWER = Response(200, (("A", "\udcff"), ("A", "2")), b"stored\n\x00")
 FLOWN: dict[str, Flown] = {
     "stored": Obtained(ANSWER, STORED),
+    "after others": Obtained(Response(200, interim=((103, (("Link", "</a>"),)), (102, ())))),
     "confirmed": Obtained(Response(304, ANSWER.headers), STORED, confirmed=True),
     "for one alone": Obtained(replace(ANSWER, body=b"\nother")),
     "empty": Obtained(Response(204)),
@@ -35,6 +36,14 @@ def test_what_is_of_another_version_is_refused(name):
     for data in (b"", b"{}\n", b"[]\n", b"\xff\n", line.replace(b'"kind": "', b'"kind": "x') + b"\n" + rest):
         with pytest.raises(WireError):
             decode_flown(data)
+
+
+def test_interim_responses_of_another_version_are_refused():
+    good = encode_flown(FLOWN["after others"])
+    for before, after in ((b"[102, []]", b"[102]"), (b'"</a>"', b"1"), (b"[[103", b'[["103"')):
+        assert before in good
+        with pytest.raises(WireError):
+            decode_flown(good.replace(before, after))
 
 
 def test_a_stored_response_that_is_damaged_is_refused():
