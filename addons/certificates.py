@@ -82,10 +82,11 @@ class Certificates:
     ) -> None:
         """`default`: the host that is meant when a client names none. Raises CertificateError."""
         self.base = _context()
+        self._stamps: dict[Path, tuple[int, ...]] = {}
+        self._own: dict[Path, tuple[ssl.SSLContext, list[str]]] = {}
         self._given: dict[str, ssl.SSLContext] = {}
-        for path in files:
-            context, names = _given(path)
-            self._given |= {name: context for name in names if name not in self._given}
+        for wrong in self.follow(files):
+            raise CertificateError(wrong)
         self._mint = _Mint(store)
         self._default = default
         self._clock = clock
@@ -93,6 +94,31 @@ class Certificates:
         self._others: dict[str, _Leaf] = {}
         self._second, self._minted = 0, 0
         self.keep([default])
+
+    def follow(self, files: Iterable[Path]) -> list[str]:
+        """Reads those of the operator's files that are new or were changed. Returns what is wrong with those that
+        cannot be used, once for each change: what they held before is used on."""
+        stamps = {path: _stamp(path) for path in files}
+        if stamps == self._stamps:
+            return []
+        changed = [path for path, stamp in stamps.items() if stamp != self._stamps.get(path)]
+        self._stamps, wrong = stamps, []
+        for path in changed:
+            try:
+                self._own[path] = _given(path)
+            except CertificateError as error:
+                wrong.append(str(error))
+        self._own = {path: self._own[path] for path in stamps if path in self._own}
+        self._given = {}
+        for context, names in self._own.values():
+            self._given |= {name: context for name in names if name not in self._given}
+        return wrong
+
+    def renew(self) -> list[str]:
+        """Other keys for session tickets, which no client has tickets of, and what `follow` does. In the process that
+        workers are forked from, before they are: each would have keys of its own."""
+        self.base = _context()
+        return self.follow(tuple(self._stamps))
 
     def keep(self, names: Iterable[str]) -> None:
         """Makes the certificates of these names now, 2.3 ms each, and drops them never."""
@@ -185,6 +211,15 @@ def _context() -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     context.num_tickets = _CONNECTION_TICKETS
     return context
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Another one when the file is; empty when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 def _given(path: Path) -> tuple[ssl.SSLContext, list[str]]:

@@ -40,6 +40,10 @@ SMALL_BYTES = 32_768
 BODY_PATIENCE = 6
 """How much longer a short body may take to come than a head."""
 
+LAST_WORD_S = 5.0
+"""Who has ended behind a request reads its answer, or is gone, which nobody can tell before something is sent: he is
+waited for so long while mitmproxy writes nothing."""
+
 _TURN = 64
 # How soon after mitmproxy has written it is looked again whether it is done, and how rarely at most.
 _SOON_S, _LATE_S = 0.001, 0.25
@@ -345,9 +349,14 @@ class Connection(RawTransport):
         self._handover.feed(data)
 
     def _tell_end(self) -> None:
-        """To mitmproxy, which drops what it is at and closes: not before it has had all that came."""
-        if self._ended and not self._held and self._phase is Phase.THEIRS:
+        """To mitmproxy, which drops what it is at and closes: not before it has had all that came, nor before it has
+        answered a request that is whole."""
+        if not self._ended or self._held or self._phase is not Phase.THEIRS:
+            return
+        if self._raw or self._passed is None or not self._passed.body.done:
             self._handover.feed_eof()
+        elif self._look_again is None:
+            self._go_on(_SOON_S)
 
     def _supply(self, passed: Passed) -> None:
         """Feeds what is of the body; what is behind that waits until mitmproxy is done."""
@@ -361,10 +370,13 @@ class Connection(RawTransport):
             self._go_on(_SOON_S)
 
     def _go_on(self, pause_s: float) -> None:
-        """With what is held, as soon as mitmproxy is done: seldom before it writes, seldom long after it wrote last,
-        but addons may hear of the answer first."""
+        """With what is held, or to the end, as soon as mitmproxy is done: seldom before it writes, seldom long after
+        it wrote last, but addons may hear of the answer first."""
         self._look_again = None
-        if self._phase is not Phase.THEIRS or self._raw or not self._held:
+        if self._phase is not Phase.THEIRS or self._raw or not (self._held or self._ended):
+            return
+        if self._ended and self._is_gone():
+            self._lost(None)
             return
         if self._handover.is_idle():
             self._phase = Phase.READY
@@ -379,9 +391,10 @@ class Connection(RawTransport):
             if self._held:
                 self._handover.feed(self._held)
                 self._held = b""
-                self._tell_end()
+            self._tell_end()
             self._look()
-        elif self._held:
+        elif self._held or self._ended:
+            self._active = True
             if self._look_again is not None:
                 self._look_again.cancel()
             self._look_again = self._loop.call_soon(self._go_on, _SOON_S)
@@ -528,11 +541,13 @@ class Connection(RawTransport):
             elif now - self._quiet_since > settings.idle_timeout_s and not self._out:
                 self._expire("idle_timeout")
         elif self._phase is Phase.THEIRS:
-            self._sweep_theirs()
+            self._sweep_theirs(now)
 
-    def _sweep_theirs(self) -> None:
+    def _sweep_theirs(self, now: float) -> None:
         """From here on a client that asks nothing is idle."""
-        if not self._raw and not self._held and self._handover.is_idle():
+        if self._ended and now - self._quiet_since > LAST_WORD_S:
+            self._handover.feed_eof()
+        elif not (self._raw or self._held or self._ended) and self._handover.is_idle():
             self._phase = Phase.READY
 
     def _expire(self, reason: str) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mitmproxy.addons.proxyserver import Proxyserver
@@ -46,14 +47,16 @@ class FastLane:
         manager: Proxyserver,
         foreign: Callable[[], list[str]],
         certificates: Certificates,
+        own: Iterable[Path] = (),
         *,
         http2: bool = False,
     ) -> None:
-        """`foreign` names the addons that want to see all requests."""
+        """`foreign` names the addons that want to see all requests; `own` are the operator's certificates."""
         self.lane = lane
         self.settings = settings
         self.metrics = metrics
         self._certificates = certificates
+        self._own = tuple(own)
         self._http2 = http2
         self._buffers = Buffers()
         self.loop = asyncio.get_running_loop()
@@ -67,9 +70,11 @@ class FastLane:
         self._addresses = Counter[str]()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def use(self, settings: LaneSettings, hosts: Iterable[str]) -> None:
-        """Takes over a changed configuration; `hosts` are those of providers."""
+    def use(self, settings: LaneSettings, hosts: Iterable[str], own: Iterable[Path] = ()) -> None:
+        """Takes over a changed configuration; `hosts` are those of providers, `own` the operator's certificates."""
         self.settings = settings
+        self._own = tuple(own)
+        self._follow_certificates()
         self._certificates.keep(hosts)
         self.lane.use(settings)
         self._heed_others()
@@ -150,6 +155,7 @@ class FastLane:
         """For ever: ends connections whose clients take too long, and adds up what the lane counted."""
         while True:
             self._heed_others()
+            self._follow_certificates()
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
             for connection in tuple(self._connections):
@@ -163,6 +169,10 @@ class FastLane:
             self.metrics.lane.connections.set(len(self._connections))
             self.lane.flush()
             self.lane.release()
+
+    def _follow_certificates(self) -> None:
+        for wrong in self._certificates.follow(self._own):
+            logger.error("%s. Until then what it held before is used, if anything", wrong)
 
     def _heed_others(self) -> None:
         """Off while somebody else's addon needs to see every request, if that is wanted."""

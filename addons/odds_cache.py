@@ -180,6 +180,7 @@ class OddsCache:
             manager,
             lambda: foreign(master.addons.chain, self),
             certificates,
+            config.certificates,
             http2=config.settings.proxy.http2,
         )
         self._metrics.registry.add_up = self.fast.add_up
@@ -249,7 +250,7 @@ class OddsCache:
         if self.reach is not None:
             self.reach.use(config)
         if self.fast is not None:
-            self.fast.use(config.settings.lane, config.rules.hosts)
+            self.fast.use(config.settings.lane, config.rules.hosts, config.certificates)
 
     # Flows.
 

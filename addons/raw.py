@@ -145,6 +145,12 @@ class RawTransport(asyncio.Transport):
         poll.register(self._fd, select.POLLIN)
         return bool(poll.poll(0))
 
+    def _is_gone(self) -> bool:
+        """Whether the client has broken off. One that has only said that it sends no more reads on."""
+        poll = select.poll()
+        poll.register(self._fd, 0)
+        return bool(poll.poll(0))
+
     # What asyncio's streams use of a transport.
 
     def write(self, data: Any) -> None:

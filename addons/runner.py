@@ -29,6 +29,8 @@ from .sockets import check_free, opened
 DRAIN_S = 8.0
 LAST_PORT = 65_535
 
+logger = logging.getLogger("holdover.proxy")
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -38,6 +40,11 @@ class Prepared:
     sockets: tuple[tuple[str, socket.socket], ...]
     metrics: tuple[str, ...]
     certificates: Certificates
+
+    def renew(self) -> None:
+        """Before all workers are replaced."""
+        for wrong in self.certificates.renew():
+            logger.error("%s. Until then what it held before is used", wrong)
 
     def close(self) -> None:
         """In a process that accepts nothing (more)."""

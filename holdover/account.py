@@ -11,6 +11,7 @@ from holdover.exchange import Headers, Response, header
 from holdover.gate import Rate
 from holdover.provider_settings import LimitSettings, QuotaSettings
 from holdover.store.balance import Balance
+from holdover.store.pacing import Together
 from holdover.verdict import Meaning
 
 MAX_FREEZE_S = 31 * 86_400.0
@@ -20,13 +21,19 @@ RETRY_FROZEN_S = 300.0
 _UNKNOWN = Balance(None, None, 0.0)
 
 
+def _nobody_else(_rate: Rate, _now: float) -> float:
+    """No other process makes calls on it."""
+    return 0.0
+
+
 @dataclass(slots=True)
 class Account:
     """One credential at one provider. `shared`: calls are made with several clients' credentials, of which one may be
     bad. `balance` is what is remembered over restarts; `pause_until` is the provider's Retry-After; `last_refusal` is
     its own answer to the call after which no more were made; `overdrawn`: it goes on answering, and billing, when
     nothing is left; `promised`: credits by the key of what is about to be asked for, or is; `calls` that are under
-    way; `hearing` is held by the call that goes out to hear how the provider refuses."""
+    way; `together` promises starts of this and other processes; `hearing` is held by the call that goes out to hear
+    how the provider refuses."""
 
     quota: QuotaSettings
     limits: LimitSettings
@@ -44,6 +51,7 @@ class Account:
     changed: bool = False
     promised: dict[str, float] = field(default_factory=dict)
     calls: int = 0
+    together: Together = _nobody_else
     hearing: asyncio.Lock = field(default_factory=asyncio.Lock)
     rate: Rate = field(init=False)
     sent: Rate = field(init=False)

@@ -15,6 +15,7 @@ from holdover.rules import Provider, Rules
 from holdover.store.balance import Balance
 from holdover.store.base import StoreError
 from holdover.store.ledger import Ledger
+from holdover.store.pacing import Pacing
 from holdover.tally import Tally
 
 MAX_ACCOUNTS = 10_000
@@ -45,12 +46,16 @@ class Books:
     disk: ThreadPoolExecutor
     metrics: RuntimeMetrics
     tally: Tally = field(default_factory=Tally)
+    pacing: Pacing = field(init=False)
     _accounts: dict[tuple[str, str], Account] = field(default_factory=dict)
     _configured: dict[str, Provider] = field(default_factory=dict)
     _unread: set[tuple[str, str]] = field(default_factory=set)
     _borrowed: dict[tuple[str, str], Credential] = field(default_factory=dict, repr=False)
     _unwritten: dict[tuple[str, str], _Unwritten] = field(default_factory=dict)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.pacing = Pacing(self.ledger.folder)
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration. Accounts stay: calls that are under way settle on them."""
@@ -92,7 +97,8 @@ class Books:
         unwritten = self._unwritten.get((provider.name, partition))
         balance = unwritten.balance if unwritten is not None else written
         settings = provider.settings
-        account = Account(settings.quota, settings.limits, shared=_lent(provider, partition))
+        together = self.pacing.of(provider.name, partition)
+        account = Account(settings.quota, settings.limits, shared=_lent(provider, partition), together=together)
         account.balance = balance or account.balance
         return account
 

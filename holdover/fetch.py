@@ -114,7 +114,7 @@ class Fetcher:
     @property
     def longest(self) -> float:
         """The longest that one fetch with its retries and its waits for the rate takes, in seconds."""
-        return 2 * self._limits.timeout_s * (self._limits.retries + 1) + 1.0
+        return 3 * self._limits.timeout_s * (self._limits.retries + 1) + 1.0
 
     async def fetch(self, call: Call) -> FetchResult:
         """One logical fetch. `call.previous` is the stored entry: its validators are sent, and a 304 confirms it.
@@ -141,17 +141,38 @@ class Fetcher:
             # What the last try led to tells more than why there is no further one.
             if (refused := self._refusal_to_call(call)) is not None:
                 return result or refused
-            await asyncio.sleep(call.account.rate.take(time.monotonic()))
-            async with self._strangers_slots if call.trigger == "forward" else self._slots:
-                await _turn_to_send(call.account)
+            slots = self._strangers_slots if call.trigger == "forward" else self._slots
+            if not await self._in_turn(call.account, slots):
+                return result or Failed(
+                    "more is asked than the provider answers in time", retry_after=self._limits.timeout_s
+                )
+            try:
                 # Asked again: what waited here for its turn must not go out after the pause was asked for.
                 if (refused := self._refusal_to_call(call)) is not None:
                     return result or refused
                 result = await self._call(replace(call, trigger="retry") if attempt else call)
+            finally:
+                slots.release()
             if attempt == self._limits.retries or not _worth_retrying(result):
                 return result
             await asyncio.sleep(random.uniform(0.05, 0.15) * 2**attempt)  # noqa: S311
         raise AssertionError("unreachable")
+
+    async def _in_turn(self, account: Account, slots: asyncio.Semaphore) -> bool:
+        """Whether the call's turn came in time; then it has one of the slots. What the rate allows is not always
+        made so soon: the provider is slow, other processes call too, or this one is busy."""
+        try:
+            async with asyncio.timeout(2 * self._limits.timeout_s):
+                await asyncio.sleep(account.rate.take(time.monotonic()))
+                await slots.acquire()
+                try:
+                    await _turn_to_send(account)
+                except BaseException:
+                    slots.release()
+                    raise
+        except TimeoutError:
+            return False
+        return True
 
     def _refusal_is_unknown(self, call: Call) -> bool:
         account = call.account
@@ -286,7 +307,8 @@ class Fetcher:
 
 async def _turn_to_send(account: Account) -> None:
     account.sent.share = account.rate.share
-    while (left := account.sent.wait(time.monotonic())) > 0:  # noqa: ASYNC110
+    sent, together = account.sent, account.together
+    while (left := sent.wait(now := time.monotonic()) or together(sent, now)) > 0:  # noqa: ASYNC110
         await asyncio.sleep(left)
     account.sent.take(time.monotonic())
 

@@ -88,6 +88,7 @@ class Filler:
         await self._flights.settle()
         await self.upstream.close()
         await self.books.keep(self._clock())
+        self.books.pacing.close()
         self._disk.shutdown()
         self._cutting.shutdown()
 

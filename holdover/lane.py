@@ -32,6 +32,7 @@ JOINED_BYTES = 8_192
 """Up to here one buffer costs less than two; above, a file less than a buffer."""
 
 MAX_FILES = 128
+GATEWAY_TIMEOUT = 504
 
 logger = logging.getLogger("holdover.lane")
 
@@ -221,6 +222,10 @@ class Lane:
         if others is not None:
             _deliver(queue, Sent(_parts(others, asked.close), asked.close))
         else:
+            if answer.status == GATEWAY_TIMEOUT:
+                # Who came later has not waited so long. A call more, and he has.
+                waited = time.perf_counter() - first.started
+                queue = [replace(each, patience_s=waited) for each in queue]
             await asyncio.gather(*(self._answered(asked, [each], None) for each in queue))
 
     def opens(self, data: bytes) -> Tunnel | None:

@@ -5,6 +5,8 @@ from collections.abc import Coroutine, Iterable
 from pathlib import Path
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 
 from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import Credential
@@ -19,7 +21,26 @@ from holdover.promo_answer import ToldPromos
 from holdover.wire import Report, WireError, decode_filled, decode_promos, decode_report
 
 DEMAND_TIMEOUT_S = 2.0
+LOOKS = 8
+OPENING = 64
 PROMOS_TIMEOUT_S = 1.0
+
+
+class _Connector(aiohttp.UnixConnector):
+    """Opens few connections at a time: a Unix socket refuses those for which its backlog has no room."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, limit=0)
+        self._opening = asyncio.Semaphore(OPENING)
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
+    ) -> ResponseHandler:
+        async with self._opening:
+            return await super()._create_connection(req, traces, timeout)
 
 
 class LinkDown(Exception):
@@ -33,12 +54,13 @@ class Link:
     def __init__(self, socket: Path) -> None:
         self._session = aiohttp.ClientSession(
             "http://sidecar",
-            connector=aiohttp.UnixConnector(str(socket), limit=0),
+            connector=_Connector(str(socket)),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._down = asyncio.Event()
         self._down.set()
         self.generation = 0
+        self._answers = 0
 
     @property
     def up(self) -> bool:
@@ -87,16 +109,13 @@ class Link:
     async def demand(self, requests: Iterable[CanonicalRequest], compare: Iterable[CanonicalRequest] = ()) -> Report:
         """Tells which keys clients asked for, and of which the projections should be compared; an empty report is a
         sign of life. Raises LinkDown."""
-        timeout = aiohttp.ClientTimeout(total=DEMAND_TIMEOUT_S)
         body = {
             "asked": [*map(request_facts, requests)],
             "compare": [*map(request_facts, compare)],
             "new": not self.up,
         }
         try:
-            async with self._session.post("/demand", json=body, timeout=timeout) as answer:
-                answer.raise_for_status()
-                report = decode_report(await answer.json())
+            report = await self._while_it_answers(self._report(body))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, WireError) as error:
             self._down.set()
             raise LinkDown from error
@@ -104,6 +123,26 @@ class Link:
             self.generation += 1
             self._down.clear()
         return report
+
+    async def _while_it_answers[T](self, question: Coroutine[object, object, T]) -> T:
+        """Raises TimeoutError when the sidecar is silent. One that answers others is not: it has much to do. Nor is
+        one whose answer this process has not come to read: so much as that took counts once."""
+        asking = asyncio.ensure_future(question)
+        try:
+            looks, answers = 0, self._answers
+            while not asking.done() and looks < LOOKS:
+                await asyncio.wait((asking,), timeout=DEMAND_TIMEOUT_S / LOOKS)
+                looks, answers = looks + 1 if answers == self._answers else 0, self._answers
+            if not asking.done():
+                raise TimeoutError
+            return asking.result()
+        finally:
+            asking.cancel()
+
+    async def _report(self, body: object) -> Report:
+        async with self._session.post("/demand", json=body, timeout=aiohttp.ClientTimeout()) as answer:
+            answer.raise_for_status()
+            return decode_report(await answer.json())
 
     async def promos(self, audience: Query) -> ToldPromos:
         """What an audience is shown now. Raises LinkDown, with a message where the sidecar itself says no."""
@@ -131,6 +170,7 @@ class Link:
         body["credential"] = [credential.query, credential.headers]
         async with self._session.post("/fetch", json=body, timeout=aiohttp.ClientTimeout()) as answer:
             answer.raise_for_status()
+            self._answers += 1
             return decode_filled(await answer.read())
 
     async def _flown(self, question: dict[str, object]) -> Flown:

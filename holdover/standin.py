@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
 
@@ -56,10 +56,12 @@ _gzip_accepted = lru_cache(256)(accepts_gzip)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Who waits for an answer, and since when (`time.perf_counter()`)."""
+    """Who waits for an answer, and since when (`time.perf_counter()`). `patience_s`: who waited for a call that ended
+    by time-out waits so long in all, for one more."""
 
     client: str
     started: float
+    patience_s: float | None = field(default=None, kw_only=True)
 
 
 class StandIn:
@@ -243,7 +245,7 @@ class StandIn:
         ready = self._hot.load(canonical.key)
         self._joined(filled, [*(() if led else (first,)), *others])
         answer = self._settle(cacheable, wants, filled, led, (first,), forwarded, ready)
-        if not others:
+        if not others or self._is_in_vain(cacheable, filled):
             return answer, None
         return answer, self._settle(cacheable, wants, filled, False, others, forwarded, ready)
 
@@ -273,15 +275,33 @@ class StandIn:
             self._metrics.runtime.internal_errors.labels("store").inc()
 
     async def _awaited(self, cacheable: Cacheable, first: Waiting, *, alone: bool) -> tuple[Filled, bool]:
-        """What a fetch comes to, and whether this request started it. `alone`: one that is nobody else's."""
+        """What a fetch comes to, and whether this request started it. `alone`: one that is nobody else's. Who joined
+        a call that ends by time-out waits for one more, until he has waited as long as a call may take."""
         wait_s, key = self._config.settings.proxy.wait_s, cacheable.canonical.key
+        last = first.patience_s is not None
+        if first.patience_s is not None:
+            wait_s = min(wait_s, first.patience_s)
         left = max(0.0, first.started + wait_s - time.perf_counter())
+        if last and not left:
+            return Filled(Failed(f"no answer within {wait_s:.3g} s", timed_out=True), led=False), False
         name, alone_s = (f"{key} {next(self._numbers)}", left) if alone else (key, None)
         task, led = self._flights.join(name, lambda: self._obtain(cacheable, first.client, alone_s=alone_s))
         try:
-            return await asyncio.wait_for(asyncio.shield(task), left), led
+            filled = await asyncio.wait_for(asyncio.shield(task), left)
         except TimeoutError:
-            return Filled(Failed(f"no answer within {wait_s:g} s", timed_out=True), led=True), led
+            return Filled(Failed(f"no answer within {wait_s:.3g} s", timed_out=True), led=True), led
+        if last or (led and filled.led) or not self._is_in_vain(cacheable, filled):
+            return filled, led
+        patience_s = cacheable.provider.settings.limits.timeout_s
+        return await self._awaited(cacheable, replace(first, patience_s=patience_s), alone=alone)
+
+    def _is_in_vain(self, cacheable: Cacheable, filled: Filled) -> bool:
+        """Whether it ended by time-out, and there is nothing to give."""
+        if not isinstance(filled.result, Failed) or not filled.result.timed_out:
+            return False
+        now, ready = self._clock(), self._hot.load(cacheable.canonical.key)
+        decision = self._decide(cacheable, ready, now) if ready is not None else Expired(usable=False)
+        return isinstance(decision, Expired) and not decision.usable
 
     async def follow_store(self) -> None:
         """For ever: follows a store that was replaced, takes over what the sidecar learnt, and shows how full the

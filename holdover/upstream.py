@@ -153,7 +153,8 @@ class Upstream:
         provider, fetcher = cacheable.provider, self.fetcher(cacheable.provider.name)
         if fetcher is None:
             return _NOT_CONFIGURED
-        account = Account(provider.settings.quota, provider.settings.limits)
+        together = self._books.pacing.of(provider.name)
+        account = Account(provider.settings.quota, provider.settings.limits, together=together)
         account.rate, account.sent = self._strangers.setdefault(provider.name, (account.rate, account.sent))
         return await fetcher.fetch(
             Call(cacheable.route, cacheable.canonical, None, "forward", cacheable.credential, account, client)

@@ -45,6 +45,9 @@ from .summed import Summed
 MAX_QUESTION_BYTES = 16_777_216
 MAX_EDIT_BYTES = 4_194_304
 SHUTDOWN_S = 3.0
+BACKLOG = 4096
+"""Connections that wait to be accepted: one for each key that nobody has yet. Whom the system refuses one takes the
+sidecar for down."""
 SWEEP_S = 1.0
 TOLD_AGAIN_S = 10.0
 
@@ -242,7 +245,7 @@ async def _listening(sidecar: Sidecar, config: Config) -> AsyncIterator[None]:
     for runner in runners:
         await runner.setup()
     try:
-        await web.UnixSite(runners[0], str(config.socket)).start()
+        await web.UnixSite(runners[0], str(config.socket), backlog=BACKLOG).start()
         await web.TCPSite(runners[1], host, port).start()
     except OSError as error:
         raise CannotStart(f"cannot listen on {config.socket} and {host}:{port}: {error.strerror}") from error

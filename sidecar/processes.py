@@ -25,6 +25,8 @@ class Prepared(Protocol):
     @property
     def metrics(self) -> tuple[str, ...]: ...
 
+    def renew(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -53,6 +55,7 @@ def up(config: Config) -> int:
         config.socket.parent,
         alone={"sidecar": _program(sidecar, config)},
         workers=_workers(runner, prepared, config),
+        before_replacing=prepared.renew,
         before_end=prepared.close,
     )
     return supervisor.run(f"holdover is ready: {_addresses(config)}")
@@ -68,6 +71,7 @@ def proxy(config: Config) -> int:
         config.socket.parent,
         alone={},
         workers=_workers(runner, prepared, config),
+        before_replacing=prepared.renew,
         before_end=prepared.close,
     )
     return supervisor.run(f"the proxy is ready: {_addresses(config)}")

@@ -20,7 +20,8 @@ logger = logging.getLogger("holdover.supervisor")
 class Supervisor:
     """Keeps programs running, each by its name: `alone`, of which there can be only one at a time, and `workers`,
     which SIGHUP replaces one after the other. One that ends before it ever served cannot start, and that ends
-    everything. `before_end` is called first when all is to stop."""
+    everything. `before_replacing` is called before the first of them is replaced, `before_end` first when all is to
+    stop."""
 
     def __init__(
         self,
@@ -28,11 +29,13 @@ class Supervisor:
         *,
         alone: Mapping[str, Program],
         workers: Mapping[str, Program],
+        before_replacing: Callable[[], None] = lambda: None,
         before_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._alone = [Child(name, run, folder) for name, run in alone.items()]
         self._workers = [Child(name, run, folder) for name, run in workers.items()]
+        self._before_replacing = before_replacing
         self._before_end = before_end
         self._stopping = False
         self._asked_to_replace = False
@@ -76,6 +79,7 @@ class Supervisor:
 
     def _all_replaced(self) -> Iterator[bool]:
         logger.info("the workers are replaced, one after the other")
+        self._before_replacing()
         for worker in self._workers:
             replaced = False
             for replaced in worker.replaced(time.monotonic):

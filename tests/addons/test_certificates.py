@@ -208,6 +208,31 @@ def test_a_file_that_cannot_be_used_is_told_with_its_remedy(store, tmp_path, mak
     assert "[proxy] certificates" in text
 
 
+def test_a_file_that_was_changed_is_read_anew_and_one_that_cannot_be_used_changes_nothing(store, tmp_path):
+    path, more = pem(tmp_path / "own.pem", [HOST]), tmp_path / "more.pem"
+    certificates = Certificates(store, HOST, [path])
+    first = presented(certificates, HOST, heedless())
+    assert certificates.follow([path]) == []
+    assert presented(certificates, HOST, heedless()) == first
+    path.write_bytes(b"half of")
+    [wrong] = certificates.follow([path])
+    assert wrong.startswith(f"{path}: not PEM")
+    assert "[proxy] certificates" in wrong
+    assert certificates.follow([path]) == [], "it is said once"
+    assert presented(certificates, HOST, heedless()) == first
+    path.unlink()
+    assert "cannot be read" in certificates.follow([path])[0]
+    assert presented(certificates, HOST, heedless()) == first
+    pem(path, [HOST])
+    pem(more, ["more.example"])
+    assert certificates.follow([path, more]) == []
+    second = presented(certificates, HOST, heedless())
+    assert (second.subject, second == first) == (first.subject, False)
+    assert presented(certificates, "more.example", heedless()).subject.rfc4514_string() == "CN=more"
+    assert certificates.follow([more]) == []
+    assert presented(certificates, HOST, heedless()).subject.rfc4514_string() == f"CN={HOST}"
+
+
 def test_the_key_is_its_owners_alone(ca_folder, tmp_path):
     for name in ("mitmproxy-ca.pem", "mitmproxy-ca-cert.pem"):
         (tmp_path / name).write_bytes((ca_folder / name).read_bytes())

@@ -134,6 +134,14 @@ async def test_drained_clients_get_what_they_asked_for_and_are_told_to_go(house)
     assert not house.fast._connections
 
 
+async def test_certificates_are_followed(house, tmp_path, caplog):
+    path, config = tmp_path / "own.pem", house.addon._standin.config
+    house.fast.use(config.settings.lane, config.rules.hosts, [path])
+    assert caplog.messages[-1].startswith(f"{path}: cannot be read")
+    path.write_bytes(b"half of")
+    await until(lambda: caplog.messages[-1].startswith(f"{path}: not PEM"))
+
+
 async def test_a_reload_while_it_drains_does_not_switch_the_lane_on(house):
     await house.fill("a")
     line = await house.dial()

@@ -222,6 +222,21 @@ for child in children:
 
 
 @each_version
+def test_renewed_keys_end_old_tickets(accepted, certificates, trusting, version):
+    context = trusting(version)
+    first, server = Client(context, HOST), accepted()
+    first.shake(server)
+    first.opened(server.outgoing())
+    certificates.renew()
+    for resumed in (False, True):
+        client, server = Client(context, HOST, first.tls.session), accepted()
+        client.shake(server)
+        assert (server.resumed, client.tls.session_reused) == (resumed, resumed)
+        client.opened(server.outgoing())
+        first = client
+
+
+@each_version
 def test_a_session_of_one_process_is_resumed_by_another(ca_folder, trusting, version):
     command = [sys.executable, "-c", FORKED, str(ca_folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:

@@ -34,6 +34,29 @@ def behaves(provider: Emulator):
     provider.control(latency_p50_ms=60, latency_p95_ms=120, fault=None, extra_headers={})
 
 
+@proves("leader-timed-out")
+async def test_who_comes_late_has_his_own_patience(patient, provider, behaves):
+    behaves(fault={"kind": "hang"})
+    crowd = Crowd(patient.ports["reverse"], (), lambda *_: True)
+
+    async def one() -> Seen:
+        connection = Connection(crowd.port)
+        try:
+            target = "/v4/sports/soccer_epl/odds?regions=au,eu"
+            return await crowd.ask(0, Question(HOST, target), connection)
+        finally:
+            connection.close()
+
+    first = asyncio.create_task(one())
+    await asyncio.sleep(3)
+    late = [asyncio.create_task(one()) for _ in range(20)]
+    await asyncio.sleep(0.5)
+    behaves(fault=None)
+    assert (await first).status == 504
+    assert told(await asyncio.gather(*late)) == {200: 20}
+    assert asked_for(provider, "au,eu") <= 2
+
+
 async def all_at_once(house: House, target: str, during=None) -> list[Seen]:
     """What each of them got of a key that nobody had asked for."""
     crowd = Crowd(house.ports["reverse"], (), lambda *_: True)

@@ -336,10 +336,29 @@ async def test_the_largest_body_that_is_allowed(vendor, fetcher_of):
         assert result.entry.identity == body
 
 
-async def test_a_gzip_bomb_is_not_inflated(vendor, fetcher_of):
+def bomb_of(content):
+    """200 times as much, in at most 250 kB."""
     compressor = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(compressor.compress(bytes(1 << 20)) for _ in range(200)) + compressor.flush()
+    bomb = b"".join(compressor.compress(content) for _ in range(200)) + compressor.flush()
     assert len(bomb) < 250_000
+    return bomb
+
+
+async def test_the_loop_goes_on_while_a_bomb_is_taken_apart(vendor, fetcher_of):
+    """In the loop it would take as long as the bomb does."""
+    vendor.says(reply(bomb_of(b" " * (1 << 20)), Content_Encoding="gzip"))
+    fetcher = fetcher_of({"max_body_bytes": 1 << 28})
+    fetching, gaps = asyncio.create_task(fetch(fetcher)), []
+    while not fetching.done():
+        began = time.perf_counter()
+        await asyncio.sleep(0.002)
+        gaps.append(time.perf_counter() - began)
+    assert isinstance(fetching.result(), Refused | Failed)
+    assert max(gaps) < max(0.05, sum(gaps) / 3), (max(gaps), sum(gaps))
+
+
+async def test_a_gzip_bomb_is_not_inflated(vendor, fetcher_of):
+    bomb = bomb_of(bytes(1 << 20))
     vendor.says(reply(bomb, Content_Encoding="gzip"))
     fetcher = fetcher_of({"max_body_bytes": 1 << 20})
     before = peak_of_this_process()
@@ -447,6 +466,34 @@ async def test_more_than_the_rate_allows_is_refused_at_once(vendor, fetcher_of):
     assert results[3].retry_after == pytest.approx(100, abs=10)
     assert len(vendor.asked) == 2
     assert not fetcher.ready()
+
+
+async def test_who_would_wait_too_long_for_those_before_him_is_told(vendor, fetcher_of):
+    """The rate allows it, but the provider does not answer so fast, or other processes call it, too."""
+    vendor.says(held(asyncio.Event(), reply()))
+    fetcher = fetcher_of({"concurrency": 1, "timeout_s": 0.2})
+    waiting = [asyncio.create_task(fetch(fetcher, request_for(f"s{n}"))) for n in range(9)]
+    async with asyncio.timeout(20):
+        results = await asyncio.gather(*waiting)
+    called = [result for result in results if result.timed_out]
+    assert 1 <= len(called) == len(vendor.asked) <= 4
+    assert {result.retry_after for result in results if not result.timed_out} == {0.2}
+    # Who gave up has no slot.
+    vendor.says(reply())
+    assert isinstance(await fetch(fetcher, request_for("later")), Fetched)
+
+
+async def test_it_waits_for_a_start_that_other_processes_leave(vendor, fetcher_of):
+    fetcher, tries = fetcher_of(), []
+
+    def together(rate, now):
+        tries.append(now)
+        return 0.02 if len(tries) < 3 else 0.0
+
+    fetcher.account.together = together
+    assert isinstance(await fetch(fetcher), Fetched)
+    assert len(tries) == 3
+    assert tries[2] - tries[0] >= 0.04
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -9,7 +9,7 @@ from holdover.entry import request_facts
 from holdover.exchange import Response
 from holdover.fill import Filled
 from holdover.intake import Failed, Fetched, FetchResult, Refused
-from holdover.link import Link, LinkDown
+from holdover.link import OPENING, Link, LinkDown
 from holdover.quota import Told
 from holdover.wire import Report, decode_credential, decode_request, encode_filled, encode_report
 
@@ -21,8 +21,10 @@ FAILED = Filled(Failed("no luck", timed_out=True, retry_after=2.5), led=False)
 class Sidecar:
     """The other end of a socket; `fetch` and `demand` are what it answers with, made anew for every request."""
 
-    def __init__(self, path):
+    def __init__(self, path, backlog=128):
         self.path = path
+        self.backlog = backlog
+        self.late = None
         self.asked = []
         self.fetch = lambda: web.Response(body=encode_filled(FAILED))
         self.demand = lambda: web.json_response(NOTHING)
@@ -35,7 +37,7 @@ class Sidecar:
         app.add_routes([web.post("/fetch", self._answer), web.post("/demand", self._answer)])
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.UnixSite(self._runner, self.path).start()
+        await web.UnixSite(self._runner, self.path, backlog=self.backlog).start()
 
     async def stop(self):
         if self._runner is not None:
@@ -46,6 +48,8 @@ class Sidecar:
     async def _answer(self, request):
         self.asked.append((request.path, await request.json()))
         await self.answering.wait()
+        if self.late is not None and request.path == "/demand":
+            return await self.late(request)
         answer = (self.fetch if request.path == "/fetch" else self.demand)()
         if answer is None:
             request.transport.abort()
@@ -200,6 +204,39 @@ async def test_a_sidecar_that_never_answers_releases_everybody_when_the_report_f
         results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [LinkDown] * 5
     assert not link.up
+
+
+async def test_a_sidecar_that_answers_others_has_much_to_do_and_is_not_down(link, sidecar, monkeypatch):
+    monkeypatch.setattr("holdover.link.DEMAND_TIMEOUT_S", 0.4)
+    await link.demand([])
+    reported = asyncio.Event()
+
+    async def late(request):
+        await reported.wait()
+        return web.json_response(NOTHING)
+
+    sidecar.late = late
+    asking = asyncio.create_task(link.demand([]))
+    for _ in range(30):
+        assert await link.fill(ODDS, 0.0, NOBODY, "") == FAILED
+        await asyncio.sleep(0.04)
+    assert not asking.done()
+    reported.set()
+    assert await asking == Report(frozenset(), ())
+    assert link.up
+
+
+async def test_it_opens_few_connections_at_a_time(link, tmp_path):
+    """A socket whose backlog is full refuses the next one."""
+    sidecar = Sidecar(tmp_path / "sock", backlog=OPENING)
+    await sidecar.start()
+    await link.demand([])
+    try:
+        answers = await asyncio.gather(*(link.fill(ODDS, 0.0, NOBODY, "") for _ in range(600)))
+    finally:
+        await sidecar.stop()
+    assert answers == [FAILED] * 600
+    assert link.up
 
 
 async def test_a_client_that_goes_away_leaves_the_link_up(link, sidecar):

@@ -327,6 +327,45 @@ async def test_no_provider_at_all(stand_in_of, metrics):
     assert outcomes(metrics) == {("failed", "5xx"): 1}
 
 
+async def test_who_joins_a_call_that_ends_by_time_out_has_his_own_patience(vendor, stand_in_of):
+    stand_in = stand_in_of(limits={**LIMITS, "timeout_s": 1.5})
+    vendor.open.clear()
+    first = asyncio.create_task(get(stand_in))
+    await asyncio.sleep(1.0)
+    late = [asyncio.create_task(get(stand_in)) for _ in range(5)]
+    assert (await first)[0] == 504
+    vendor.open.set()
+    answers = await asyncio.gather(*late)
+    assert [(status, body) for status, _, body in answers] == [(200, b"[2]")] * 5
+    assert len(vendor.asked) == 2
+
+
+async def test_who_joins_a_call_that_ends_by_time_out_waits_no_longer_than_a_call_may_take(vendor, stand_in_of):
+    stand_in = stand_in_of(limits={**LIMITS, "timeout_s": 1.5})
+    vendor.open.clear()
+    first = asyncio.create_task(get(stand_in))
+    await asyncio.sleep(0.3)
+    began = time.monotonic()
+    late = [asyncio.create_task(get(stand_in)) for _ in range(5)]
+    assert {status for status, _, _ in await asyncio.gather(first, *late)} == {504}
+    assert 1.4 < time.monotonic() - began < 2.3
+    assert len(vendor.asked) == 2
+    vendor.open.set()
+
+
+async def test_who_joins_a_call_that_ends_by_time_out_is_given_what_there_is(vendor, stand_in_of, clock):
+    stand_in = stand_in_of(limits={**LIMITS, "timeout_s": 1.5})
+    await get(stand_in)
+    clock.ahead = 30
+    vendor.open.clear()
+    first = asyncio.create_task(get(stand_in))
+    await asyncio.sleep(1.0)
+    late = asyncio.create_task(get(stand_in))
+    assert [status for status, _, _ in await asyncio.gather(first, late)] == [200, 200]
+    assert len(vendor.asked) == 2
+    vendor.open.set()
+
+
 async def test_a_provider_that_is_left_alone_is_quoted(vendor, stand_in_of):
     stand_in = stand_in_of(limits={**LIMITS, "breaker_failures": 1, "breaker_open_s": 60.0})
     vendor.status = 500

@@ -123,8 +123,9 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             12,
             "ever new queries",
-            "Store, memory and refreshes have limits, no metric has a key for a label; `scripts/bench memory` "
-            "floods a running house.",
+            "Store, memory and refreshes have limits, no metric has a key for a label; "
+            "`python -m scripts.flood` floods a running house.",
+            "security/test_flood.py::test_ever_new_queries_fill_no_more_than_the_limits "
             "security/test_poisoning.py::test_ever_new_queries_make_no_new_metrics "
             "holdover/test_disk.py::test_the_size_is_bounded_and_the_latest_stay "
             "sidecar/test_schedule.py::test_there_is_room_for_so_many_keys_and_room_comes_back "
@@ -285,6 +286,7 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "What is inflated is limited, and inflated beside the event loop.",
             "security/test_hostile_answers.py::test_hits_are_given_while_a_bomb_is_taken_apart "
             "holdover/test_fetch.py::test_a_gzip_bomb_is_not_inflated "
+            "holdover/test_fetch.py::test_the_loop_goes_on_while_a_bomb_is_taken_apart "
             "holdover/test_coding.py::test_the_limit_is_exact",
         ),
         _item(

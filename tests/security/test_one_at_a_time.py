@@ -2,12 +2,14 @@
 
 import os
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
+from addons.connection import LAST_WORD_S
 from scripts.rig import wait_for
 from tests.security.corpus import PASSED, get, post, request
 from tests.security.place import Client, Place, client, new_mark
@@ -116,7 +118,7 @@ def test_what_is_behind_a_request_waits_with_the_client(one: Client):
 
 @lane_on
 def test_a_client_that_sends_its_end_behind_its_requests_is_answered(place: Place):
-    """All but a last one that is passed on: mitmproxy takes the end for that of the client."""
+    """Though mitmproxy takes the end for that of the client."""
     mark, behind = new_mark(), new_mark()
     client(place, "reverse").own(behind)
     for last, left in (
@@ -124,6 +126,8 @@ def test_a_client_that_sends_its_end_behind_its_requests_is_answered(place: Plac
         (request(), b""),
         (request(), b"GET / HT"),
         (post(b"Content-Length: 0", body=b""), b""),
+        (post(b"Content-Length: 5", body=b"hello"), b""),
+        (post(b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n\r\n"), b"GE"),
     ):
         with socket.create_connection(("127.0.0.1", place.house.ports["reverse"]), 20) as sock:
             raw = named(post(b"Content-Length: 5", body=b"hello") + request() + last, behind)
@@ -132,7 +136,37 @@ def test_a_client_that_sends_its_end_behind_its_requests_is_answered(place: Plac
             answer = b""
             while part := sock.recv(65_536):
                 answer += part
-        assert answer.count(b"HTTP/1.1 200 OK\r\n") == (3 if last == request() else 2)
+        assert answer.count(b"HTTP/1.1 200 OK\r\n") == (3 if last else 2)
+
+
+@lane_on
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_client_that_breaks_off_behind_its_end_is_forgotten(place: Place, whole: bool):
+    """As is one that ends within a request."""
+
+    def connections() -> float:
+        return place.house.metrics("metrics")["holdover_lane_connections"]
+
+    mark = new_mark()
+    raw = named(post(b"Content-Length: 5", body=b"hello" if whole else b"he"), mark)
+    wait_for(lambda: not connections())
+    place.provider.answers.clear()
+    try:
+        with socket.create_connection(("127.0.0.1", place.house.ports["reverse"]), 20) as sock:
+            sock.sendall(raw)
+            if whole:
+                wait_for(lambda: place.provider.heads(mark.encode()))
+            sock.shutdown(socket.SHUT_WR)
+            if whole:
+                time.sleep(1)
+                assert connections() == 1
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                sock.settimeout(LAST_WORD_S - 1)
+                assert sock.recv(1) == b""
+        wait_for(lambda: not connections(), LAST_WORD_S - 1)
+    finally:
+        place.provider.answers.set()
 
 
 def test_another_protocol_is_left_alone(one: Client):

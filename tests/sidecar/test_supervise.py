@@ -32,7 +32,13 @@ def serve(ready):
         time.sleep(0.01)
 
 workers = {"proxy": serve, "proxy-1": serve}
-supervisor = Supervisor(folder, alone={"sidecar": serve}, workers=workers, before_end=lambda: print("before the end"))
+supervisor = Supervisor(
+    folder,
+    alone={"sidecar": serve},
+    workers=workers,
+    before_replacing=lambda: print("before they are replaced"),
+    before_end=lambda: print("before the end"),
+)
 sys.exit(supervisor.run("all serve"))
 """
 
@@ -75,6 +81,7 @@ def test_workers_are_replaced_and_what_is_alone_stays(tmp_path: Path):
         wait_for(lambda: "all workers are new" in one.said)
         assert not set(one.pids()) & set(old)
         assert one.pid("sidecar") == sidecar
+        assert one.said.count("before they are replaced") == 1
 
 
 def test_the_old_serves_until_the_new_does(tmp_path: Path):
