@@ -51,7 +51,15 @@ class Handover:
         instance: ServerInstance[ProxyMode] = ServerInstance.make(mode, self)
         loop = asyncio.get_running_loop()
         self._reader = _Reader(loop=loop)
-        self.protocol = asyncio.StreamReaderProtocol(self._reader, instance.handle_stream, loop)
+
+        async def handled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await instance.handle_stream(reader, writer)
+            finally:
+                # A handler that mitmproxy cancels while it deals with what it has read ends without this.
+                writer.close()
+
+        self.protocol = asyncio.StreamReaderProtocol(self._reader, handled, loop)
         self.protocol.connection_made(transport)
         self.feed: Callable[[bytes], None] = self._reader.feed_data
         self.feed_eof: Callable[[], None] = self._reader.feed_eof

@@ -2,8 +2,10 @@ import asyncio
 import hashlib
 import os
 import time
+from contextlib import suppress
 
 import pytest
+from mitmproxy import ctx
 from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 
@@ -179,3 +181,17 @@ async def test_what_mitmproxy_has_not_read_yet_is_in_its_hands(house):
     connection._received(foreign("2"))
     connection._received(odds("a"))
     assert [mark in (await line.reply()).body for mark in (b"/foreign/2", b"/a/")] == [True, True]
+
+
+@both
+async def test_a_body_that_is_too_large_for_mitmproxy_ends_the_connection(house, tls):
+    ctx.options.body_size_limit = "1m"
+    line = await house.dial(tls=tls)
+    await line.send(foreign("large", "Transfer-Encoding: chunked", method="POST"))
+    with suppress(ConnectionError):
+        for _ in range(20):
+            await line.send(b"100000\r\n" + bytes(MB) + b"\r\n")
+    with suppress(ConnectionError):
+        assert (await line.reply()).status == 413
+    await line.close()
+    await until(lambda: not house.fast._connections)
