@@ -30,6 +30,7 @@ from holdover.metrics import Effect, UpstreamMetrics
 from holdover.rules import Provider
 from holdover.tally import Tally
 
+MOST_SAID = 16
 _RETRIED = frozenset((502, 503, 504))
 _THREAD_FROM_BYTES = 32_768
 
@@ -80,7 +81,8 @@ class Fetcher:
         self._slots = asyncio.Semaphore(limits.concurrency)
         # Strangers must not take the slots of holdover's own calls.
         self._strangers_slots = asyncio.Semaphore(limits.concurrency)
-        self._last_failure: FetchResult | None = None
+        # By key, since it fails; the latest last.
+        self._said: dict[str, Refused] = {}
         self._books = Bookkeeping(provider, metrics, tally)
         self._session = aiohttp.ClientSession(
             connector=_Connector(
@@ -203,8 +205,9 @@ class Fetcher:
             return Failed("the provider was asked too recently", retry_after=left)
         if (left := self._breaker.wait(time.monotonic())) > 0:
             reason = "the provider fails and is left alone for a moment"
-            if isinstance(self._last_failure, Refused):
-                return replace(self._last_failure, reason=reason, trouble=True)
+            # What was said of one question may hold what is not for who asks another.
+            if (said := self._said.get(call.canonical.key)) is not None:
+                return replace(said, reason=reason, trouble=True)
             return Failed(reason, retry_after=left)
         return None
 
@@ -243,7 +246,7 @@ class Fetcher:
             metrics.duration.labels(name, call.trigger).observe(time.perf_counter() - started)
             for answer in heard:
                 self._books.settle(call, answer, result, requested_at)
-        self._count(result)
+        self._count(result, call.canonical.key)
         return result
 
     async def _send(self, call: Call, heard: list[Response]) -> Response:
@@ -285,14 +288,18 @@ class Fetcher:
             response = await off_loop(_decoded_size(response), blank)
         return response
 
-    def _count(self, result: FetchResult) -> None:
+    def _count(self, result: FetchResult, key: str) -> None:
         now = time.monotonic()
         if _tells_of_trouble(result):
             self._breaker.failure(now)
-            self._last_failure = result
+            self._said.pop(key, None)
+            if isinstance(result, Refused):
+                self._said[key] = result
+            if len(self._said) > MOST_SAID:
+                del self._said[next(iter(self._said))]
         else:
             self._breaker.success()
-            self._last_failure = None
+            self._said.clear()
         self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from holdover import learning
+from holdover.apart import Apart
 from holdover.books import Books
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
@@ -68,11 +69,14 @@ class Filler:
         self.shelf = Shelf(store, self._disk, self.projections, metrics, clock)
         self._listener: Callable[[Fetched], None] = _nobody
         self._told = set[tuple[str, str]]()
+        self.apart = Apart()
+        """Keys whose answers are for one client each."""
 
     def use(self, rules: Rules) -> None:
         """Takes over a changed configuration; calls under way end with the old one."""
         self._rules = rules
         self._told.clear()
+        self.apart.clear()
         self.projections.use(rules)
         self.upstream.use(rules)
 
@@ -170,6 +174,7 @@ class Filler:
         result = await self.upstream.ask(asking, provider, route, previous)
         if isinstance(result, Fetched) and result.effect is not None:
             self.projections.note(result.entry)
+            self.apart.ends(canonical.key)
             stands = Fetched(await self.shelf.put(result.entry), result.effect)
             self._listener(stands)
             return stands
@@ -179,6 +184,7 @@ class Filler:
 
     async def _keep_nothing(self, canonical: CanonicalRequest, previous: Entry | None, reason: str) -> None:
         """What it says now takes the place of what it said before, though it is not stored."""
+        self.apart.begins(canonical.key, self._clock())
         if (names := (canonical.provider, canonical.route)) not in self._told:
             # Nothing else tells an operator why a route saves nothing.
             self._told.add(names)

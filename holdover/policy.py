@@ -7,7 +7,7 @@ the rule in `override`."""
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from holdover.caching.directives import cache_control
+from holdover.caching.directives import control
 from holdover.caching.storing import forbidden
 from holdover.entry import Entry
 from holdover.exchange import Response, elements, header
@@ -108,7 +108,7 @@ def supersedes(new: Entry, old: Entry, now: float) -> bool:
 def refusal(route: RouteSettings, response: Response, keyed: Collection[str] = ()) -> str | None:
     """Why this final response must not be stored whatever it says, or None when it may be. `keyed`: lower-case names
     of header fields that tell clients apart beside those that the route names."""
-    told = cache_control(response.headers)
+    told = control(response.headers, route.targeted)
     if (reason := forbidden(response, told, route.override)) is not None:
         return reason
     # `private="field"` is treated as `private` (allowed by RFC 9111 section 5.2.2.7).
@@ -130,7 +130,7 @@ def end_is_marked(response: Response) -> bool:
 
 def prohibits_stale(route: RouteSettings, entry: Entry) -> bool:
     """RFC 9111 sections 5.2.2.2 and 5.2.2.8, for what is past its window."""
-    told = cache_control(entry.headers)
+    told = control(entry.headers, route.targeted)
     return "must-revalidate" not in route.override and ("must-revalidate" in told or "proxy-revalidate" in told)
 
 

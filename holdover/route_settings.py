@@ -91,8 +91,7 @@ class RouteSettings(Table):
     )
     targeted: list[FieldName] = Field(
         default=["Holdover-Cache-Control", "CDN-Cache-Control"],
-        description="Response header fields that count in the place of `Cache-Control`, the first that is there, "
-        'with `freshness = "origin"`.',
+        description="Response header fields that count in the place of `Cache-Control`, the first that is there.",
     )
     methods: list[Literal["GET", "POST"]] = Field(
         default=["GET"],

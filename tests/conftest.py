@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-WORKERS = 4
-SLOW_FIRST = ("faults", "e2e", "scripts", "emulator")
-"""The folders of tests that start processes. Begun last, one of their files would keep a single worker busy."""
+WORKERS = 5
+WAITING = ("faults", "scripts", "e2e", "security", "addons", "emulator")
+"""The folders of tests that start processes and wait for them; those with the longest files first."""
+WAITING_ENDS = 0.8
+"""By then all of those have begun: one begun last would keep a single worker busy."""
 
 # Every house is three Python processes, which start in half the time with compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -25,5 +27,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ranks = {folder: rank for rank, folder in enumerate(SLOW_FIRST)}
-    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+    """In turn a file that waits and one that computes: the processors are neither idle nor fought for."""
+    files = list(dict.fromkeys(item.path for item in items))
+    waiting = sorted(
+        (file for file in files if _folder(file) in WAITING), key=lambda file: WAITING.index(_folder(file))
+    )
+    computing = [file for file in files if file not in waiting]
+    turns = {file: WAITING_ENDS * turn / len(waiting) for turn, file in enumerate(waiting)}
+    turns |= {file: turn / len(computing) for turn, file in enumerate(computing)}
+    items.sort(key=lambda item: turns[item.path])
+
+
+def _folder(file: Path) -> str:
+    return file.parent.name

@@ -238,6 +238,10 @@ class Schedule:
             item.due_at = min(boundary_after(now, item.route.window_s), now + retry_s)
         self._plan(item)
 
+    def drop(self, key: str) -> None:
+        """It is not kept fresh any longer."""
+        self._items.pop(key, None)
+
     def moved(self, routes: dict[str, RouteSettings], now: float) -> "Schedule":
         """The same demand under changed routes (by name); keys of routes that are gone are left out."""
         fresh = Schedule(self._max_keys)

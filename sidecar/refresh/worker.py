@@ -82,6 +82,9 @@ class Refresher:
         provider = self._rules.provider(request.provider)
         if provider is None or self._filler.books.credential(provider, request.partition, NOBODY) is None:
             return False
+        if self._filler.apart.holds(request.key, now):
+            # Nobody would be given what a refresh brought.
+            return False
         carrier = self._filler.projections.carrier(request, now)
         turn = self._filler.upstream.shared(carrier, in_line=True)
         fetched_at = now - self._counts_as(carrier, turn)
@@ -395,15 +398,8 @@ class Refresher:
         self._metrics.refresh.lag.labels(provider.name).observe(max(0.0, started_at - due.at))
         brought: Brought | None = None
         try:
-            filled = await self._filler.fill(due.request, due.at, "refresh")
-            match filled.result:
-                case Fetched() as fetched:
-                    brought = Brought.of(fetched)
-                    self._metrics.refresh.success.labels(provider.name).set(self._clock())
-                case Refused(trouble=False):
-                    # The provider's verdict on this key, not a failure.
-                    brought = Brought(started_at, Board(), changed=False)
-            self._tell(due.request, None if brought is not None else filled.result)
+            if not self._filler.apart.holds(due.request.key, started_at):
+                brought = await self._brought(provider, due, started_at)
         except Exception:
             logger.exception("a refresh of %s/%s failed", due.request.provider, due.request.route)
             self._metrics.runtime.internal_errors.labels("refresh").inc()
@@ -414,8 +410,22 @@ class Refresher:
                 await generation.leave(due.request.key)
             if (schedule := self._schedules.get(provider.name)) is not None:
                 schedule.finished(due.request.key, self._clock(), brought)
+                if self._filler.apart.holds(due.request.key, self._clock()):
+                    schedule.drop(due.request.key)
             if (event := self._changed.get(provider.name)) is not None:
                 event.set()
+
+    async def _brought(self, provider: Provider, due: Due, started_at: float) -> Brought | None:
+        filled, brought = await self._filler.fill(due.request, due.at, "refresh"), None
+        match filled.result:
+            case Fetched() as fetched:
+                brought = Brought.of(fetched)
+                self._metrics.refresh.success.labels(provider.name).set(self._clock())
+            case Refused(trouble=False):
+                # The provider's verdict on this key, not a failure.
+                brought = Brought(started_at, Board(), changed=False)
+        self._tell(due.request, None if brought is not None else filled.result)
+        return brought
 
     def _arrived(self, fetched: Fetched) -> None:
         """A provider answered this, whoever had it asked."""

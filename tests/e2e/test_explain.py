@@ -22,6 +22,7 @@ from holdover.store.ledger import Ledger
 from scripts.rig import CREDENTIAL, HOST, Emulator, House, emulator, wait_for, write_house
 from tests.e2e.vendors import CALM_PACE, OPEN, calm, count, stood_in
 from tests.e2e.wire import STILL, ask, fresh_target
+from tests.here import run
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ DATES = f"https://{HOST}/v4/sports/soccer_epl/odds?regions=uk&markets=h2h&dateFo
 
 
 def explained(house: House, *arguments: str) -> dict[str, Any]:
-    done = house.run("explain", "--json", *arguments)
+    done = run(house, "explain", "--json", *arguments)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

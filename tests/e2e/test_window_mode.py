@@ -40,6 +40,8 @@ FORBIDDEN: dict[str, tuple[list[tuple[str, str | int]], int]] = {
     "no-store": ([("Cache-Control", "max-age=60, no-store")], 200),
     "private": ([("Cache-Control", "max-age=60, private")], 200),
     "private behind broken quotes": ([("Cache-Control", 'a="b, private')], 200),
+    "private by a targeted field": ([("CDN-Cache-Control", "private"), ("Cache-Control", "max-age=60")], 200),
+    "no-store by a targeted field": ([("CDN-Cache-Control", "no-store"), ("Cache-Control", "max-age=60")], 200),
     "Vary: *": ([("Vary", "Lang, *")], 200),
     "Vary with a field that is not in the key": ([("Vary", "User-Agent")], 200),
     "a part": ([("Content-Range", "bytes 0-1/9")], 206),
@@ -79,6 +81,20 @@ def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, name)
     assert len({reply.body for reply in replies}) == 12
     assert time.monotonic() - began < 6
     assert house.log.read_text().count("answers are for one client each") == 1
+
+
+def test_what_nobody_else_is_given_is_not_refreshed(origin, tmp_path):
+    lines = settings(window=0.5, stale=60.0).replace("idle_after_s = 0.1", "idle_after_s = 60")
+    with house_of(tmp_path, origin, lines, path="/{name}") as house:
+        for says, refreshed in ((("Cache-Control", "max-age=60"), True), (("Cache-Control", "private"), False)):
+            mark = f"/refreshed{next(_numbers)}"
+            step = Step(says=[says])
+            origin.scripts[mark] = script_of(step)
+            for _ in range(4):
+                asked(house, step, mark)
+                time.sleep(0.2)
+            time.sleep(2.5)
+            assert (len(origin.of(mark)) > 4) is refreshed
 
 
 def test_a_credential_that_nobody_declared_goes_past(house, origin):
@@ -124,8 +140,13 @@ def test_interim_answers_are_not_the_answer(house, origin):
 
 def test_must_revalidate_holds_past_the_window(origin, tmp_path):
     with house_of(tmp_path, origin, settings(window=0.5, stale=60.0), path="/{name}") as house:
-        for says, expected in (("max-age=60", 200), ("max-age=60, must-revalidate", 503)):
-            steps = [Step(says=[("Cache-Control", says)], came=True), Step(status=503, wait=1.8, answer=expected)]
+        told = [
+            ("Cache-Control", "max-age=60"),
+            ("Cache-Control", "must-revalidate"),
+            ("CDN-Cache-Control", "must-revalidate"),
+        ]
+        for says, expected in zip(told, (200, 503, 503), strict=True):
+            steps = [Step(says=[says], came=True), Step(status=503, wait=1.8, answer=expected)]
             played(house, origin, steps)
 
 

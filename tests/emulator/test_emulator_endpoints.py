@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import chain, combinations
 from typing import Any
 
@@ -148,13 +149,25 @@ def subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 ROUGH = World(seed=8, start=START, events=4, ages="realistic", incidents=True, extra_books=10)
-ROUGH_BOARD = Timeline(ROUGH).at(START + 200)
-ROUGH_IDS = tuple(found.event.id for found in ROUGH_BOARD.sports["soccer_epl"])
-WIDE_BODIES: dict[str, Any] = {}
+
+
+@cache
+def rough_board() -> Board:
+    """Takes seconds."""
+    return Timeline(ROUGH).at(START + 200)
+
+
+def rough_ids() -> tuple[str, ...]:
+    return tuple(found.event.id for found in rough_board().sports["soccer_epl"])
 
 
 def rough(url: str) -> bytes:
-    return compose(ROUGH, ROUGH_BOARD, query(url)).body
+    return compose(ROUGH, rough_board(), query(url)).body
+
+
+@cache
+def wide_body(style: str) -> Any:
+    return json.loads(rough(f"{EPL}/odds?{WIDE}{style}"))
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -162,13 +175,12 @@ def rough(url: str) -> bytes:
     markets=st.sampled_from(subsets(FEATURED)),
     regions=st.sampled_from(subsets(REGIONS)),
     books=st.one_of(st.none(), st.sets(st.sampled_from(list(EVERY_BOOK)[:60]), min_size=1, max_size=12)),
-    ids=st.one_of(st.none(), st.sets(st.sampled_from(ROUGH_IDS), min_size=1)),
+    ids=st.one_of(st.none(), st.deferred(lambda: st.sets(st.sampled_from(rough_ids()), min_size=1))),
     style=st.sampled_from(["", "&oddsFormat=american", "&dateFormat=unix", "&includeLinks=true"]),
 )
 def test_a_narrower_answer_is_byte_for_byte_the_filter_of_a_wider_one(
     markets: tuple[str, ...], regions: tuple[str, ...], books: set[str] | None, ids: set[str] | None, style: str
 ) -> None:
-    wide = WIDE_BODIES.setdefault(style, json.loads(rough(f"{EPL}/odds?{WIDE}{style}")))
     asked = f"regions={','.join(regions)}&markets={','.join(markets)}{style}"
     chosen = frozenset(key for key, book in EVERY_BOOK.items() if set(regions) & set(book.regions))
     if books:
@@ -176,7 +188,7 @@ def test_a_narrower_answer_is_byte_for_byte_the_filter_of_a_wider_one(
     if ids:
         asked += f"&eventIds={','.join(ids)}"
     kept = {*markets, "h2h_lay"} if "h2h" in markets else set(markets)
-    assert rough(f"{EPL}/odds?{asked}") == written(filtered(wide, chosen, kept, ids))
+    assert rough(f"{EPL}/odds?{asked}") == written(filtered(wide_body(style), chosen, kept, ids))
 
 
 def test_unix_and_iso_answers_differ_in_the_times_only() -> None:
@@ -191,14 +203,14 @@ def test_unix_and_iso_answers_differ_in_the_times_only() -> None:
 
 
 def test_omitting_emptied_events_changes_the_cost_only_when_none_is_left() -> None:
-    (book, *_) = found = ROUGH_BOARD.sports["soccer_epl"][0].books
+    (book, *_) = found = rough_board().sports["soccer_epl"][0].books
     absent = next(key for key in EVERY_BOOK if key not in found)
-    asked = query(f"{EPL}/odds?bookmakers={absent}&eventIds={ROUGH_IDS[0]}")
-    assert json.loads(compose(ROUGH, ROUGH_BOARD, asked).body)[0]["bookmakers"] == []
-    omitted = compose(ROUGH, ROUGH_BOARD, asked, omit=True)
+    asked = query(f"{EPL}/odds?bookmakers={absent}&eventIds={rough_ids()[0]}")
+    assert json.loads(compose(ROUGH, rough_board(), asked).body)[0]["bookmakers"] == []
+    omitted = compose(ROUGH, rough_board(), asked, omit=True)
     assert (omitted.body, omitted.cost) == (b"[]", 0)
-    present = query(f"{EPL}/odds?bookmakers={book}&eventIds={ROUGH_IDS[0]}")
-    assert compose(ROUGH, ROUGH_BOARD, present, omit=True).cost == 1
+    present = query(f"{EPL}/odds?bookmakers={book}&eventIds={rough_ids()[0]}")
+    assert compose(ROUGH, rough_board(), present, omit=True).cost == 1
 
 
 def test_historical_odds_are_the_snapshot_before_the_date() -> None:

@@ -15,7 +15,7 @@ from holdover.account import Account
 from holdover.call import Call
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
-from holdover.fetch import Fetcher
+from holdover.fetch import MOST_SAID, Fetcher
 from holdover.intake import Failed, Fetched, Refused
 from holdover.metrics import Metrics
 from holdover.rules import Secret
@@ -541,20 +541,39 @@ async def test_an_open_circuit_binds_who_queues_already(vendor, fetcher_of, metr
     results = await asyncio.gather(*waiting)
     # Who gets the slot of the first failure goes out before the second failure is known.
     assert len(vendor.asked) <= 3
-    assert sum(isinstance(result, Refused) and result.response.status == 500 for result in results) == 40
+    told = [result for result in results if isinstance(result, Refused)]
+    assert [result.response.status for result in told] == [500] * len(vendor.asked)
+    assert all(isinstance(result, Failed) and result.retry_after for result in results if result not in told)
     assert circuit(metrics) == "open"
     assert not fetcher.ready()
 
 
-async def test_an_open_circuit_tells_what_the_provider_said_last(vendor, fetcher_of):
+@pytest.mark.parametrize("status", [200, 502])
+async def test_an_open_circuit_tells_what_the_provider_said_last_to_who_asks_the_same(vendor, fetcher_of, status):
     fetcher = fetcher_of({"breaker_failures": 2, "breaker_open_s": 60.0, "retries": 0})
-    vendor.says(reply(b'{"m":"one"}', status=500), reply(b'{"m":"down"}', status=502))
+    page = {"Content_Type": "text/html"}
+    vendor.says(reply(b"one", status=500), reply(b"down", status=status, **page))
     await fetch(fetcher)
     await fetch(fetcher)
-    result = await fetch(fetcher, request_for("other"))
+    result = await fetch(fetcher)
     assert isinstance(result, Refused)
-    assert (result.response.status, result.response.body, result.trouble) == (502, b'{"m":"down"}', True)
+    assert (result.response.status, result.response.body, result.trouble) == (status, b"down", True)
+    other = await fetch(fetcher, request_for("other"))
+    assert isinstance(other, Failed)
+    assert other.reason == "the provider fails and is left alone for a moment"
+    assert other.retry_after
     assert len(vendor.asked) == 2
+
+
+async def test_each_is_told_what_was_said_to_him(vendor, fetcher_of):
+    many = [f"s{number}" for number in range(MOST_SAID + 1)]
+    fetcher = fetcher_of({"breaker_failures": len(many), "breaker_open_s": 60.0, "retries": 0})
+    vendor.says(*(reply(name.encode(), status=500) for name in many))
+    for _ in range(2):
+        results = [await fetch(fetcher, request_for(name)) for name in many]
+    assert isinstance(results[0], Failed), "no more is kept than that"
+    assert [one.response.body.decode() for one in results[1:] if isinstance(one, Refused)] == many[1:]
+    assert len(vendor.asked) == len(many)
 
 
 async def test_an_open_circuit_after_a_lost_connection_has_no_words_of_the_provider(vendor, fetcher_of):
@@ -586,7 +605,7 @@ async def test_one_probe_goes_through_and_closes_the_circuit(vendor, fetcher_of,
     probe = asyncio.create_task(fetch(fetcher))
     await vendor.asked_for(1)
     others = await asyncio.gather(*(fetch(fetcher, request_for(f"s{n}")) for n in range(9)))
-    assert {result.response.status for result in others if isinstance(result, Refused)} == {500}
+    assert all(isinstance(result, Failed) and result.retry_after for result in others)
     assert len(vendor.asked) == 1
     release.set()
     assert isinstance(await probe, Fetched)

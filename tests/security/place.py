@@ -75,18 +75,19 @@ class Client:
             own.send(raw)
             return own.reply()
 
-    def own(self, sport: str) -> Reply:
+    def own(self, sport: str, *, line: Line | None = None) -> Reply:
         """The good answer to a good client. Holds nothing of what others said."""
-        reply = self.get(sport)
+        reply = self.get(sport, line=line)
         assert reply is not None
         assert (reply.status, f"/{sport}/".encode() in reply.body) == (200, True), reply
         assert b"evil" not in reply.body.lower()
         return reply
 
-    def see(self, case: Case, mark: str, cuts: Sequence[int] = ()) -> Seen:
-        """Says the case, cut into pieces at `cuts`, and a good request of its own behind it."""
+    def see(self, case: Case, mark: str, beside: Line, cuts: Sequence[int] = ()) -> Seen:
+        """Says the case, cut into pieces at `cuts`, and a good request of its own behind it; `beside` is the
+        connection of a good client."""
         after = "after"
-        self.own(after)
+        self.own(after, line=beside)
         before, replies = len(self.place.provider.arrivals), []
         with self.connect() as line:
             line.patience(PATIENCE_S)

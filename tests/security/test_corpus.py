@@ -33,12 +33,13 @@ def judge(case: Case, must: Must, seen: Seen, *, warm: bool) -> None:
 def check(place: Place, mode: str, case: Case) -> None:
     one, mark = client(place, mode), new_mark()
     must: Must = "serve" if one.explicit and case.host else case.must
-    one.own(mark)
-    judge(case, must, one.see(case, mark), warm=True)
-    assert one.own(mark).cache.startswith("holdover; hit")
-    mark = new_mark()
-    judge(case, must, one.see(case, mark), warm=False)
-    stored = one.own(mark).cache.startswith("holdover; hit")
+    with one.connect() as good:
+        one.own(mark, line=good)
+        judge(case, must, one.see(case, mark, good), warm=True)
+        assert one.own(mark, line=good).cache.startswith("holdover; hit")
+        mark = new_mark()
+        judge(case, must, one.see(case, mark, good), warm=False)
+        stored = one.own(mark, line=good).cache.startswith("holdover; hit")
     assert stored == (must == "serve" or case.ahead > case.sent)
 
 
@@ -67,14 +68,14 @@ def test_nothing_depends_on_how_it_is_cut(place: Place, mode: str, name: str):
     one = client(place, mode)
     [case] = [case for case in CASES if case.name == name]
     mark = new_mark()
-    one.own(mark)
     raw = one.spelled(case.raw.replace(b"{m}", mark.encode()))
-    whole = one.see(case, mark)
     every = 1 if mode == "reverse" and case.must == "serve" else 23
     cuts = [list(range(1, len(raw))), *([cut] for cut in range(1, len(raw), every))]
-    for cut in cuts:
-        seen = one.see(case, mark, cut)
-        assert seen.told == whole.told
+    with one.connect() as good:
+        one.own(mark, line=good)
+        whole = one.see(case, mark, good)
+        for cut in cuts:
+            assert one.see(case, mark, good, cut).told == whole.told
 
 
 def test_a_good_client_is_served_after_all_of_it(place: Place):

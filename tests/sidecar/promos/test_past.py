@@ -10,6 +10,7 @@ from holdover import __version__
 from scripts.rig import House, write_house
 from sidecar.promos.history import History
 from sidecar.promos.standing import live_of
+from tests.here import run
 
 from .test_watch import NOW, WORDS, promo, told
 
@@ -39,13 +40,13 @@ def kept(house: House, tmp_path: Path) -> History:
 
 
 def said(house: House, *arguments: str) -> list[str]:
-    done = house.run("promos", *arguments)
+    done = run(house, "promos", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
 
 def failed(house: House, *arguments: str) -> str:
-    done = house.run("promos", *arguments)
+    done = run(house, "promos", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     return done.stderr
 
@@ -57,6 +58,8 @@ def test_who_changed_what_when(house: House, kept: History):
         f"    2 2026-03-31T23:34:20.000Z accepted {REVISIONS[1]} ops-2",
         f"    1 2026-03-31T23:33:20.000Z accepted {REVISIONS[0]} ops-1: season",
     ]
+    alone = house.run("promos", "history")
+    assert (alone.returncode, alone.stdout.splitlines(), alone.stderr) == (0, lines, "")
     assert said(house, "history", "--limit", "1", "--verify") == [
         lines[0],
         f"3 records, all as written; the last has the hash {kept.records()[-1].hash}",
@@ -70,7 +73,7 @@ def test_a_history_that_was_written_anew(house: House, kept: History):
     path = kept.folder / "audit.jsonl"
     path.write_text(path.read_text().replace("ops-1", "ops-9"))
     for arguments in ((), ("--json",)):
-        done = house.run("promos", "history", "--verify", *arguments)
+        done = run(house, "promos", "history", "--verify", *arguments)
         assert (done.returncode, done.stderr) == (1, "")
         assert "line 1 was changed: it is not what its hash was made of" in done.stdout
     assert said(house, "shown", *WHOM, "--at", "2026-04-01T00:00Z")[-1].startswith("the history is not as it was")
