@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from scripts.rig import CREDENTIAL, House, running, write_house
-from tests.e2e.wire import Reply, ask
+from tests.e2e.wire import Reply, ask, calm_window
 
 TENANTS = 200
 CALLS = 6
@@ -33,8 +33,8 @@ concurrency = 32
 name = "odds"
 path = "/v4/sports/{{sport}}/odds"
 lists = ["regions"]
-window_s = 600
-max_stale_s = 1200
+window_s = {window}
+max_stale_s = 20000
 """
 
 
@@ -112,7 +112,7 @@ def housed(folder: Path, plans: dict[str, str], top: str) -> Iterator[tuple[Hous
         origin = f"http://127.0.0.1:{upstream.server_address[1]}"
         house = write_house(folder, origin)
         path = house.config / "providers" / "odds.toml"
-        path.write_text(PROVIDER.format(origin=origin, top=top))
+        path.write_text(PROVIDER.format(origin=origin, top=top, window=calm_window()))
         with running(house):
             yield house, upstream
 

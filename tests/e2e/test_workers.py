@@ -20,7 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scripts.rig import DIRECT, HOST, ROOT, Emulator, House, emulator, free_ports, running, wait_for, write_house
-from tests.e2e.wire import STILL
+from tests.e2e.wire import STILL, calm_window
 from tests.faults.load import TARGET, Load, Seen, ask
 
 WORKERS = 2
@@ -52,7 +52,7 @@ def several(folder: Path, origin: str, workers: int = WORKERS) -> House:
         ports = free_ports(workers + 3)
         if all(later == earlier + 1 for earlier, later in pairwise(ports)):
             break
-    house = write_house(folder, origin, proxy=f"workers = {workers}", window_s=600, max_stale_s=1200)
+    house = write_house(folder, origin, proxy=f"workers = {workers}", window_s=calm_window(), max_stale_s=20_000)
     written = (house.config / "holdover.toml").read_text()
     written = written.replace(str(house.ports["metrics"]), str(ports[0]))
     (house.config / "holdover.toml").write_text(written)

@@ -176,7 +176,7 @@ def test_proxy_alone_then_with_a_sidecar(provider, tmp_path):
 
 @proves("restarted")
 def test_what_was_stored_is_served_after_a_restart(provider, tmp_path):
-    house = write_house(tmp_path, provider.url, window_s=600, max_stale_s=1200)
+    house = write_house(tmp_path, provider.url, window_s=calm_window(), max_stale_s=20_000)
     target = "/v4/sports/soccer_epl/odds?regions=us2"
     with running(house):
         first = ask(house.ports["reverse"], target)

@@ -59,7 +59,7 @@ RESULTS = st.one_of(
     whole(Fetched, entry=ENTRIES, effect=st.sampled_from(["changed", "unchanged", "not_modified", None])),
     whole(
         Refused,
-        response=whole(Response, status=STATUSES, headers=PAIRS, body=BODIES),
+        response=whole(Response, status=STATUSES, headers=PAIRS, body=BODIES, interim=st.just(())),
         reason=TEXT,
         trouble=st.booleans(),
         means=st.sampled_from([*MEANINGS, None]),
