@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.rig import House, running, wait_for, write_house
+from tests.e2e.wire import calm_window
 from tests.faults.load import Load, ask
 from tests.faults.table import ROWS, proves
 
