@@ -175,6 +175,8 @@ class Connection(RawTransport):
                 self._keep(sent, parts)
         else:
             self._send(*self._tls.send(*lease.parts))
+            if len(lease.parts) > 1:
+                self._lane.pieced(lease)
         self._lane.gave(lease)
         if lease.close:
             self._close_after(lease.size)
@@ -431,8 +433,8 @@ class Connection(RawTransport):
         """What the client said; b"" when it ended, None when there is nothing to do yet."""
         was_established = tls.established
         plain = tls.receive(data)
-        if out := tls.outgoing():
-            self._send(out)
+        if tls.unsent:
+            self._send(tls.outgoing())
         if tls.broken is not None or self._closed:
             if not was_established:
                 self._house.metrics.lane.handshakes.labels("failed").inc()

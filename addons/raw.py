@@ -79,7 +79,12 @@ class RawTransport(asyncio.Transport):
         sent = 0
         if not self._out:
             try:
-                sent = self._sock.sendmsg(parts)
+                if len(parts) == 1:
+                    sent = self._sock.send(parts[0])
+                    if sent == len(parts[0]):
+                        return
+                else:
+                    sent = self._sock.sendmsg(parts)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:

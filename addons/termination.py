@@ -13,6 +13,9 @@ _PIECE = 65_536
 """Answers up to this are made one piece, for fewer records. Larger ones are encrypted by pieces of it: the page
 faults of larger allocations cost twice what encryption does."""
 
+_RECORD = 16_384
+"""Most bytes of plaintext (RFC 8446 section 5.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Buffers:
@@ -35,19 +38,19 @@ class Broken:
 class Termination:
     """Nothing that a client sends raises here. `established`: the handshake is done. `name`: the host that the client
     means, empty when it names none. `closed`: it will send no more, but may read on. `broken`: neither side can send;
-    `outgoing` has a last alert."""
+    `outgoing` has a last alert. `unsent`: what `outgoing` has."""
 
     __slots__ = (
         "_address",
         "_buffers",
         "_certificates",
         "_early",
-        "_out",
         "_tls",
         "broken",
         "closed",
         "established",
         "name",
+        "unsent",
     )
 
     def __init__(self, certificates: Certificates, buffers: Buffers, address: str = "") -> None:
@@ -56,7 +59,7 @@ class Termination:
         self._buffers = buffers
         self._address = address
         self._tls: ssl.SSLObject | None = None
-        self._early = self._out = b""
+        self._early = self.unsent = b""
         self.name = ""
         self.established = self.closed = False
         self.broken: Broken | None = None
@@ -72,53 +75,55 @@ class Termination:
             return b""
         if self._early:
             data, self._early = self._early, b""
-        incoming, parts = self._buffers.incoming, []
+        incoming, plain = self._buffers.incoming, b""
         incoming.write(data)
         try:
             if not self.established:
                 tls.do_handshake()
                 self.established = True
-            # Plaintext is shorter than its records. Asking once more would raise, which costs as much as all this.
-            while size := incoming.pending or tls.pending():
-                if not (part := tls.read(size)):
+            # A read takes one record. Asking once more would raise, which costs as much as all this.
+            while incoming.pending:
+                if not (part := tls.read(_RECORD)):
                     self.closed = True
                     break
-                parts.append(part)
+                plain = plain + part if plain else part
         except ssl.SSLError as error:
             self._stopped(error)
         if incoming.pending:
             incoming.read()
         if self._buffers.outgoing.pending:
-            self._out += self._buffers.outgoing.read()
-        return b"".join(parts)
+            self.unsent += self._buffers.outgoing.read()
+        return plain
 
     def outgoing(self) -> bytes:
         """What TLS itself has to say, given once; empty when that is nothing. Not even a ticket can wait for the
         answer: it acknowledges what the client sent, and one with Nagle's algorithm holds its request back for that,
         up to 40 ms."""
-        out, self._out = self._out, b""
+        out, self.unsent = self.unsent, b""
         return out
 
     def send(self, *parts: bytes) -> list[bytes]:
         """The ciphertext of these bytes, after what `outgoing` has, in pieces; empty when the connection is broken or
         not established."""
-        chunks = [self.outgoing()] if self._out else []
+        chunks = [self.outgoing()] if self.unsent else []
         if (tls := self._tls) is None or not self.established or self.broken:
             return chunks
         outgoing = self._buffers.outgoing
         try:
-            if sum(map(len, parts)) <= _PIECE:
-                tls.write(b"".join(parts))
-                chunks.append(outgoing.read())
-                return chunks
-            for part in parts:
+            if len(parts) > 1 and sum(map(len, parts)) <= _PIECE:
+                parts = (b"".join(parts),)
+            for part in filter(None, parts):
+                if len(part) <= _PIECE:
+                    tls.write(part)
+                    chunks.append(outgoing.read())
+                    continue
                 view = memoryview(part)
                 for at in range(0, len(part), _PIECE):
                     tls.write(view[at : at + _PIECE])
                     chunks.append(outgoing.read())
         except ssl.SSLError as error:
             self._stopped(error)
-            self._out += outgoing.read()
+            self.unsent += outgoing.read()
         return chunks
 
     def close(self) -> bytes:
@@ -127,7 +132,7 @@ class Termination:
             # It wants to read when the client's own has not come.
             with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
-            self._out += self._buffers.outgoing.read()
+            self.unsent += self._buffers.outgoing.read()
         return self.outgoing()
 
     def _begun(self, data: bytes) -> ssl.SSLObject | None:

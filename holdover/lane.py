@@ -28,8 +28,11 @@ MAX_REMEMBERED_BYTES = 2_048
 OFTEN = 16
 """So many times an answer of a second is sent in pieces before it is copied into one."""
 
-JOINED_BYTES = 8_192
-"""Up to here one buffer costs less than two; above, a file less than a buffer."""
+JOINED_BYTES = 65_536
+"""Up to here one buffer costs less than two."""
+
+FILE_BYTES = 8_192
+"""From here on a file costs less than a buffer, where there is no TLS."""
 
 MAX_FILES = 128
 GATEWAY_TIMEOUT = 504
@@ -158,13 +161,13 @@ class Lane:
         lease.pieced += 1
         if lease.pieced != OFTEN:
             return
-        if lease.size <= JOINED_BYTES:
-            lease.parts = (b"".join(lease.parts),)
-        elif len(self._files) < MAX_FILES:
+        if lease.size > FILE_BYTES and len(self._files) < MAX_FILES:
             # Without one it is only dearer.
             with suppress(OSError):
                 lease.file = AnonymousFile(lease.parts)
                 self._files.add(lease.file)
+        if lease.size <= JOINED_BYTES:
+            lease.parts = (b"".join(lease.parts),)
 
     def observed(self) -> bool:
         """Whether this hit is one of those that go through mitmproxy's flows. Asked once, when there is none."""

@@ -19,7 +19,17 @@ from holdover.content import Board
 from holdover.entry import Entry
 from holdover.exchange import Request
 from holdover.key import Cacheable
-from holdover.lane import FOLLOW_S, JOINED_BYTES, MAX_FILES, MAX_REMEMBERED, MAX_REMEMBERED_BYTES, OFTEN, Asked, Lane
+from holdover.lane import (
+    FILE_BYTES,
+    FOLLOW_S,
+    JOINED_BYTES,
+    MAX_FILES,
+    MAX_REMEMBERED,
+    MAX_REMEMBERED_BYTES,
+    OFTEN,
+    Asked,
+    Lane,
+)
 from holdover.meter import _ages
 from holdover.metrics import AGE, Metrics
 from holdover.quota import Told
@@ -727,8 +737,11 @@ async def test_nobody_waits_for_what_is_for_who_asked_alone(scene, oracle, monke
     assert scene.lane._parked == {}
 
 
-@pytest.mark.parametrize("size", [0, JOINED_BYTES // 2, 2 * JOINED_BYTES])
-async def test_what_is_often_sent_in_pieces_is_copied_into_one(scene_of, entry_of, size):
+@pytest.mark.parametrize(
+    ("size", "joined", "a_file"),
+    [(0, True, False), (FILE_BYTES // 2, True, False), (2 * FILE_BYTES, True, True), (2 * JOINED_BYTES, False, True)],
+)
+async def test_what_is_often_sent_in_pieces_is_copied_into_one(scene_of, entry_of, size, joined, a_file):
     scene = scene_of()
     scene.put(told(entry_of(at=NOW, body=b"[%b1]" % (b" " * size))))
     assert scene.ask() is not None
@@ -737,10 +750,10 @@ async def test_what_is_often_sent_in_pieces_is_copied_into_one(scene_of, entry_o
     for number in range(OFTEN):
         assert (lease.parts, lease.file) == (pieces, None), number
         scene.lane.pieced(lease)
-    if size > JOINED_BYTES:
+    assert lease.parts == ((b"".join(pieces),) if joined else pieces)
+    assert (lease.file is not None) is a_file
+    if a_file:
         assert os.pread(lease.file.descriptor, 1_000_000, 0) == b"".join(pieces)
-    else:
-        assert (lease.parts, lease.file) == ((b"".join(pieces),), None)
 
 
 def answers_in_files():
