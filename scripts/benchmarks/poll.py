@@ -28,7 +28,7 @@ class Size:
     window_s: float = 1.0
 
 
-FULL, QUICK = Size(seconds=20), Size(seconds=8)
+FULL, QUICK = Size(seconds=20), Size(seconds=5)
 
 
 def run(*, quick: bool) -> Outcome:

@@ -58,7 +58,7 @@ class Reader:
             await asyncio.sleep(PAUSE_S)
 
 
-FULL, QUICK = Size(), Size(puts=100)
+FULL, QUICK = Size(), Size(puts=60)
 
 
 def run(*, quick: bool) -> Outcome:
