@@ -68,7 +68,7 @@ def stretch_of(scene, partition):
 
 
 async def test_each_plan_is_stretched_by_its_own_quota(scene_of, origin):
-    origin.says = left(plain=1e9, gold=100, free=1e9)
+    origin.says = left(plain=1e9, gold=3, free=1e9)
     scene = scene_of(FAST, quota=QUOTA)
     await told(scene, "", "gold", "free")
     await scene.steward._tend(scene.provider)
