@@ -146,7 +146,7 @@ def test_must_revalidate_holds_past_the_window(origin, tmp_path):
             ("CDN-Cache-Control", "must-revalidate"),
         ]
         for says, expected in zip(told, (200, 503, 503), strict=True):
-            steps = [Step(says=[says], came=True), Step(status=503, wait=1.8, answer=expected)]
+            steps = [Step(says=[says]), Step(status=503, wait=1.8, answer=expected)]
             played(house, origin, steps)
 
 
