@@ -61,6 +61,7 @@ class Phase(enum.Enum):
     REFUSED = enum.auto()
 
 
+# Of an Enum's class each access is a lookup; a hit needs this one.
 READY = Phase.READY
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import ssl
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -110,16 +111,10 @@ class Termination:
             return chunks
         outgoing = self._buffers.outgoing
         try:
-            if len(parts) > 1 and sum(map(len, parts)) <= _PIECE:
-                parts = (b"".join(parts),)
-            for part in filter(None, parts):
-                if len(part) <= _PIECE:
-                    tls.write(part)
-                    chunks.append(outgoing.read())
-                    continue
-                view = memoryview(part)
-                for at in range(0, len(part), _PIECE):
-                    tls.write(view[at : at + _PIECE])
+            whole = sum(map(len, parts)) <= _PIECE
+            for piece in (b"".join(parts),) if whole else _pieces(parts):
+                if piece:
+                    tls.write(piece)
                     chunks.append(outgoing.read())
         except ssl.SSLError as error:
             self._stopped(error)
@@ -152,3 +147,10 @@ class Termination:
             self.closed = True
         elif not isinstance(error, ssl.SSLWantReadError):
             self.broken = Broken("records" if self.established else "handshake", error.reason or str(error))
+
+
+def _pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
+    for part in parts:
+        view = memoryview(part)
+        for at in range(0, len(part), _PIECE):
+            yield view[at : at + _PIECE]

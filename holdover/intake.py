@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from holdover.caching.storing import end_is_marked
 from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, codings, compressed, decoded, recoded
 from holdover.content import Board, board_of, is_json, revision_of
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.metrics import Effect
-from holdover.policy import end_is_marked, provider_trouble, refusal, said_json
+from holdover.policy import provider_trouble, refusal, said_json
 from holdover.provider_settings import ErrorSettings
 from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
@@ -103,7 +104,7 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
         trouble = provider_trouble(response.status)
         return Refused(response, f"status {response.status}", trouble, alone=refused is not None and not trouble)
     if refused is not None:
-        if not end_is_marked(response) and route.content == "json" and not is_json(identity):
+        if not end_is_marked(response.headers) and route.content == "json" and not is_json(identity):
             raise UnusableBodyError("a body that broke off, or is not the JSON that it should be")
         return Refused(response, refused, trouble=False, alone=True)
     asked = question.provider.profile.ask(question.canonical, previous.identity if previous else None)

@@ -119,13 +119,7 @@ def refusal(route: RouteSettings, response: Response, keyed: Collection[str] = (
     varying = set(elements(header(response.headers, "vary"))) - selecting
     if varying and "vary" not in route.override:
         return f"Vary: {min(varying)}, which is not part of the key"
-    return None if response.status in (204, 304) or end_is_marked(response) else "its end is not marked"
-
-
-def end_is_marked(response: Response) -> bool:
-    """A body that ends when the connection closes cannot be told from a truncated one."""
-    chunked = "chunked" in elements(header(response.headers, "transfer-encoding"))
-    return chunked or header(response.headers, "content-length") is not None
+    return None
 
 
 def prohibits_stale(route: RouteSettings, entry: Entry) -> bool:

@@ -22,6 +22,8 @@ CREDENTIAL_LIKE = frozenset(
     "apikey api_key api-key key token access_token access-token auth authorization password passwd secret "
     "client_secret signature sig session sessionid x-api-key x-auth-token x-authentication x-access-token".split()
 )
+PERSONAL = CREDENTIAL_LIKE | {"cookie", "proxy-authorization"}
+"""Fields of a request, in lower case, by which an origin may know who asks."""
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Also behind an encoded slash or backslash, which some servers decode before they resolve dots.

@@ -13,7 +13,6 @@ from itertools import count
 
 from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
-from holdover.apart import Apart
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
 from holdover.canonical import CanonicalRequest
@@ -92,7 +91,6 @@ class StandIn:
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
-        self._alone = Apart()
         self._numbers = count()
         self._memo: dict[tuple[str, str], Plan] = {}
         self._demand = Demand(self._link, self._hot)
@@ -112,7 +110,6 @@ class StandIn:
         self._memo.clear()
         self._personal = _personal(config.rules)
         self._admission.forget()
-        self._alone.clear()
         self._hot.use(config.rules, config.settings.hot)
         self.origin.use(config.rules)
         self._filler.use(config.rules)
@@ -204,7 +201,7 @@ class StandIn:
 
     def asks_alone(self, cacheable: Cacheable) -> bool:
         """Whether nobody waits for another's answer to this request now: the last one was for who asked alone."""
-        return self._alone.holds(cacheable.canonical.key, self._clock())
+        return self._filler.apart.holds(cacheable.canonical.key, self._clock())
 
     async def miss(self, cacheable: Cacheable, wants: Wants, started: float) -> Answer:
         """The answer after a fetch, or after somebody else's fetch; for requests that `hit` has none for."""
@@ -227,13 +224,13 @@ class StandIn:
         canonical = cacheable.canonical
         filled, led = await self._awaited(cacheable, first, alone=self.asks_alone(cacheable))
         if isinstance(filled.result, Refused) and filled.result.alone:
-            self._alone.begins(canonical.key, self._clock())
+            self._filler.apart.begins(canonical.key, self._clock())
             if not (led and filled.led):
                 filled, led = await self._awaited(cacheable, first, alone=True)
             # It is for who asked first; what the others get is theirs.
             return self._settle(cacheable, wants, filled, led, (first,), forwarded, None), None
         if isinstance(filled.result, Fetched):
-            self._alone.ends(canonical.key)
+            self._filler.apart.ends(canonical.key)
         if _lent(cacheable) and isinstance(filled.result, Refused) and filled.result.means == "credential":
             # Somebody else's credential was refused, which says nothing about this one.
             filled = filled if led else await self._obtain(cacheable, wants.client)

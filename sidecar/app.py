@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -117,61 +118,59 @@ class Sidecar:
         await self.filler.close()
 
 
+async def _fetch(sidecar: Sidecar, request: web.Request) -> web.Response:
+    question = await request.json()
+    canonical, client = decode_request(question["request"]), str(question["client"])
+    credential = decode_credential(question["credential"])
+    sidecar.refresher.demand(canonical)
+    newer_than, alone_s = float(question["newer_than"]), question["alone_s"]
+    filled = await sidecar.filler.fill(
+        canonical,
+        newer_than,
+        "client",
+        credential=credential,
+        client=client,
+        alone_s=None if alone_s is None else float(alone_s),
+    )
+    if isinstance(filled.result, Fetched):
+        sidecar.refresher.seen(filled.result)
+    return web.Response(body=encode_filled(filled))
+
+
+async def _origin(sidecar: Sidecar, request: web.Request) -> web.Response:
+    question = decode_question(await request.json())
+    asked = sidecar.origin.route(question.provider, question.route, question.target)
+    flown: Flown = Obtained(NoAnswer("the configuration does not allow to call the provider"))
+    if asked is not None:
+        flown = await sidecar.origin.fly(asked, question.request, question.trigger)
+    return web.Response(body=encode_flown(flown))
+
+
+async def _demand(sidecar: Sidecar, request: web.Request) -> web.Response:
+    report = await request.json()
+    requests = [decode_request(item) for item in report["asked"]]
+    sidecar.refresher.compare([decode_request(item) for item in report["compare"]])
+    declined = [r.key for r in requests if not await sidecar.refresher.asked(r)]
+    # Whom it is news for needs all; others are told again what they may have missed by a moment.
+    since = -math.inf if report["new"] else time.time() - TOLD_AGAIN_S
+    return web.json_response(encode_report(declined, sidecar.filler.books.told(since)))
+
+
+@web.middleware
+async def _refuse_foreign(request: web.Request, handler):  # type: ignore[no-untyped-def]
+    try:
+        return await handler(request)
+    except (WireError, ValueError, KeyError, TypeError) as error:
+        raise web.HTTPBadRequest(text=f"not a question of this version: {error}") from error
+
+
 def control_app(sidecar: Sidecar) -> web.Application:
     """What proxies ask, on the Unix socket."""
-
-    async def fetch(request: web.Request) -> web.Response:
-        question = await request.json()
-        canonical, client = decode_request(question["request"]), str(question["client"])
-        credential = decode_credential(question["credential"])
-        sidecar.refresher.demand(canonical)
-        newer_than, alone_s = float(question["newer_than"]), question["alone_s"]
-        filled = await sidecar.filler.fill(
-            canonical,
-            newer_than,
-            "client",
-            credential=credential,
-            client=client,
-            alone_s=None if alone_s is None else float(alone_s),
-        )
-        if isinstance(filled.result, Fetched):
-            sidecar.refresher.seen(filled.result)
-        return web.Response(body=encode_filled(filled))
-
-    async def origin(request: web.Request) -> web.Response:
-        question = decode_question(await request.json())
-        asked = sidecar.origin.route(question.provider, question.route, question.target)
-        flown: Flown = Obtained(NoAnswer("the configuration does not allow to call the provider"))
-        if asked is not None:
-            flown = await sidecar.origin.fly(asked, question.request, question.trigger)
-        return web.Response(body=encode_flown(flown))
-
-    async def demand(request: web.Request) -> web.Response:
-        report = await request.json()
-        requests = [decode_request(item) for item in report["asked"]]
-        sidecar.refresher.compare([decode_request(item) for item in report["compare"]])
-        declined = [r.key for r in requests if not await sidecar.refresher.asked(r)]
-        # Whom it is news for needs all; others are told again what they may have missed by a moment.
-        since = -math.inf if report["new"] else time.time() - TOLD_AGAIN_S
-        return web.json_response(encode_report(declined, sidecar.filler.books.told(since)))
-
-    @web.middleware
-    async def refuse_foreign(request: web.Request, handler):  # type: ignore[no-untyped-def]
-        try:
-            return await handler(request)
-        except (WireError, ValueError, KeyError, TypeError) as error:
-            raise web.HTTPBadRequest(text=f"not a question of this version: {error}") from error
-
-    middlewares = [door(sidecar.promos.access), refuse_foreign]
+    middlewares = [door(sidecar.promos.access), _refuse_foreign]
     app = web.Application(client_max_size=MAX_QUESTION_BYTES, middlewares=middlewares)
-    app.add_routes(
-        [
-            web.post("/fetch", fetch),
-            web.post("/origin", origin),
-            web.post("/demand", demand),
-            *sidecar.promos.control(),
-        ]
-    )
+    questions = {"/fetch": _fetch, "/origin": _origin, "/demand": _demand}
+    app.add_routes([web.post(path, partial(answer, sidecar)) for path, answer in questions.items()])
+    app.add_routes(sidecar.promos.control())
     return app
 
 

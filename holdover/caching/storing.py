@@ -10,15 +10,12 @@ from holdover.caching.freshness import HEURISTIC_STATUSES, age_when_received, ex
 from holdover.caching.stored import Stored
 from holdover.caching.vary import selecting
 from holdover.exchange import HOP_BY_HOP, Headers, Response, elements, header
-from holdover.rules import CREDENTIAL_LIKE
+from holdover.rules import PERSONAL
 
 UNDERSTOOD = frozenset(
     (200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504)
 )
 """Statuses whose caching requirements are implemented, for must-understand (RFC 9111 section 5.2.2.3)."""
-
-PERSONAL = CREDENTIAL_LIKE | {"cookie", "proxy-authorization"}
-"""Fields of a request, in lower case, by which an origin may know who asks."""
 
 COOKIES = frozenset(("set-cookie", "set-cookie2"))
 # What decides about caching and framing stays even when Connection names it: that may not take it away.
@@ -86,10 +83,7 @@ def forbidden(response: Response, told: Directives, override: Collection[str] = 
         return "Cache-Control: private"
     if "*" in elements(header(response.headers, "vary")):
         return "Vary: *"
-    # A body that ends when the connection closes cannot be told from a truncated one.
-    if response.status not in (204, 304) and not end_is_marked(response.headers):
-        return "its end is not marked"
-    return None
+    return None if response.status == 204 or end_is_marked(response.headers) else "its end is not marked"
 
 
 def _is_a_part(headers: Headers) -> bool:
@@ -99,6 +93,7 @@ def _is_a_part(headers: Headers) -> bool:
 
 
 def end_is_marked(headers: Headers) -> bool:
+    """A body that ends when the connection closes cannot be told from a truncated one."""
     transfer = elements(header(headers, "transfer-encoding"))
     return header(headers, "content-length") is not None or "chunked" in transfer
 

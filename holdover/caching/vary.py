@@ -5,10 +5,9 @@ from collections.abc import Iterable
 
 from holdover.caching.stored import Selecting, Stored
 from holdover.exchange import Headers, elements, header
-from holdover.rules import CREDENTIAL_LIKE
+from holdover.rules import PERSONAL
 
 # Lists of words without case and without meaning in the spaces around commas (RFC 9110 section 12.5).
-_SECRET = CREDENTIAL_LIKE | {"cookie"}
 _CASELESS = frozenset(("accept-charset", "accept-encoding", "accept-language"))
 
 
@@ -42,7 +41,7 @@ def _normal(name: str, value: str | None) -> str | None:
     if value is None:
         return None
     plain = ",".join(part.strip(" \t") for part in value.split(","))
-    if name in _SECRET:
+    if name in PERSONAL:
         # It is compared, and never told.
         return hashlib.blake2b(plain.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     return plain.lower() if name in _CASELESS else plain

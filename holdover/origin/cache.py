@@ -15,7 +15,6 @@ from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
 from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
 from holdover.caching.stored import Stored, key_of
-from holdover.caching.storing import PERSONAL
 from holdover.caching.validation import FOR_ORIGINS
 from holdover.exchange import Request, Response, header
 from holdover.flight import Flights
@@ -27,7 +26,7 @@ from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
 from holdover.origin.fetch import Obtained, as_sent
 from holdover.origin.filler import Flown, OriginFiller, ended_with
 from holdover.origin.found import Found, look_up, nothing_of
-from holdover.rules import Rules
+from holdover.rules import PERSONAL, Rules
 
 type _Result = tuple[Answer | None, Outcome]
 type Changed = Callable[[Request, Response], Awaitable[None]]

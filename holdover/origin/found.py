@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from holdover.caching.directives import Directives, control
 from holdover.caching.reuse import Use, Validate, asked_of, judged
 from holdover.caching.stored import Stored, Variants, key_of
-from holdover.caching.storing import PERSONAL
 from holdover.caching.validation import CONDITIONAL
 from holdover.caching.vary import nominated, selected
 from holdover.exchange import Request
@@ -13,6 +12,7 @@ from holdover.key import ForOrigin
 from holdover.metrics import Trigger
 from holdover.origin.fetch import Errand
 from holdover.origin.shelf import OriginShelf
+from holdover.rules import PERSONAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -409,9 +409,10 @@ class Refresher:
             if generation is not None:
                 await generation.leave(due.request.key)
             if (schedule := self._schedules.get(provider.name)) is not None:
-                schedule.finished(due.request.key, self._clock(), brought)
                 if self._filler.apart.holds(due.request.key, self._clock()):
                     schedule.drop(due.request.key)
+                else:
+                    schedule.finished(due.request.key, self._clock(), brought)
             if (event := self._changed.get(provider.name)) is not None:
                 event.set()
 
