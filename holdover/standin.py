@@ -253,21 +253,17 @@ class StandIn:
             return
         known = {request.host, provider.origin[0].lower(), *provider.settings.hosts}
         for target in invalidated(request.method, response.status, request.target, response.headers, known):
-            match plan(Request("GET", request.host, target, request.headers), rules, self._admission.salt):
+            # Without the fields of who changes it: it is what is stored for everybody that goes.
+            match plan(Request("GET", request.host, target), rules, self._admission.salt):
                 case ForOrigin() as asked:
                     await self.origin.invalidate(asked)
-                case Cacheable(canonical=canonical, route=route):
-                    apart = bool(canonical.partition or route.settings.headers)
-                    await asyncio.to_thread(self._delete, canonical, apart=apart)
+                case Cacheable(canonical=canonical):
+                    await asyncio.to_thread(self._invalidate, canonical)
         self._hot.follow()
 
-    def _delete(self, canonical: CanonicalRequest, *, apart: bool) -> None:
-        """`apart`: with all that is stored of this target for other clients."""
+    def _invalidate(self, canonical: CanonicalRequest) -> None:
         try:
-            self._store.delete(canonical.key)
-            for entry in self._store.entries() if apart else ():
-                if (entry.request.provider, entry.request.target) == (canonical.provider, canonical.target):
-                    self._store.delete(entry.key)
+            self._store.invalidate(canonical)
         except StoreError:
             self._metrics.runtime.internal_errors.labels("store").inc()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
 
 
@@ -72,6 +73,10 @@ class Store(Blobs, Protocol):
         ...
 
     def delete(self, key: str) -> bool: ...
+
+    def invalidate(self, request: CanonicalRequest) -> None:
+        """Deletes all that is stored of the request's target, for whomever."""
+        ...
 
     def entries(self) -> Iterator[Entry]:
         """All readable entries, in no order."""

@@ -5,17 +5,19 @@ fix). `StrictDisk` knows neither: values are bytes inside the database, nothing 
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import diskcache
 
+from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry, decode, encode
 from holdover.policy import supersedes
 from holdover.store.base import Changes, Position, StoreError, Usage
@@ -39,10 +41,11 @@ _NO_DAMAGE = frozenset(
     )
 )
 # Every setting that diskcache knows, so that none is taken from the database. Values stay inside the database (see
-# StrictDisk). synchronous=NORMAL: a power cut may lose the last odds, which nobody wants afterwards.
+# StrictDisk). The tag of an entry is its target. synchronous=NORMAL: a power cut may lose the last odds, which nobody
+# wants afterwards.
 _SETTINGS: dict[str, object] = {
     "statistics": 0,
-    "tag_index": 0,
+    "tag_index": 1,
     "eviction_policy": "least-recently-stored",
     "cull_limit": 10,
     "sqlite_auto_vacuum": 1,
@@ -53,6 +56,7 @@ _SETTINGS: dict[str, object] = {
     "disk_min_file_size": 2**31,
     "disk_pickle_protocol": 0,
 }
+_KEY = re.compile("[0-9a-f]{32}")
 _DATABASE_FILES = ("cache.db", "cache.db-wal", "cache.db-shm")
 
 
@@ -143,7 +147,7 @@ class DiskStore:
             with changes.lock(LOCK_TIMEOUT_S):
                 stood = [(_read(cache, entry.key), entry, data) for entry, data in encoded]
                 newer = [(entry, data) for old, entry, data in stood if old is None or supersedes(entry, old, now)]
-                _set_all(cache, [(entry.key, data) for entry, data in newer])
+                _set_all(cache, [(entry.key, data, entry.request.resource) for entry, data in newer])
                 if newer:
                     changes.announce(*(entry.key for entry, _ in newer))
                 kept = {entry.key for entry, _ in newer}
@@ -161,6 +165,19 @@ class DiskStore:
 
         return self._guarded(remove)
 
+    def invalidate(self, request: CanonicalRequest) -> None:
+        select = "SELECT key FROM Cache WHERE tag = ? AND raw = 1 AND typeof(key) = 'text'"
+
+        def remove(cache: Any) -> None:
+            with self._changes.lock(LOCK_TIMEOUT_S):
+                keys = [key for (key,) in cache._sql(select, (request.resource,)).fetchall()]  # noqa: SLF001
+                with _written(cache):
+                    for key in keys:
+                        cache.delete(key)
+                self._changes.announce(*filter(_KEY.fullmatch, keys))
+
+        self._guarded(remove)
+
     def read(self, key: str) -> bytes | None:
         return self._guarded(lambda cache: _blob(cache, key))
 
@@ -173,7 +190,7 @@ class DiskStore:
                 if new is None:
                     cache.delete(key)
                 else:
-                    _set_all(cache, ((key, new),))
+                    _set_all(cache, ((key, new, None),))
                 self._changes.announce(key)
 
         self._guarded(write)
@@ -311,11 +328,19 @@ def _blob(cache: Any, key: str) -> bytes | None:
     return data
 
 
-def _set_all(cache: Any, items: Sequence[tuple[str, bytes]]) -> None:
+def _set_all(cache: Any, items: Sequence[tuple[str, bytes, str | None]]) -> None:
+    """Keys, values and tags."""
+    with _written(cache):
+        for key, data, tag in items:
+            cache.set(key, data, tag=tag)
+
+
+@contextmanager
+def _written(cache: Any) -> Iterator[None]:
+    """All that is done inside, or nothing of it."""
     try:
         with cache.transact():
-            for key, data in items:
-                cache.set(key, data)
+            yield
     except sqlite3.OperationalError as error:
         # On a full disk SQLite has rolled back by itself; the library's own ROLLBACK then fails and hides the cause.
         if isinstance(error.__context__, sqlite3.Error):

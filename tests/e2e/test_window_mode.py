@@ -117,6 +117,12 @@ def test_an_unsafe_method_makes_what_is_stored_invalid(house, origin, method, st
     played(house, origin, [Step(came=True), Step(method=method, status=status, came=True), Step(came=came)])
 
 
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "Lang"])
+def test_whoever_sends_it(house, origin, name):
+    changes = Step({name: "x"}, method="DELETE", came=True)
+    played(house, origin, [Step(came=True), Step(came=False), changes, Step(came=True)])
+
+
 def test_and_what_it_names(house, origin):
     there = f"/there{next(_numbers)}"
     for language in ("en", "de", "en"):

@@ -36,6 +36,42 @@ def test_delete(store, open_store, entry_of):
     assert store.changes(before).keys == (entry.key,), "what was not there did not change"
 
 
+@pytest.fixture
+def variants(entry_of):
+    """What is stored of one target: for everybody, in a language, and for one tenant."""
+    entry = entry_of()
+    asked = entry.request
+    requests = (asked, replace(asked, headers=(("lang", "de"),)), replace(asked, partition="tenant"))
+    return [replace(entry, request=request) for request in requests]
+
+
+def test_all_that_is_stored_of_a_target_goes_together(store, open_store, variants, entry_of):
+    other = store.put(entry_of("nba"), 1001)
+    foreign = store.put(replace(variants[0], request=replace(variants[0].request, provider="other")), 1001)
+    store.put_all(variants, 1001)
+    before = store.position()
+    open_store().invalidate(variants[1].request)
+    assert [*map(store.get, (entry.key for entry in variants))] == [None] * 3
+    assert sorted(store.changes(before).keys) == sorted(entry.key for entry in variants)
+    assert (store.get(other.key), store.get(foreign.key)) == (other, foreign)
+
+
+def test_that_costs_what_is_deleted_and_not_what_is_stored(store, variants, entry_of):
+    """In steps of SQLite's machine, about."""
+
+    def steps():
+        store.put_all(variants, 1001)
+        taken = []
+        store._cache._con.set_progress_handler(lambda: taken.append(0), 10)
+        store.invalidate(variants[0].request)
+        store._cache._con.set_progress_handler(None, 10)
+        return len(taken)
+
+    few = steps()
+    store.put_all([entry_of(f"s{number}") for number in range(1000)], 1001)
+    assert 0 < steps() < 1.5 * few
+
+
 def test_every_put_is_announced_and_a_refused_one_is_not(store, open_store, entry_of):
     other = open_store()
     before = other.position()
