@@ -150,7 +150,7 @@ class Filler:
         self._metrics.cache.flight_waits.labels("node", outcome).inc()
         return Filled(result, led=False)
 
-    async def _fill(self, asking: Asking) -> FetchResult:
+    async def _fill(self, asking: Asking, *, again: bool = False) -> FetchResult:
         canonical, now = asking.canonical, self._clock()
         route = self._rules.route(canonical.provider, canonical.route)
         provider = self._rules.provider(canonical.provider)
@@ -173,14 +173,26 @@ class Filler:
                 return projected
         result = await self.upstream.ask(asking, provider, route, previous)
         if isinstance(result, Fetched) and result.effect is not None:
-            self.projections.note(result.entry)
-            self.apart.ends(canonical.key)
-            stands = Fetched(await self.shelf.put(result.entry), result.effect)
-            self._listener(stands)
-            return stands
+            return await self._stored(asking, result, again=again)
         if isinstance(result, Refused) and result.alone and result.response.status == 200:
             await self._keep_nothing(canonical, previous, result.reason)
         return result
+
+    async def _stored(self, asking: Asking, new: Fetched, *, again: bool) -> FetchResult:
+        """What stands once an answer has come."""
+        self.projections.note(new.entry)
+        self.apart.ends(new.entry.key)
+        stands = await self.shelf.put(new.entry)
+        if stands is not None:
+            self._listener(fetched := Fetched(stands, new.effect))
+            return fetched
+        if again:
+            return new
+        # The target was changed since it was asked for (RFC 9111 section 4.4); who joined may have come after that.
+        match after := await self._fill(asking, again=True):
+            case Failed() | Refused(trouble=True):
+                return new
+        return after
 
     async def _keep_nothing(self, canonical: CanonicalRequest, previous: Entry | None, reason: str) -> None:
         """What it says now takes the place of what it said before, though it is not stored."""

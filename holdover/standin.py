@@ -25,7 +25,7 @@ from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.homepage import Homepage
 from holdover.hot import HotTier
-from holdover.intake import Failed, Fetched, Refused
+from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.key import Cacheable, ForOrigin, Plan, plan
 from holdover.lease import Lease
 from holdover.link import Link, LinkDown
@@ -263,7 +263,7 @@ class StandIn:
 
     def _invalidate(self, canonical: CanonicalRequest) -> None:
         try:
-            self._store.invalidate(canonical)
+            self._store.invalidate(canonical, self._clock())
         except StoreError:
             self._metrics.runtime.internal_errors.labels("store").inc()
 
@@ -456,19 +456,40 @@ class StandIn:
             self._admission.refused(cacheable.provider, cacheable.credential)
 
     async def _obtain(self, cacheable: Cacheable, client: str, *, alone_s: float | None = None) -> Filled:
-        canonical = cacheable.canonical
-        # holdover's own credential is known on the other side; a client's travels only where it is needed.
-        credential = cacheable.credential if _lent(cacheable) else NOBODY
-        try:
-            filled = await self._link.fill(canonical, 0.0, credential, client, alone_s=alone_s)
-        except LinkDown:
-            filled = await self._filler.fill(
-                canonical, 0.0, "client", credential=credential, client=client, alone_s=alone_s
-            )
+        filled = await self._filled(cacheable, client, alone_s)
+        if self._may_be_from_before(filled):
+            # Who joined this call may have come after the change (RFC 9111 section 4.4).
+            before, filled = filled, await self._filled(cacheable, client, alone_s)
+            if not isinstance(filled.result, Fetched) or self._may_be_from_before(filled):
+                return before if _is_trouble(filled.result) else filled
         if isinstance(filled.result, Fetched):
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)
         return filled
+
+    def _may_be_from_before(self, filled: Filled) -> bool:
+        """Whether it was asked for before a change of its target, as far as the store tells. Stored it may have been
+        and have gone again, which this process heard before it held it."""
+        try:
+            return isinstance(filled.result, Fetched) and not self._store.stands(filled.result.entry, self._clock())
+        except StoreError:
+            self._metrics.runtime.internal_errors.labels("store").inc()
+            return False
+
+    async def _filled(self, cacheable: Cacheable, client: str, alone_s: float | None) -> Filled:
+        canonical = cacheable.canonical
+        # holdover's own credential is known on the other side; a client's travels only where it is needed.
+        credential = cacheable.credential if _lent(cacheable) else NOBODY
+        try:
+            return await self._link.fill(canonical, 0.0, credential, client, alone_s=alone_s)
+        except LinkDown:
+            return await self._filler.fill(
+                canonical, 0.0, "client", credential=credential, client=client, alone_s=alone_s
+            )
+
+
+def _is_trouble(result: FetchResult) -> bool:
+    return isinstance(result, Failed) or (isinstance(result, Refused) and result.trouble)
 
 
 def _mean(waiting: Sequence[Waiting]) -> float:

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from scripts.rig import House
+from scripts.rig import House, wait_for
 from tests.e2e.scripted import Scripted, Step, asked, house_of, played, script_of, scripted
 from tests.e2e.wire import calm_window
 
@@ -121,6 +121,23 @@ def test_an_unsafe_method_makes_what_is_stored_invalid(house, origin, method, st
 def test_whoever_sends_it(house, origin, name):
     changes = Step({name: "x"}, method="DELETE", came=True)
     played(house, origin, [Step(came=True), Step(came=False), changes, Step(came=True)])
+
+
+def test_what_was_under_way_when_it_came_is_given_to_nobody_afterwards(house, origin):
+    """Nor to who joins the flight, which has the provider asked once more."""
+    mark = f"/race{next(_numbers)}"
+    slow, fast = Step(body="before", delay=1.0), Step(body="after")
+    origin.scripts[mark] = script_of(slow)
+    with ThreadPoolExecutor(3) as pool:
+        early = pool.submit(asked, house, Step(), mark)
+        wait_for(lambda: len(origin.of(mark)) == 1)
+        assert asked(house, Step(method="POST"), mark).status == 200
+        origin.scripts[mark] = script_of(fast)
+        late = pool.submit(asked, house, Step(), mark)
+        assert late.result().body == b"after"
+        assert early.result().status == 200
+    assert asked(house, Step(), mark).body == b"after"
+    assert [one.method for one in origin.of(mark)] == ["GET", "POST", "GET"]
 
 
 def test_and_what_it_names(house, origin):

@@ -70,7 +70,7 @@ def use(store: DiskStore, key: str, entry: Entry) -> None:
     store.put(entry, entry.received_at)
     store.delete(key)
     store.delete("0" * 32)
-    store.invalidate(entry.request)
+    store.invalidate(entry.request, 1002)
 
 
 TRAPS = ["pickled value", "pickled value in a file", "pickled key", "file outside", "text file outside"]
@@ -113,9 +113,9 @@ def test_a_planted_row_of_a_target_goes_with_it(store, folder, entry_of):
     entry = store.put(entry_of(), 1001)
     for key in ("no key", "Z" * 32, b"bytes", None):
         plant(folder, key, value=b"x", tag=entry.request.resource)
-    store.invalidate(entry.request)
+    store.invalidate(entry.request, 1002)
     assert store.get(entry.key) is None
-    assert store.all_keys() == []
+    assert store.all_keys() == [entry.request.resource], "when that was"
 
 
 @pytest.mark.parametrize(

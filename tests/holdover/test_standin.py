@@ -731,3 +731,17 @@ async def test_who_waits_for_one_of_his_own_does_so_no_longer_than_for_any(vendo
     vendor.open.set()
     await asyncio.sleep(0.1)
     assert len(vendor.asked) == 2
+
+
+async def test_what_went_on_its_way_from_the_sidecar_is_not_given(vendor, linked, sidecar, open_store):
+    """It was stored, then its target was changed, and this process heard of that before it held the answer."""
+
+    def changed(filled):
+        if len(vendor.asked) == 1:
+            open_store().invalidate(filled.result.entry.request, time.time())
+            linked.follow()
+        return filled
+
+    sidecar.change = changed
+    assert (await get(linked))[2] == (await get(linked))[2] == b"[2]"
+    assert len(vendor.asked) == 2
