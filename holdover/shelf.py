@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
 from holdover.generation import Generation, Generations
 from holdover.metrics import Metrics
@@ -83,6 +84,18 @@ class Shelf:
             await self.on_disk(self._tries.one(partial(self._store.delete, key)))
         except StoreError:
             self._trouble()
+
+    async def invalidate(self, request: CanonicalRequest, at: float) -> bool:
+        """Nothing that was asked for before `at` is stored of the request's target any more; False when the store
+        cannot be told."""
+        try:
+            await self.on_disk(self._tries.one(partial(self._store.invalidate, request, at)))
+        except StoreError:
+            self.failing = True
+            self._trouble()
+            return False
+        self.failing = False
+        return True
 
     def begin(self, keys: list[str]) -> Generation:
         """What is put under these keys becomes visible at one moment."""

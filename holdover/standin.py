@@ -15,7 +15,6 @@ from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
-from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
@@ -33,6 +32,7 @@ from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
 from holdover.origin.cache import OriginCache
 from holdover.origin.filler import OriginFiller
+from holdover.phase import longest_stale
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
@@ -45,6 +45,7 @@ LOOK_INTERVAL_S = 0.2
 RECALL_S = 10.0
 STALE_LEASE_S = 0.05
 MAX_REFUSAL_BYTES = 1_048_576
+_MADE_INVALID = Filled(Failed("what is stored was made invalid", retry_after=1.0), led=True)
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
 _PERSONAL = CREDENTIAL_LIKE | {"cookie"}
@@ -257,15 +258,11 @@ class StandIn:
             match plan(Request("GET", request.host, target), rules, self._admission.salt):
                 case ForOrigin() as asked:
                     await self.origin.invalidate(asked)
-                case Cacheable(canonical=canonical):
-                    await asyncio.to_thread(self._invalidate, canonical)
+                case Cacheable(canonical=canonical, route=route):
+                    at = self._clock()
+                    if not await self._filler.shelf.invalidate(canonical, at):
+                        self._hot.forbid(canonical, at, at + longest_stale(route.settings))
         self._hot.follow()
-
-    def _invalidate(self, canonical: CanonicalRequest) -> None:
-        try:
-            self._store.invalidate(canonical, self._clock())
-        except StoreError:
-            self._metrics.runtime.internal_errors.labels("store").inc()
 
     async def _awaited(self, cacheable: Cacheable, first: Waiting, *, alone: bool) -> tuple[Filled, bool]:
         """What a fetch comes to, and whether this request started it. `alone`: one that is nobody else's. Who joined
@@ -308,6 +305,8 @@ class StandIn:
             try:
                 self._store.follow()
                 self._hot.follow()
+                await self._hot.owed.settle(self._filler.shelf.invalidate, self._clock())
+                await self.origin.settle()
                 metrics.runtime.degraded.labels("store").set(self._filler.shelf.failing)
             except StoreError as error:
                 metrics.runtime.degraded.labels("store").set(1)
@@ -460,8 +459,10 @@ class StandIn:
         if self._may_be_from_before(filled):
             # Who joined this call may have come after the change (RFC 9111 section 4.4).
             before, filled = filled, await self._filled(cacheable, client, alone_s)
-            if not isinstance(filled.result, Fetched) or self._may_be_from_before(filled):
-                return before if _is_trouble(filled.result) else filled
+            if _is_trouble(filled.result) and _was_under_way(before.result):
+                return before
+            if self._may_be_from_before(filled):
+                return filled if _was_under_way(filled.result) else _MADE_INVALID
         if isinstance(filled.result, Fetched):
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)
@@ -470,22 +471,31 @@ class StandIn:
     def _may_be_from_before(self, filled: Filled) -> bool:
         """Whether it was asked for before a change of its target, as far as the store tells. Stored it may have been
         and have gone again, which this process heard before it held it."""
+        if not isinstance(filled.result, Fetched):
+            return False
+        entry = filled.result.entry
         try:
-            return isinstance(filled.result, Fetched) and not self._store.stands(filled.result.entry, self._clock())
+            return self._hot.forbids(entry) or not self._store.stands(entry, self._clock())
         except StoreError:
             self._metrics.runtime.internal_errors.labels("store").inc()
             return False
 
     async def _filled(self, cacheable: Cacheable, client: str, alone_s: float | None) -> Filled:
         canonical = cacheable.canonical
+        newer_than = self._hot.owed.since(canonical.resource)
         # holdover's own credential is known on the other side; a client's travels only where it is needed.
         credential = cacheable.credential if _lent(cacheable) else NOBODY
         try:
-            return await self._link.fill(canonical, 0.0, credential, client, alone_s=alone_s)
+            return await self._link.fill(canonical, newer_than, credential, client, alone_s=alone_s)
         except LinkDown:
             return await self._filler.fill(
-                canonical, 0.0, "client", credential=credential, client=client, alone_s=alone_s
+                canonical, newer_than, "client", credential=credential, client=client, alone_s=alone_s
             )
+
+
+def _was_under_way(result: FetchResult) -> bool:
+    """Not what was stored."""
+    return isinstance(result, Fetched) and result.effect is not None
 
 
 def _is_trouble(result: FetchResult) -> bool:

@@ -35,8 +35,9 @@ def replaced(variants: Variants, old: Stored, new: Stored | None) -> Variants:
 
 
 def invalidated(variants: Variants, at: float) -> Variants:
-    """Without all of them; nor is stored what was asked for before `at` (RFC 9111 section 4.4)."""
-    return replace(variants, stored=(), invalid_until=max(at, variants.invalid_until))
+    """Without what was asked for before `at`; nor is that stored any more (RFC 9111 section 4.4)."""
+    kept = tuple(one for one in variants.stored if one.requested_at >= at)
+    return replace(variants, stored=kept, invalid_until=max(at, variants.invalid_until))
 
 
 def _same(one: Stored, other: Stored | None) -> bool:

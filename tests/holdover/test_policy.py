@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from holdover.content import Board
 from holdover.exchange import Response
+from holdover.phase import longest_stale
 from holdover.policy import (
     Expired,
     Fresh,
@@ -91,6 +92,20 @@ def test_window_and_limit_go_by_what_the_answer_holds(route_of, entry_of, board,
     route = route_of(starts="at", items="", negative_s=7, pace=PACE)
     entry = replace(entry_of(at=ASKED), board=board, floor_s=floor_s, status=status)
     assert limits(route, entry, ASKED) == expected
+    assert limits(route, entry, ASKED)[1] <= longest_stale(route)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 60),
+        ({"pace": {"empty_s": 50}}, 100),
+        ({"pace": {"max_stale_in_play_s": 70}}, 70),
+        ({"negative_s": 80}, 80),
+    ],
+)
+def test_nothing_is_older_than_the_greatest_of_the_limits(route_of, changes, expected):
+    assert longest_stale(route_of(starts="at", items="", **changes)) == expected
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from aiohttp import web
 from holdover.answer import Wants
 from holdover.config import Config
 from holdover.content import revision_of
-from holdover.exchange import Request
+from holdover.exchange import Request, Response
 from holdover.fill import Filled, Filler
 from holdover.intake import Fetched
 from holdover.key import Bypass, Cacheable
@@ -745,3 +745,29 @@ async def test_what_went_on_its_way_from_the_sidecar_is_not_given(vendor, linked
     sidecar.change = changed
     assert (await get(linked))[2] == (await get(linked))[2] == b"[2]"
     assert len(vendor.asked) == 2
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["with a sidecar", "alone"])
+async def test_what_the_store_cannot_let_go_of_is_not_given(
+    vendor, linked, sidecar, folder, lock_holder, open_store, metrics, up
+):
+    sidecar.broken, other = not up, open_store()
+    assert [(await get(linked))[2], (await get(linked))[2]] == [b"[1]"] * 2
+    changing, old = request(method="DELETE"), other.get(linked.plan(request()).canonical.key)
+    with lock_holder(folder / "changes"):
+        await linked.changed(changing, Response(204))
+        assert [(await get(linked))[2], (await get(linked))[2]] == [b"[2]"] * 2
+        assert other.get(old.key) == old
+        assert value(metrics, "internal_errors_total", where="store") >= 1
+    following = asyncio.create_task(linked.follow_store())
+    await until(lambda: not other.stands(old, time.time()))
+    assert other.get(old.key) is None
+    following.cancel()
+
+
+async def test_nor_if_the_provider_may_not_be_asked_yet(vendor, stand_in_of, route_of, folder, lock_holder):
+    stand_in = stand_in_of([route_of(min_interval_s=60)])
+    assert (await get(stand_in))[2] == b"[1]"
+    with lock_holder(folder / "changes"):
+        await stand_in.changed(request(method="DELETE"), Response(204))
+        assert (await get(stand_in))[0] == 503
