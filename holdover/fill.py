@@ -28,6 +28,7 @@ from holdover.shelf import Shelf
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 from holdover.upstream import Asking, Upstream
+from holdover.variants import is_variant
 
 logger = logging.getLogger("holdover.fill")
 
@@ -184,6 +185,7 @@ class Filler:
         self.apart.ends(new.entry.key)
         stands = await self.shelf.put(new.entry)
         if stands is not None:
+            self._tell_of_variants(stands)
             self._listener(fetched := Fetched(stands, new.effect))
             return fetched
         if again:
@@ -197,16 +199,24 @@ class Filler:
     async def _keep_nothing(self, canonical: CanonicalRequest, previous: Entry | None, reason: str) -> None:
         """What it says now takes the place of what it said before, though it is not stored."""
         self.apart.begins(canonical.key, self._clock())
-        if (names := (canonical.provider, canonical.route)) not in self._told:
-            # Nothing else tells an operator why a route saves nothing.
-            self._told.add(names)
-            logger.warning(
-                "%s, route %s: the provider's answers are for one client each (%s), so each request is a call; where "
-                "they are for everybody, say so by `override`",
-                *(*names, reason),
-            )
+        self._tell(canonical, f"are for one client each ({reason}), so each request is a call")
         if previous is not None:
             await self.shelf.remove(canonical.key)
+
+    def _tell_of_variants(self, entry: Entry) -> None:
+        route = self.route(entry.request)
+        if route is not None and is_variant(route, entry.request):
+            names = ", ".join(sorted({name for name, _ in entry.request.headers}))
+            self._tell(entry.request, f"vary by what clients send ({names}), so each value is a call of its own")
+
+    def _tell(self, request: CanonicalRequest, what: str) -> None:
+        """Once for each route. Nothing else tells an operator why it saves little."""
+        if (names := (request.provider, request.route)) not in self._told:
+            self._told.add(names)
+            logger.warning(
+                "%s, route %s: the provider's answers %s; where they are for everybody, say so by `override`",
+                *(*names, what),
+            )
 
     async def remake(self, narrow: CanonicalRequest, wide: Entry) -> FetchResult:
         """Makes a projection anew, of a wider answer that has just come; nobody is asked."""

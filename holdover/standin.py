@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 
 from holdover.admission import Admission
@@ -19,7 +19,7 @@ from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
 from holdover.demand import Demand
-from holdover.exchange import Request, Response, accepts_gzip
+from holdover.exchange import Headers, Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.homepage import Homepage
@@ -38,6 +38,7 @@ from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
+from holdover.variants import is_variant, nominated, selected, variant
 
 REPORT_INTERVAL_S = 1.0
 LOOK_INTERVAL_S = 0.2
@@ -57,11 +58,12 @@ _gzip_accepted = lru_cache(256)(accepts_gzip)
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Who waits for an answer, and since when (`time.perf_counter()`). `patience_s`: who waited for a call that ended
-    by time-out waits so long in all, for one more."""
+    by time-out waits so long in all, for one more. `fields` are those of his request."""
 
     client: str
     started: float
     patience_s: float | None = field(default=None, kw_only=True)
+    fields: Headers = field(default=(), kw_only=True, repr=False)
 
 
 class StandIn:
@@ -147,7 +149,7 @@ class StandIn:
         now = self._clock()
         if (lease := self.lease(cacheable, wants, now)) is None:
             return None
-        self._demand.sample(cacheable, lease.ready, 1)
+        self._demand.sample(lease.cacheable, lease.ready, 1)
         self._meter.count(cacheable, lease.outcome, wants, lease.answer, started, lease.ready, now)
         return lease.answer
 
@@ -159,7 +161,7 @@ class StandIn:
             return None
         route = cacheable.route.settings
         together = route.group is not None
-        ready = self._hot.load(cacheable.canonical.key, together=together)
+        cacheable, ready = self._selected(cacheable, wants, partial(self._hot.load, together=together))
         if ready is None:
             return None
         until = min(good_until, now + route.idle_after_s / 4)
@@ -178,6 +180,15 @@ class StandIn:
         answer = self._cached(cacheable, ready, wants, now, status)
         until = min(until, next_change(route, ready.entry, now, ttl), self._meter.next_bucket(ready, now))
         return Lease(cacheable, answer, outcome, ready, now, until, self.epoch, together)
+
+    def selected(self, cacheable: Cacheable, wants: Wants) -> Cacheable:
+        """The request with those of the client's fields by which answers vary that this process holds."""
+        return self._selected(cacheable, wants, self._hot.get)[0]
+
+    def _selected(
+        self, cacheable: Cacheable, wants: Wants, look: Callable[[str], Ready | None]
+    ) -> tuple[Cacheable, Ready | None]:
+        return selected(cacheable, wants.fields, self._hot.varying(cacheable.canonical), look)
 
     def gave(self, lease: Lease) -> None:
         """Counts how often a lease's answer was given since this was told last."""
@@ -221,8 +232,8 @@ class StandIn:
                 return await self._forward(cacheable, wants, first, others)
             if (answer := self.hit(cacheable, wants, first.started)) is not None:
                 return answer, None
-        forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
-        canonical = cacheable.canonical
+        cacheable, ready = self._selected(cacheable, wants, self._hot.get)
+        canonical, forwarded = cacheable.canonical, _why(cacheable, ready)
         filled, led = await self._awaited(cacheable, first, alone=self.asks_alone(cacheable))
         if isinstance(filled.result, Refused) and filled.result.alone:
             self._filler.apart.begins(canonical.key, self._clock())
@@ -242,8 +253,12 @@ class StandIn:
         led = led and filled.led and not unpaid
         ready = self._hot.load(canonical.key)
         self._joined(filled, [*(() if led else (first,)), *others])
+        names = nominated(cacheable, filled.result, ready)
+        if (other := variant(cacheable, names, wants.fields)) is not None:
+            # It answers who has none of these fields, or others.
+            return (await self.miss_for_all(other, wants, first, ()))[0], None
         answer = self._settle(cacheable, wants, filled, led, (first,), forwarded, ready)
-        if not others or self._is_in_vain(cacheable, filled):
+        if not others or self._is_in_vain(cacheable, filled) or _some_differ(cacheable, names, others):
             return answer, None
         return answer, self._settle(cacheable, wants, filled, False, others, forwarded, ready)
 
@@ -342,8 +357,11 @@ class StandIn:
         if isinstance(filled.result, Refused) and filled.result.alone:
             filled = filled if led else await self._forwarded(cacheable, wants.client)
             return self._settle(cacheable, wants, filled, True, (first,), "bypass", None), None
+        names = nominated(cacheable, filled.result)
+        if (other := variant(cacheable, names, wants.fields)) is not None:
+            return (await self._forward(other, wants, first, ()))[0], None
         answer = self._settle(cacheable, wants, filled, led, (first,), "bypass", None)
-        if not others:
+        if not others or _some_differ(cacheable, names, others):
             return answer, None
         return answer, self._settle(cacheable, wants, filled, False, others, "bypass", None)
 
@@ -502,6 +520,18 @@ def _is_trouble(result: FetchResult) -> bool:
     return isinstance(result, Failed) or (isinstance(result, Refused) and result.trouble)
 
 
+def _some_differ(cacheable: Cacheable, names: frozenset[str], others: Sequence[Waiting]) -> bool:
+    """Whether not all made this very request."""
+    return any(variant(cacheable, names, each.fields) is not None for each in others)
+
+
+def _why(cacheable: Cacheable, ready: Ready | None) -> str:
+    """Why it is forwarded, as RFC 9211 has it."""
+    if ready is not None:
+        return "stale"
+    return "vary-miss" if is_variant(cacheable.route.settings, cacheable.canonical) else "uri-miss"
+
+
 def _mean(waiting: Sequence[Waiting]) -> float:
     """How long they have waited until now, in seconds."""
     return time.perf_counter() - sum(each.started for each in waiting) / len(waiting)
@@ -536,4 +566,5 @@ def wants_of(request: Request) -> Wants:
             accept_encoding = value if accept_encoding is None else f"{accept_encoding}, {value}"
         elif lower == "if-none-match":
             if_none_match = value if if_none_match is None else f"{if_none_match}, {value}"
-    return Wants(_gzip_accepted(accept_encoding), if_none_match, request.method == "HEAD", request.client)
+    head = request.method == "HEAD"
+    return Wants(_gzip_accepted(accept_encoding), if_none_match, head, request.client, request.headers)

@@ -853,3 +853,14 @@ async def test_what_a_generation_holds_is_not_given_once_its_target_was_changed(
     store.invalidate(ODDS, time.time())
     assert await filler.shelf.stored(ODDS.key) is None
     assert entry_in(await filler.fill(ODDS, 0.0, "refresh")).identity == b"[2]"
+
+
+async def test_that_answers_vary_by_what_clients_send_is_said_once(vendor, filler_of, caplog):
+    filler = filler_of()
+    await filler.fill(ODDS, 0.0, "client")
+    assert not caplog.records
+    for origin in "ab":
+        await filler.fill(replace(ODDS, headers=(("origin", origin),)), 0.0, "client")
+    assert [request.headers.get("Origin") for request in vendor.asked] == [None, "a", "b"]
+    [record] = caplog.records
+    assert "vendor, route odds: the provider's answers vary by what clients send (origin)" in record.getMessage()

@@ -19,6 +19,7 @@ from holdover.policy import (
     refusal,
     said_json,
     supersedes,
+    varying,
 )
 
 WINDOW, LIMIT = 10, 60
@@ -204,7 +205,12 @@ LENGTH = ("Content-Length", "2")
         ([LENGTH, ("Vary", "*")], [], "Vary: *"),
         ([LENGTH, ("Vary", "Accept, *")], ["no-store", "private"], "Vary: *"),
         ([LENGTH, ("Vary", "Accept-Encoding, x-key")], [], None),
-        ([LENGTH, ("Vary", "Origin")], [], "Vary: origin, which is not part of the key"),
+        ([LENGTH, ("Vary", "Origin, User-Agent, X-Anything")], [], None),
+        ([LENGTH, ("Vary", "Origin, Range")], [], "Vary: range, which does not reach the provider"),
+        ([LENGTH, ("Vary", "X-Original-URL, If-Match")], [], "Vary: if-match, which does not reach the provider"),
+        ([LENGTH, ("Vary", "Content-Length")], [], "Vary: content-length, which does not reach the provider"),
+        ([LENGTH, ("Vary", "Connection")], [], "Vary: connection, which does not reach the provider"),
+        ([LENGTH, ("Vary", "Range")], ["vary"], None),
         ([LENGTH, ("Vary", "Origin")], ["vary"], None),
         ([LENGTH, ("Cache-Control", 'x="a, no-store')], [], "Cache-Control: no-store"),
         ([LENGTH, ("Cache-Control", "no-store, must-understand")], [], None),
@@ -215,6 +221,13 @@ def test_what_must_not_be_stored(route_of, headers, override, expected):
     for status in (200, 404):
         response = Response(status, tuple(headers), b"[]")
         assert refusal(route_of(override=override, headers=["X-Key"]), response) == expected
+
+
+def test_what_selects_beside_the_key(route_of):
+    told = (("Vary", "Origin, accept-ENCODING"), ("vary", "X-Key, Apikey,, Lang"))
+    assert varying(route_of(headers=["X-Key"]), told, {"apikey"}) == {"origin", "lang"}
+    assert varying(route_of(headers=["X-Key"], override=["vary"]), told) == frozenset()
+    assert varying(route_of(), ()) == frozenset()
 
 
 @pytest.mark.parametrize(
