@@ -3,7 +3,7 @@
 import http
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -16,6 +16,7 @@ from holdover.provider_settings import QuotaSettings
 from holdover.quota import Told, figure
 
 type Fields = tuple[tuple[bytes, bytes], ...]
+type Reading = Callable[[], Headers]
 
 NAME = "holdover"
 _OPAQUE_TAG = re.compile(r'"[^"]*"')
@@ -51,14 +52,14 @@ def closing(answer: Answer) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What of a client's request shapes the answer to it; `client` is who asks, for the accounts. `fields` are all
-    that it has: which of them count is told by answers."""
+    """What of a client's request shapes the answer to it; `client` is who asks, for the accounts. `fields` reads all
+    that it has: which of them count is told by answers, and where none does they are not held."""
 
     gzip: bool = False
     if_none_match: str | None = None
     head: bool = False
     client: str = ""
-    fields: Headers = field(default=(), compare=False, repr=False)
+    fields: Reading = field(default=tuple, compare=False, repr=False)
 
 
 class Ready:

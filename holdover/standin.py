@@ -12,14 +12,14 @@ from functools import lru_cache, partial
 from itertools import count
 
 from holdover.admission import Admission
-from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
+from holdover.answer import Answer, Reading, Ready, Wants, local, paid_answer, verbatim
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
 from holdover.demand import Demand
-from holdover.exchange import Headers, Request, Response, accepts_gzip
+from holdover.exchange import Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.homepage import Homepage
@@ -58,12 +58,12 @@ _gzip_accepted = lru_cache(256)(accepts_gzip)
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Who waits for an answer, and since when (`time.perf_counter()`). `patience_s`: who waited for a call that ended
-    by time-out waits so long in all, for one more. `fields` are those of his request."""
+    by time-out waits so long in all, for one more. `fields` reads those of his request."""
 
     client: str
     started: float
     patience_s: float | None = field(default=None, kw_only=True)
-    fields: Headers = field(default=(), kw_only=True, repr=False)
+    fields: Reading = field(default=tuple, kw_only=True, repr=False)
 
 
 class StandIn:
@@ -567,4 +567,4 @@ def wants_of(request: Request) -> Wants:
         elif lower == "if-none-match":
             if_none_match = value if if_none_match is None else f"{if_none_match}, {value}"
     head = request.method == "HEAD"
-    return Wants(_gzip_accepted(accept_encoding), if_none_match, head, request.client, request.headers)
+    return Wants(_gzip_accepted(accept_encoding), if_none_match, head, request.client, lambda: request.headers)

@@ -324,12 +324,19 @@ async def test_the_lane_gives_what_the_request_selects_and_what_the_flows_would(
             assert all(fields.get(name) == selected_by.get(name) for name in {*varying, *selected_by})
 
 
+async def test_of_what_is_remembered_the_bytes_are_held_and_no_fields_beside_them(scene):
+    found = scene.lane.take(wire("Origin: a") + b"more", "c")
+    [remembered] = scene.lane._asked
+    assert found.wants.fields.args[0] is remembered
+    assert found.wants.fields() == (("Host", "api.vendor.test"), ("Origin", "a"))
+
+
 async def test_who_waits_tells_which_fields_he_sent(scene, entry, clock, monkeypatch):
     """Though the question of the first is put for all."""
     told: list[Any] = []
 
     async def miss(cacheable, wants, first, others):
-        told.append((dict(wants.fields).get("Origin"), [dict(each.fields).get("Origin") for each in others]))
+        told.append((dict(wants.fields()).get("Origin"), [dict(each.fields()).get("Origin") for each in others]))
         return scene.standin._hot.put(entry).answer(wants, clock.now, first.client), None
 
     monkeypatch.setattr(scene.standin, "miss_for_all", miss)

@@ -4,6 +4,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -815,6 +816,7 @@ async def test_an_answer_that_does_not_vary_any_more_is_everybodys(vendor, stand
     other, now = open_store(), time.time()
     old = other.get(stand_in.plan(request()).canonical.key)
     other.put(replace(old, headers=(), identity=b"[9]", requested_at=now, received_at=now), now)
+    stand_in.follow()
     assert await all_get(stand_in, of("", "a", "b")) == [b"[9]"] * 3
 
 
@@ -836,7 +838,7 @@ async def test_who_waits_with_another_shares_what_does_not_differ(vendor, stand_
     stand_in = stand_in_of(credential={"borrow": True, "query": "apiKey"}, clients=clients)
     vendor.fields = {"Vary": "Origin"}
     asked = request(f"{ODDS}&apiKey=theirs")
-    others = [Waiting("c", time.perf_counter(), fields=headers) for headers in of(*sent)]
+    others = [Waiting("c", time.perf_counter(), fields=partial(tuple, headers)) for headers in of(*sent)]
     first = Waiting("c", time.perf_counter())
     answer, theirs = await stand_in.miss_for_all(stand_in.plan(asked), wants_of(asked), first, others)
     assert (answer.body, theirs and theirs.body) == (b"[1]", b"[1]" if shared else None)
