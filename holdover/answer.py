@@ -51,18 +51,21 @@ def closing(answer: Answer) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What of a client's request shapes the answer to it; `client` is who asks, for the accounts."""
+    """What of a client's request shapes the answer to it; `client` is who asks, for the accounts. `fields` are all
+    that it has: which of them count is told by answers."""
 
     gzip: bool = False
     if_none_match: str | None = None
     head: bool = False
     client: str = ""
+    fields: Headers = field(default=(), compare=False, repr=False)
 
 
 class Ready:
     """One entry made ready, with the notes of the process that holds it: whether it was `served`, whether the store
     has another or it is not held any more (`outdated`), when the sidecar was last told of the demand for it
-    (`reported_at`, Unix seconds), and which connection to the sidecar accepted that (`kept`, 0 for none)."""
+    (`reported_at`, Unix seconds), and which connection to the sidecar accepted that (`kept`, 0 for none). `varying`
+    are the fields of requests that select it, beside those of its key."""
 
     __slots__ = (
         "_as_told",
@@ -77,10 +80,12 @@ class Ready:
         "outdated",
         "reported_at",
         "served",
+        "varying",
     )
 
-    def __init__(self, entry: Entry, quota: QuotaSettings) -> None:
+    def __init__(self, entry: Entry, quota: QuotaSettings, varying: frozenset[str] = frozenset()) -> None:
         self.entry = entry
+        self.varying = varying
         self.dated_at = date_of(entry.headers)
         self.etag = _weak_etag(entry)
         self._told: Told | None = None

@@ -37,6 +37,14 @@ class CanonicalRequest:
         return f"{self.path}?{urlencode(self.query, quote_via=quote, safe='')}" if self.query else self.path
 
     @cached_property
+    def resource(self) -> str:
+        """32 hex digits, the same for all requests with this target, whatever their fields and whoever asks."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in ("resource", self.provider, self.target):
+            _update(digest, part)
+        return digest.hexdigest()
+
+    @cached_property
     def key(self) -> str:
         """32 hex digits. Every part is hashed with its length before it, so no value can imitate a separator."""
         digest = hashlib.blake2b(digest_size=16)

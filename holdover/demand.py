@@ -6,6 +6,7 @@ from holdover.hot import HotTier
 from holdover.key import Cacheable
 from holdover.link import Link, LinkDown
 from holdover.quota import Told
+from holdover.variants import is_variant
 
 MAX_COMPARED = 100
 
@@ -21,7 +22,10 @@ class Demand:
         self._projected_hits = 0
 
     def note(self, cacheable: Cacheable, ready: Ready, now: float) -> None:
-        """A client was given this answer. Told once in a while as long as the sidecar knows of the demand."""
+        """A client was given this answer. Told once in a while as long as the sidecar knows of the demand, which is
+        not for variants: these are not kept fresh."""
+        if is_variant(cacheable.route.settings, cacheable.canonical):
+            return
         told = ready.kept == self._link.generation
         if not told or now - ready.reported_at > cacheable.route.settings.idle_after_s / 4:
             ready.reported_at = now

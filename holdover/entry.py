@@ -9,7 +9,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.exchange import Headers, as_headers, header
 
-FORMAT = 2
+FORMAT = 3
 """First byte of an encoded entry; any other value is an entry of another version and reads as absent."""
 
 _HEAD = struct.Struct(">B16s")

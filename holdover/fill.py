@@ -28,6 +28,7 @@ from holdover.shelf import Shelf
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 from holdover.upstream import Asking, Upstream
+from holdover.variants import is_variant
 
 logger = logging.getLogger("holdover.fill")
 
@@ -150,7 +151,7 @@ class Filler:
         self._metrics.cache.flight_waits.labels("node", outcome).inc()
         return Filled(result, led=False)
 
-    async def _fill(self, asking: Asking) -> FetchResult:
+    async def _fill(self, asking: Asking, *, again: bool = False) -> FetchResult:
         canonical, now = asking.canonical, self._clock()
         route = self._rules.route(canonical.provider, canonical.route)
         provider = self._rules.provider(canonical.provider)
@@ -173,28 +174,49 @@ class Filler:
                 return projected
         result = await self.upstream.ask(asking, provider, route, previous)
         if isinstance(result, Fetched) and result.effect is not None:
-            self.projections.note(result.entry)
-            self.apart.ends(canonical.key)
-            stands = Fetched(await self.shelf.put(result.entry), result.effect)
-            self._listener(stands)
-            return stands
+            return await self._stored(asking, result, again=again)
         if isinstance(result, Refused) and result.alone and result.response.status == 200:
             await self._keep_nothing(canonical, previous, result.reason)
         return result
 
+    async def _stored(self, asking: Asking, new: Fetched, *, again: bool) -> FetchResult:
+        """What stands once an answer has come."""
+        self.projections.note(new.entry)
+        self.apart.ends(new.entry.key)
+        stands = await self.shelf.put(new.entry)
+        if stands is not None:
+            self._tell_of_variants(stands)
+            self._listener(fetched := Fetched(stands, new.effect))
+            return fetched
+        if again:
+            return new
+        # The target was changed since it was asked for (RFC 9111 section 4.4); who joined may have come after that.
+        match after := await self._fill(asking, again=True):
+            case Failed() | Refused(trouble=True):
+                return new
+        return after
+
     async def _keep_nothing(self, canonical: CanonicalRequest, previous: Entry | None, reason: str) -> None:
         """What it says now takes the place of what it said before, though it is not stored."""
         self.apart.begins(canonical.key, self._clock())
-        if (names := (canonical.provider, canonical.route)) not in self._told:
-            # Nothing else tells an operator why a route saves nothing.
-            self._told.add(names)
-            logger.warning(
-                "%s, route %s: the provider's answers are for one client each (%s), so each request is a call; where "
-                "they are for everybody, say so by `override`",
-                *(*names, reason),
-            )
+        self._tell(canonical, f"are for one client each ({reason}), so each request is a call")
         if previous is not None:
             await self.shelf.remove(canonical.key)
+
+    def _tell_of_variants(self, entry: Entry) -> None:
+        route = self.route(entry.request)
+        if route is not None and is_variant(route, entry.request):
+            names = ", ".join(sorted({name for name, _ in entry.request.headers}))
+            self._tell(entry.request, f"vary by what clients send ({names}), so each value is a call of its own")
+
+    def _tell(self, request: CanonicalRequest, what: str) -> None:
+        """Once for each route. Nothing else tells an operator why it saves little."""
+        if (names := (request.provider, request.route)) not in self._told:
+            self._told.add(names)
+            logger.warning(
+                "%s, route %s: the provider's answers %s; where they are for everybody, say so by `override`",
+                *(*names, what),
+            )
 
     async def remake(self, narrow: CanonicalRequest, wide: Entry) -> FetchResult:
         """Makes a projection anew, of a wider answer that has just come; nobody is asked."""

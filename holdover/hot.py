@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from holdover.answer import Ready
+from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
 from holdover.metrics import Metrics
-from holdover.policy import supersedes
+from holdover.owed import Owed, Owing
+from holdover.policy import supersedes, varying
 from holdover.rules import Rules
 from holdover.settings import HotSettings
 from holdover.store.base import Store, StoreError
@@ -41,6 +43,9 @@ class HotTier:
         self._next_check = 0.0
         self._position = store.position()
         self._lost: set[str] = set()
+        self.owed: Owed[CanonicalRequest] = Owed()
+        """Targets of which the store has what is older than a change."""
+        self._varying: dict[tuple[str, str], frozenset[str]] = {}
         self._durations: dict[str, deque[float]] = {}
         self.use(rules, limits)
 
@@ -59,6 +64,7 @@ class HotTier:
         for ready in self._ready.values():
             ready.outdated = True
         self._ready.clear()
+        self._varying.clear()
         self._lost.clear()
         self._bytes = 0
 
@@ -88,17 +94,38 @@ class HotTier:
         self._metrics.cache.operations.labels("disk", "get", "hit" if entry else "miss").inc()
         return self.put(entry) if entry is not None else None
 
+    def varying(self, request: CanonicalRequest) -> frozenset[str]:
+        """The fields that selected the latest answer of the request's route, beside those of its key."""
+        return self._varying.get((request.provider, request.route), frozenset())
+
+    def forbid(self, request: CanonicalRequest, at: float, until: float) -> None:
+        """Nothing that was asked for before `at` is given of this target, whatever the store has; from `until` on
+        nothing would be."""
+        self.owed.add(request.resource, Owing(request, at, until))
+        for key, ready in list(self._ready.items()):
+            if self.forbids(ready.entry):
+                self._drop(key, "purge")
+
+    def forbids(self, entry: Entry) -> bool:
+        """Whether it was asked for before a change that the store does not know of."""
+        return entry.requested_at < self.owed.since(entry.request.resource)
+
     def put(self, entry: Entry) -> Ready | None:
-        """Makes `entry` ready, unless that would take the key back in time; returns what stands. None when the
-        configuration no longer has its provider, or the kinds of projection that made it."""
+        """Makes `entry` ready, unless that would take the key back in time; returns what stands. None when it must
+        not be given, or the configuration no longer has its provider, or the kinds of projection that made it."""
         provider = self._rules.provider(entry.request.provider)
+        if self.forbids(entry):
+            return None
         if provider is None or not entry.made_by <= frozenset[str](provider.settings.projection.kinds):
             return None
         old = self._ready.get(entry.key)
         if old is not None and not supersedes(entry, old.entry, self._clock()):
             return old
         self._lost.discard(entry.key)
-        ready = Ready(entry, provider.settings.quota)
+        route = self._rules.route(provider.name, entry.request.route)
+        selecting = varying(route.settings, entry.headers, provider.credentials) if route is not None else frozenset()
+        self._varying[provider.name, entry.request.route] = selecting
+        ready = Ready(entry, provider.settings.quota, selecting)
         if old is not None:
             self._replaced(old, ready)
         self._durations.setdefault(provider.name, deque(maxlen=256)).append(entry.fetch_s)

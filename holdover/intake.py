@@ -12,7 +12,7 @@ from holdover.content import Board, board_of, is_json, revision_of
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, elements, end_to_end, header
 from holdover.metrics import Effect
-from holdover.policy import provider_trouble, refusal, said_json
+from holdover.policy import provider_trouble, refusal, said_json, varying
 from holdover.provider_settings import ErrorSettings
 from holdover.route_settings import RouteSettings
 from holdover.rules import Provider
@@ -97,12 +97,14 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
         revision = revision_of(response.status, identity)
         absence = Entry(question.canonical, response.status, fields, identity, zipped, revision)
         return Fetched(_timed(absence, question, response, seconds), "changed")
+    # What is not stored is given to who waits for it, unless it may be another for each.
+    own = refused is not None or bool(varying(route, response.headers, question.provider.credentials))
     if means is not None:
         trouble = means != "absent"
-        return Refused(response, _PHRASES[means], trouble, means, alone=refused is not None and not trouble)
+        return Refused(response, _PHRASES[means], trouble, means, alone=own and not trouble)
     if response.status != 200:
         trouble = provider_trouble(response.status)
-        return Refused(response, f"status {response.status}", trouble, alone=refused is not None and not trouble)
+        return Refused(response, f"status {response.status}", trouble, alone=own and not trouble)
     if refused is not None:
         if not end_is_marked(response.headers) and route.content == "json" and not is_json(identity):
             raise UnusableBodyError("a body that broke off, or is not the JSON that it should be")

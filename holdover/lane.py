@@ -51,11 +51,10 @@ class Asked:
     close: bool
     lease: Lease | None = None
 
-    @property
-    def same(self) -> object:
-        """Equal for requests that one lease answers."""
-        asked, wants = self.cacheable, self.wants
-        return asked.canonical.key, asked.route.name, asked.credential, asked.echo, wants, self.close
+    def same(self, selected: Cacheable) -> object:
+        """Equal for requests that one lease answers; `selected` is what the stand-in makes of this one."""
+        wants = self.wants
+        return selected.canonical.key, selected.route.name, selected.credential, selected.echo, wants, self.close
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +196,12 @@ class Lane:
         """Has the answer delivered once somebody was asked for it. `started` is `time.perf_counter()` at the request.
         To be run, unless it is None: then somebody else's is under way for the same request."""
         self._metrics.requests.labels("waited").inc()
-        parked = Parked(client, started, deliver)
-        if self._standin.asks_alone(asked.cacheable):
+        parked = Parked(client, started, deliver, fields=asked.wants.fields)
+        selected = self._standin.selected(asked.cacheable, asked.wants)
+        if self._standin.asks_alone(selected):
             return self._answered(asked, [parked], None)
         # Who asks after a reload is answered by the new configuration.
-        same = (asked.same, self._standin.epoch)
+        same = (asked.same(selected), self._standin.epoch)
         if (queue := self._parked.get(same)) is not None:
             queue.append(parked)
             return None
@@ -212,8 +212,9 @@ class Lane:
         """Answers the first, and the others with what they share, if they do: else each asks anew, at the same time
         as all like him. One after the other, each would wait for all before him."""
         first = queue.pop(0)
+        wants = replace(asked.wants, fields=first.fields)
         try:
-            answer, others = await self._standin.miss_for_all(asked.cacheable, asked.wants, first, queue)
+            answer, others = await self._standin.miss_for_all(asked.cacheable, wants, first, queue)
         except Exception:
             logger.exception("requests left the lane because of an internal error")
             self._parked.pop(same, None)
@@ -269,7 +270,7 @@ class Lane:
 
     def _renew(self, asked: Asked, now: float) -> Lease | None:
         """A lease for the request that holds now, of another request of the same meaning if there is one."""
-        same = asked.same
+        same = asked.same(self._standin.selected(asked.cacheable, asked.wants))
         lease = self._leases.get(same)
         if lease is None or not self._holds(lease, now):
             lease = self._standin.lease(asked.cacheable, asked.wants, now)
@@ -280,6 +281,8 @@ class Lane:
             lease.size = sum(map(len, lease.parts))
             if lease.cacheable.echo:
                 return lease
+            # Which request it is may have been told by what was in the store.
+            same = asked.same(lease.cacheable)
             self._leases.pop(same, None)
             if len(self._leases) >= MAX_REMEMBERED:
                 del self._leases[next(iter(self._leases))]

@@ -46,6 +46,12 @@ def max_stale(route: RouteSettings, board: Board | None, now: float) -> float:
     return route.max_stale_s
 
 
+def longest_stale(route: RouteSettings) -> float:
+    """The greatest age at which any answer is ever given, in seconds."""
+    pace = route.pace
+    return max(route.max_stale_s, pace.max_stale_in_play_s or 0.0, 2 * (pace.empty_s or 0.0), route.negative_s)
+
+
 def next_start(board: Board | None, after: float) -> float | None:
     """When the first event begins that had not begun at `after`; it may have begun since."""
     if board is None:

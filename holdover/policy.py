@@ -8,11 +8,23 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from holdover.caching.directives import control
+from holdover.caching.ranges import RANGE_FIELDS
 from holdover.caching.storing import forbidden
+from holdover.caching.validation import CONDITIONAL, FOR_ORIGINS
 from holdover.entry import Entry
-from holdover.exchange import Response, elements, header
+from holdover.exchange import HOP_BY_HOP, Headers, Response, elements, header
 from holdover.phase import max_stale, next_start, promise
 from holdover.route_settings import RouteSettings
+from holdover.rules import TURNING
+
+# Connection, conditions and ranges are between two neighbours, and what turns a request into another ends here.
+_NOT_SENT_ON = HOP_BY_HOP.union(
+    TURNING,
+    CONDITIONAL,
+    FOR_ORIGINS,
+    RANGE_FIELDS,
+    "host expect content-length content-type content-encoding".split(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +126,18 @@ def refusal(route: RouteSettings, response: Response, keyed: Collection[str] = (
     # `private="field"` is treated as `private` (allowed by RFC 9111 section 5.2.2.7).
     if "private" in told and "private" not in route.override:
         return "Cache-Control: private"
-    # The key is what selects here; of the codings there is one for who wants it (RFC 9111 section 4.1).
-    selecting = {"accept-encoding", *keyed, *(name.lower() for name in route.headers)}
-    varying = set(elements(header(response.headers, "vary"))) - selecting
-    if varying and "vary" not in route.override:
-        return f"Vary: {min(varying)}, which is not part of the key"
+    if ending := varying(route, response.headers, keyed) & _NOT_SENT_ON:
+        return f"Vary: {min(ending)}, which does not reach the provider"
     return None
+
+
+def varying(route: RouteSettings, headers: Headers, keyed: Collection[str] = ()) -> frozenset[str]:
+    """Lower-case names of the request's fields that select this response, beside those of its key (RFC 9111 section
+    4.1). Of the codings there is one for who wants it."""
+    if "vary" in route.override:
+        return frozenset()
+    selecting = {"accept-encoding", *keyed, *(name.lower() for name in route.headers)}
+    return frozenset(elements(header(headers, "vary"))) - selecting
 
 
 def prohibits_stale(route: RouteSettings, entry: Entry) -> bool:

@@ -157,7 +157,7 @@ class RouteSettings(Table):
         default=[],
         description="What of the provider's this route sets aside. `no-store`, `private`, `must-revalidate`: the "
         'directive. With `freshness = "origin"`, `set-cookie`: stored cookies are given to everybody. With a window, '
-        "`vary`: what varies by fields that are not part of the key is the same for everybody.",
+        "`vary`: what varies by fields that are not part of the key is given to everybody, whatever they send.",
     )
 
     proves_credential: bool = Field(

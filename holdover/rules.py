@@ -25,6 +25,14 @@ CREDENTIAL_LIKE = frozenset(
 PERSONAL = CREDENTIAL_LIKE | {"cookie", "proxy-authorization"}
 """Fields of a request, in lower case, by which an origin may know who asks."""
 
+TURNING = frozenset(
+    "forwarded x-forwarded-host x-forwarded-server x-forwarded-scheme x-forwarded-proto x-forwarded-port "
+    "x-forwarded-prefix x-forwarded-path x-host x-original-host x-original-url x-rewrite-url x-http-method "
+    "x-http-method-override x-method-override x-http-path-override x-forwarded-uri x-forwarded-method x-original-uri "
+    "front-end-https x_forwarded_host".split()
+)
+"""Fields by which servers are told of another host, target or method, and which hardly any names in Vary."""
+
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Also behind an encoded slash or backslash, which some servers decode before they resolve dots.
 _DOTS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])")

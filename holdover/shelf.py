@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
 from holdover.generation import Generation, Generations
 from holdover.metrics import Metrics
@@ -45,7 +46,7 @@ class Shelf:
         """What the shared store has, or will have when its generation is complete; None also when it does not
         answer."""
         held = generation.holds(key) if (generation := self._generations.of(key)) is not None else None
-        if held is not None and self.stands(held):
+        if held is not None and self.stands(held) and await self._is_unchanged(held):
             return held
         try:
             entry = await self.on_disk(partial(self._store.get, key))
@@ -58,8 +59,17 @@ class Shelf:
         """Not made by a kind of projection that was found wrong meanwhile, or is no longer configured."""
         return not entry.projected or entry.made_by <= self._projections.kinds(entry.request.provider)
 
-    async def put(self, entry: Entry, made_of: str = "") -> Entry:
-        """`made_of`: the key of the wider entry. What is made of one that nobody sees yet is seen with it."""
+    async def _is_unchanged(self, held: Entry) -> bool:
+        """Whether its target has not been changed since it was asked for, as far as the store tells."""
+        try:
+            return await self.on_disk(partial(self._store.stands, held, self._clock()))
+        except StoreError:
+            self._trouble()
+            return True
+
+    async def put(self, entry: Entry, made_of: str = "") -> Entry | None:
+        """What stands; None when it may be from before a change of its target. `made_of`: the key of the wider entry.
+        What is made of one that nobody sees yet is seen with it."""
         generation = self._generations.of(entry.key)
         if generation is None and made_of:
             generation = self._generations.of(made_of)
@@ -74,6 +84,18 @@ class Shelf:
             await self.on_disk(self._tries.one(partial(self._store.delete, key)))
         except StoreError:
             self._trouble()
+
+    async def invalidate(self, request: CanonicalRequest, at: float) -> bool:
+        """Nothing that was asked for before `at` is stored of the request's target any more; False when the store
+        cannot be told."""
+        try:
+            await self.on_disk(self._tries.one(partial(self._store.invalidate, request, at)))
+        except StoreError:
+            self.failing = True
+            self._trouble()
+            return False
+        self.failing = False
+        return True
 
     def begin(self, keys: list[str]) -> Generation:
         """What is put under these keys becomes visible at one moment."""
@@ -99,7 +121,7 @@ class Shelf:
     async def _publish(self, entries: list[Entry]) -> None:
         await self._put_all([entry for entry in entries if self.stands(entry)])
 
-    async def _put_all(self, entries: list[Entry]) -> list[Entry]:
+    async def _put_all(self, entries: list[Entry]) -> Sequence[Entry | None]:
         """Stores entries so that all become visible at once; returns what stands."""
         started = time.perf_counter()
         try:

@@ -8,24 +8,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 
 from holdover.admission import Admission
 from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
-from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, compressed, decoded
 from holdover.config import Config
 from holdover.credential import NOBODY
 from holdover.demand import Demand
-from holdover.exchange import Request, Response, accepts_gzip
+from holdover.exchange import Headers, Request, Response, accepts_gzip
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.homepage import Homepage
 from holdover.hot import HotTier
-from holdover.intake import Failed, Fetched, Refused
+from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.key import Cacheable, ForOrigin, Plan, plan
 from holdover.lease import Lease
 from holdover.link import Link, LinkDown
@@ -33,11 +32,13 @@ from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
 from holdover.origin.cache import OriginCache
 from holdover.origin.filler import OriginFiller
+from holdover.phase import longest_stale
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import CREDENTIAL_LIKE, Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
+from holdover.variants import is_variant, nominated, selected, variant
 
 REPORT_INTERVAL_S = 1.0
 LOOK_INTERVAL_S = 0.2
@@ -45,6 +46,7 @@ LOOK_INTERVAL_S = 0.2
 RECALL_S = 10.0
 STALE_LEASE_S = 0.05
 MAX_REFUSAL_BYTES = 1_048_576
+_MADE_INVALID = Filled(Failed("what is stored was made invalid", retry_after=1.0), led=True)
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
 _PERSONAL = CREDENTIAL_LIKE | {"cookie"}
@@ -56,11 +58,12 @@ _gzip_accepted = lru_cache(256)(accepts_gzip)
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Who waits for an answer, and since when (`time.perf_counter()`). `patience_s`: who waited for a call that ended
-    by time-out waits so long in all, for one more."""
+    by time-out waits so long in all, for one more. `fields` are those of his request."""
 
     client: str
     started: float
     patience_s: float | None = field(default=None, kw_only=True)
+    fields: Headers = field(default=(), kw_only=True, repr=False)
 
 
 class StandIn:
@@ -146,7 +149,7 @@ class StandIn:
         now = self._clock()
         if (lease := self.lease(cacheable, wants, now)) is None:
             return None
-        self._demand.sample(cacheable, lease.ready, 1)
+        self._demand.sample(lease.cacheable, lease.ready, 1)
         self._meter.count(cacheable, lease.outcome, wants, lease.answer, started, lease.ready, now)
         return lease.answer
 
@@ -158,7 +161,7 @@ class StandIn:
             return None
         route = cacheable.route.settings
         together = route.group is not None
-        ready = self._hot.load(cacheable.canonical.key, together=together)
+        cacheable, ready = self._selected(cacheable, wants, partial(self._hot.load, together=together))
         if ready is None:
             return None
         until = min(good_until, now + route.idle_after_s / 4)
@@ -177,6 +180,15 @@ class StandIn:
         answer = self._cached(cacheable, ready, wants, now, status)
         until = min(until, next_change(route, ready.entry, now, ttl), self._meter.next_bucket(ready, now))
         return Lease(cacheable, answer, outcome, ready, now, until, self.epoch, together)
+
+    def selected(self, cacheable: Cacheable, wants: Wants) -> Cacheable:
+        """The request with those of the client's fields by which answers vary that this process holds."""
+        return self._selected(cacheable, wants, self._hot.get)[0]
+
+    def _selected(
+        self, cacheable: Cacheable, wants: Wants, look: Callable[[str], Ready | None]
+    ) -> tuple[Cacheable, Ready | None]:
+        return selected(cacheable, wants.fields, self._hot.varying(cacheable.canonical), look)
 
     def gave(self, lease: Lease) -> None:
         """Counts how often a lease's answer was given since this was told last."""
@@ -220,8 +232,8 @@ class StandIn:
                 return await self._forward(cacheable, wants, first, others)
             if (answer := self.hit(cacheable, wants, first.started)) is not None:
                 return answer, None
-        forwarded = "uri-miss" if self._hot.get(cacheable.canonical.key) is None else "stale"
-        canonical = cacheable.canonical
+        cacheable, ready = self._selected(cacheable, wants, self._hot.get)
+        canonical, forwarded = cacheable.canonical, _why(cacheable, ready)
         filled, led = await self._awaited(cacheable, first, alone=self.asks_alone(cacheable))
         if isinstance(filled.result, Refused) and filled.result.alone:
             self._filler.apart.begins(canonical.key, self._clock())
@@ -241,8 +253,12 @@ class StandIn:
         led = led and filled.led and not unpaid
         ready = self._hot.load(canonical.key)
         self._joined(filled, [*(() if led else (first,)), *others])
+        names = nominated(cacheable, filled.result, ready)
+        if (other := variant(cacheable, names, wants.fields)) is not None:
+            # It answers who has none of these fields, or others.
+            return (await self.miss_for_all(other, wants, first, ()))[0], None
         answer = self._settle(cacheable, wants, filled, led, (first,), forwarded, ready)
-        if not others or self._is_in_vain(cacheable, filled):
+        if not others or self._is_in_vain(cacheable, filled) or _some_differ(cacheable, names, others):
             return answer, None
         return answer, self._settle(cacheable, wants, filled, False, others, forwarded, ready)
 
@@ -253,23 +269,15 @@ class StandIn:
             return
         known = {request.host, provider.origin[0].lower(), *provider.settings.hosts}
         for target in invalidated(request.method, response.status, request.target, response.headers, known):
-            match plan(Request("GET", request.host, target, request.headers), rules, self._admission.salt):
+            # Without the fields of who changes it: it is what is stored for everybody that goes.
+            match plan(Request("GET", request.host, target), rules, self._admission.salt):
                 case ForOrigin() as asked:
                     await self.origin.invalidate(asked)
                 case Cacheable(canonical=canonical, route=route):
-                    apart = bool(canonical.partition or route.settings.headers)
-                    await asyncio.to_thread(self._delete, canonical, apart=apart)
+                    at = self._clock()
+                    if not await self._filler.shelf.invalidate(canonical, at):
+                        self._hot.forbid(canonical, at, at + longest_stale(route.settings))
         self._hot.follow()
-
-    def _delete(self, canonical: CanonicalRequest, *, apart: bool) -> None:
-        """`apart`: with all that is stored of this target for other clients."""
-        try:
-            self._store.delete(canonical.key)
-            for entry in self._store.entries() if apart else ():
-                if (entry.request.provider, entry.request.target) == (canonical.provider, canonical.target):
-                    self._store.delete(entry.key)
-        except StoreError:
-            self._metrics.runtime.internal_errors.labels("store").inc()
 
     async def _awaited(self, cacheable: Cacheable, first: Waiting, *, alone: bool) -> tuple[Filled, bool]:
         """What a fetch comes to, and whether this request started it. `alone`: one that is nobody else's. Who joined
@@ -312,6 +320,8 @@ class StandIn:
             try:
                 self._store.follow()
                 self._hot.follow()
+                await self._hot.owed.settle(self._filler.shelf.invalidate, self._clock())
+                await self.origin.settle()
                 metrics.runtime.degraded.labels("store").set(self._filler.shelf.failing)
             except StoreError as error:
                 metrics.runtime.degraded.labels("store").set(1)
@@ -347,8 +357,11 @@ class StandIn:
         if isinstance(filled.result, Refused) and filled.result.alone:
             filled = filled if led else await self._forwarded(cacheable, wants.client)
             return self._settle(cacheable, wants, filled, True, (first,), "bypass", None), None
+        names = nominated(cacheable, filled.result)
+        if (other := variant(cacheable, names, wants.fields)) is not None:
+            return (await self._forward(other, wants, first, ()))[0], None
         answer = self._settle(cacheable, wants, filled, led, (first,), "bypass", None)
-        if not others:
+        if not others or _some_differ(cacheable, names, others):
             return answer, None
         return answer, self._settle(cacheable, wants, filled, False, others, "bypass", None)
 
@@ -460,19 +473,63 @@ class StandIn:
             self._admission.refused(cacheable.provider, cacheable.credential)
 
     async def _obtain(self, cacheable: Cacheable, client: str, *, alone_s: float | None = None) -> Filled:
-        canonical = cacheable.canonical
-        # holdover's own credential is known on the other side; a client's travels only where it is needed.
-        credential = cacheable.credential if _lent(cacheable) else NOBODY
-        try:
-            filled = await self._link.fill(canonical, 0.0, credential, client, alone_s=alone_s)
-        except LinkDown:
-            filled = await self._filler.fill(
-                canonical, 0.0, "client", credential=credential, client=client, alone_s=alone_s
-            )
+        filled = await self._filled(cacheable, client, alone_s)
+        if self._may_be_from_before(filled):
+            # Who joined this call may have come after the change (RFC 9111 section 4.4).
+            before, filled = filled, await self._filled(cacheable, client, alone_s)
+            if _is_trouble(filled.result) and _was_under_way(before.result):
+                return before
+            if self._may_be_from_before(filled):
+                return filled if _was_under_way(filled.result) else _MADE_INVALID
         if isinstance(filled.result, Fetched):
             # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
             self._hot.put(filled.result.entry)
         return filled
+
+    def _may_be_from_before(self, filled: Filled) -> bool:
+        """Whether it was asked for before a change of its target, as far as the store tells. Stored it may have been
+        and have gone again, which this process heard before it held it."""
+        if not isinstance(filled.result, Fetched):
+            return False
+        entry = filled.result.entry
+        try:
+            return self._hot.forbids(entry) or not self._store.stands(entry, self._clock())
+        except StoreError:
+            self._metrics.runtime.internal_errors.labels("store").inc()
+            return False
+
+    async def _filled(self, cacheable: Cacheable, client: str, alone_s: float | None) -> Filled:
+        canonical = cacheable.canonical
+        newer_than = self._hot.owed.since(canonical.resource)
+        # holdover's own credential is known on the other side; a client's travels only where it is needed.
+        credential = cacheable.credential if _lent(cacheable) else NOBODY
+        try:
+            return await self._link.fill(canonical, newer_than, credential, client, alone_s=alone_s)
+        except LinkDown:
+            return await self._filler.fill(
+                canonical, newer_than, "client", credential=credential, client=client, alone_s=alone_s
+            )
+
+
+def _was_under_way(result: FetchResult) -> bool:
+    """Not what was stored."""
+    return isinstance(result, Fetched) and result.effect is not None
+
+
+def _is_trouble(result: FetchResult) -> bool:
+    return isinstance(result, Failed) or (isinstance(result, Refused) and result.trouble)
+
+
+def _some_differ(cacheable: Cacheable, names: frozenset[str], others: Sequence[Waiting]) -> bool:
+    """Whether not all made this very request."""
+    return any(variant(cacheable, names, each.fields) is not None for each in others)
+
+
+def _why(cacheable: Cacheable, ready: Ready | None) -> str:
+    """Why it is forwarded, as RFC 9211 has it."""
+    if ready is not None:
+        return "stale"
+    return "vary-miss" if is_variant(cacheable.route.settings, cacheable.canonical) else "uri-miss"
 
 
 def _mean(waiting: Sequence[Waiting]) -> float:
@@ -509,4 +566,5 @@ def wants_of(request: Request) -> Wants:
             accept_encoding = value if accept_encoding is None else f"{accept_encoding}, {value}"
         elif lower == "if-none-match":
             if_none_match = value if if_none_match is None else f"{if_none_match}, {value}"
-    return Wants(_gzip_accepted(accept_encoding), if_none_match, request.method == "HEAD", request.client)
+    head = request.method == "HEAD"
+    return Wants(_gzip_accepted(accept_encoding), if_none_match, head, request.client, request.headers)

@@ -3,16 +3,17 @@
 from dataclasses import replace
 
 from holdover.caching.freshness import CLOCK_SLACK_S
+from holdover.caching.invalidation import may_be_from_before
 from holdover.caching.stored import MOST_VARIANTS, Stored, Variants
 
 
 def added(variants: Variants, new: Stored, of: Stored | None, longest: int, now: float) -> Variants:
     """With a response that came, in the place of those that the same requests select and of the one that it is made
     of. `longest`: most bytes of bodies; the oldest go."""
+    if may_be_from_before(new.requested_at, variants.invalid_until, now):
+        return variants
     # What is from the future is from before the clock stepped back.
     future = now + CLOCK_SLACK_S
-    if new.requested_at < variants.invalid_until <= future:
-        return variants
     for other in variants.stored:
         # Two requests that overlap may be answered in either order; what was asked for before the other came may be
         # older.
@@ -34,8 +35,9 @@ def replaced(variants: Variants, old: Stored, new: Stored | None) -> Variants:
 
 
 def invalidated(variants: Variants, at: float) -> Variants:
-    """Without all of them; nor is stored what was asked for before `at` (RFC 9111 section 4.4)."""
-    return replace(variants, stored=(), invalid_until=max(at, variants.invalid_until))
+    """Without what was asked for before `at`; nor is that stored any more (RFC 9111 section 4.4)."""
+    kept = tuple(one for one in variants.stored if one.requested_at >= at)
+    return replace(variants, stored=kept, invalid_until=max(at, variants.invalid_until))
 
 
 def _same(one: Stored, other: Stored | None) -> bool:

@@ -1,8 +1,10 @@
-"""Which stored responses a request with an unsafe method makes invalid (RFC 9111 section 4.4)."""
+"""Which stored responses a request with an unsafe method makes invalid, and which that are still to come (RFC 9111
+section 4.4)."""
 
 from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
+from holdover.caching.freshness import CLOCK_SLACK_S
 from holdover.exchange import Headers, header
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
@@ -28,3 +30,9 @@ def invalidated(method: str, status: int, target: str, headers: Headers, hosts: 
             other = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             found += [other] if other not in found else []
     return found
+
+
+def may_be_from_before(asked_at: float, changed_at: float, now: float) -> bool:
+    """Whether a response that was asked for at `asked_at` may tell what was so before the change at `changed_at`. A
+    change from the future is from before the clock stepped back. Unix seconds."""
+    return asked_at < changed_at <= now + CLOCK_SLACK_S

@@ -13,16 +13,14 @@ _CASELESS = frozenset(("accept-charset", "accept-encoding", "accept-language"))
 
 def selecting(response: Headers, request: Headers) -> Selecting:
     """The request's fields that Vary names, in normal form."""
-    return tuple(
-        (name, _normal(name, header(request, name))) for name in sorted(set(elements(header(response, "vary"))))
-    )
+    return tuple((name, _told(request, name)) for name in sorted(set(elements(header(response, "vary")))))
 
 
 def matches(stored: Stored, request: Headers) -> bool:
     """Whether all nominated fields are alike, or absent in both."""
     if "*" in elements(header(stored.headers, "vary")):
         return False
-    return all(_normal(name, header(request, name)) == value for name, value in stored.selecting)
+    return all(_told(request, name) == value for name, value in stored.selecting)
 
 
 def selected(stored: Iterable[Stored], request: Headers) -> Stored | None:
@@ -33,13 +31,16 @@ def selected(stored: Iterable[Stored], request: Headers) -> Stored | None:
 def nominated(stored: Iterable[Stored], request: Headers) -> Selecting:
     """The request's fields that any of these was selected by."""
     names = sorted({name for one in stored for name, _ in one.selecting})
-    return tuple((name, _normal(name, header(request, name))) for name in names)
+    return tuple((name, _told(request, name)) for name in names)
 
 
-def _normal(name: str, value: str | None) -> str | None:
+def _told(request: Headers, name: str) -> str | None:
+    value = header(request, name)
+    return None if value is None else normal(name, value)
+
+
+def normal(name: str, value: str) -> str:
     """Combined lines and white space around commas make no difference (RFC 9111 section 4.1)."""
-    if value is None:
-        return None
     plain = ",".join(part.strip(" \t") for part in value.split(","))
     if name in PERSONAL:
         # It is compared, and never told.

@@ -4,13 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
-from math import floor
+from math import floor, inf
 
 from holdover.answer import Answer, local
 from holdover.apart import Apart
 from holdover.cache_status import detail
-from holdover.caching.changing import invalidated
 from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
 from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
@@ -77,7 +75,12 @@ class OriginCache:
 
     async def invalidate(self, asked: ForOrigin) -> None:
         """A request with an unsafe method succeeded (RFC 9111 section 4.4)."""
-        await self._filler.shelf.change(nothing_of(asked), partial(invalidated, at=self._clock()))
+        # A response may allow itself to be stale for as long as it likes.
+        await self._filler.shelf.invalidate(nothing_of(asked), self._clock(), inf)
+
+    async def settle(self) -> None:
+        """Call it every second or so: what the store could not be told is told again."""
+        await self._filler.shelf.settle(self._clock())
 
     async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
         if _has_no_end(request):

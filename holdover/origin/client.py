@@ -17,18 +17,11 @@ from holdover.coding import UnusableBodyError
 from holdover.exchange import Headers, Request, Response
 from holdover.fetch import FixedAddress, phrase, text
 from holdover.origin.framed import Final, Framed
-from holdover.rules import Provider
+from holdover.rules import TURNING, Provider
 
 KEPT_S = 1.5
 """How long an unused connection is kept: less than servers do."""
 _NOT_SENT = frozenset("host content-length expect".split())
-TURNING = frozenset(
-    "forwarded x-forwarded-host x-forwarded-server x-forwarded-scheme x-forwarded-proto x-forwarded-port "
-    "x-forwarded-prefix x-forwarded-path x-host x-original-host x-original-url x-rewrite-url x-http-method "
-    "x-http-method-override x-method-override x-http-path-override x-forwarded-uri x-forwarded-method x-original-uri "
-    "front-end-https x_forwarded_host".split()
-)
-"""Fields by which servers are told of another host, target or method, and which hardly any names in Vary."""
 _SAFE_TO_REPEAT = frozenset("GET HEAD OPTIONS PUT DELETE".split())
 _AS_SENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 

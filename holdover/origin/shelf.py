@@ -6,8 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from holdover.caching.changing import invalidated
 from holdover.caching.stored import Variants, decode, encode
 from holdover.metrics import Metrics
+from holdover.owed import Owed, Owing
 from holdover.store.base import Blobs, StoreError
 from holdover.store.tries import Tries
 
@@ -29,6 +31,7 @@ class OriginShelf:
         self._bytes = 0
         self._position = store.position()
         self._tries = Tries()
+        self._owed: Owed[Variants] = Owed()
 
     async def get(self, empty: Variants) -> Variants:
         """All that is stored of the URI that `empty` is for, not a moment older than what any process stored."""
@@ -41,7 +44,7 @@ class OriginShelf:
         except StoreError:
             self._trouble()
             return empty
-        found = _of(data, empty)
+        found = self._of(data, empty)
         # Who followed the store meanwhile did not know that this is read.
         if self._position == since:
             self._hold(found)
@@ -52,17 +55,40 @@ class OriginShelf:
         stands = [empty]
 
         def rewritten(data: bytes | None) -> bytes | None:
-            before = _of(data, empty)
+            before = self._of(data, empty)
             stands[0] = changed(before)
             return data if stands[0] == before else encode(stands[0])
 
-        try:
-            await self._on_disk(self._tries.one(partial(self._store.change, empty.key, rewritten)))
-        except StoreError:
-            self._trouble()
+        if not await self._rewrite(empty.key, rewritten):
             stands[0] = changed(self._held.get(empty.key, empty))
             self._hold(stands[0])
         return stands[0]
+
+    async def invalidate(self, empty: Variants, at: float, until: float) -> None:
+        """Nothing that was asked for before `at` is given any more; from `until` on nothing would be."""
+        if not await self._told(empty, at):
+            self._owed.add(empty.key, Owing(empty, at, until))
+            self._drop(empty.key)
+
+    async def settle(self, now: float) -> None:
+        """Tells the store what it could not be told before."""
+        await self._owed.settle(self._told, now)
+
+    async def _told(self, empty: Variants, at: float) -> bool:
+        return await self._rewrite(empty.key, lambda data: encode(invalidated(_of(data, empty), at)))
+
+    async def _rewrite(self, key: str, rewritten: Callable[[bytes | None], bytes | None]) -> bool:
+        try:
+            await self._on_disk(self._tries.one(partial(self._store.change, key, rewritten)))
+        except StoreError:
+            self._trouble()
+            return False
+        return True
+
+    def _of(self, data: bytes | None, empty: Variants) -> Variants:
+        """What is stored, and not invalid."""
+        found, since = _of(data, empty), self._owed.since(empty.key)
+        return invalidated(found, since) if since else found
 
     async def _on_disk[T](self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry
 
 
@@ -63,15 +64,25 @@ class Store(Blobs, Protocol):
         """`settled`: not between the writing of an entry and its announcement; waits for a writer at work."""
         ...
 
-    def put(self, entry: Entry, now: float) -> Entry:
-        """Stores unless that would take the key back in time; returns the entry that stands afterwards."""
+    def put(self, entry: Entry, now: float) -> Entry | None:
+        """Stores unless that would take the key back in time, or before a change of its target; returns the entry
+        that stands afterwards."""
         ...
 
-    def put_all(self, entries: Sequence[Entry], now: float) -> list[Entry]:
+    def put_all(self, entries: Sequence[Entry], now: float) -> list[Entry | None]:
         """Like `put` for each; readers see all of them change at once."""
         ...
 
     def delete(self, key: str) -> bool: ...
+
+    def invalidate(self, request: CanonicalRequest, at: float) -> None:
+        """Deletes all that is stored of the request's target, for whomever. Nor is stored what was asked for before
+        `at` (Unix seconds)."""
+        ...
+
+    def stands(self, entry: Entry, now: float) -> bool:
+        """Whether no change of its target is known that it may be from before."""
+        ...
 
     def entries(self) -> Iterator[Entry]:
         """All readable entries, in no order."""

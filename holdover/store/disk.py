@@ -5,17 +5,21 @@ fix). `StrictDisk` knows neither: values are bytes inside the database, nothing 
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import diskcache
 
+from holdover.caching.invalidation import may_be_from_before
+from holdover.canonical import CanonicalRequest
 from holdover.entry import Entry, decode, encode
 from holdover.policy import supersedes
 from holdover.store.base import Changes, Position, StoreError, Usage
@@ -39,10 +43,11 @@ _NO_DAMAGE = frozenset(
     )
 )
 # Every setting that diskcache knows, so that none is taken from the database. Values stay inside the database (see
-# StrictDisk). synchronous=NORMAL: a power cut may lose the last odds, which nobody wants afterwards.
+# StrictDisk). The tag of an entry is its target. synchronous=NORMAL: a power cut may lose the last odds, which nobody
+# wants afterwards.
 _SETTINGS: dict[str, object] = {
     "statistics": 0,
-    "tag_index": 0,
+    "tag_index": 1,
     "eviction_policy": "least-recently-stored",
     "cull_limit": 10,
     "sqlite_auto_vacuum": 1,
@@ -53,6 +58,11 @@ _SETTINGS: dict[str, object] = {
     "disk_min_file_size": 2**31,
     "disk_pickle_protocol": 0,
 }
+CHANGE_KEPT_S = 3600.0
+"""How long it is known that a target was changed: no call takes so long."""
+_CHANGE_FORMAT = 0xC2
+_CHANGE = struct.Struct(">Bd")
+_KEY = re.compile("[0-9a-f]{32}")
 _DATABASE_FILES = ("cache.db", "cache.db-wal", "cache.db-shm")
 
 
@@ -132,22 +142,21 @@ class DiskStore:
 
         return self._guarded(read)
 
-    def put(self, entry: Entry, now: float) -> Entry:
+    def put(self, entry: Entry, now: float) -> Entry | None:
         return self.put_all((entry,), now)[0]
 
-    def put_all(self, entries: Sequence[Entry], now: float) -> list[Entry]:
-        encoded = [(entry, encode(entry)) for entry in entries]
+    def put_all(self, entries: Sequence[Entry], now: float) -> list[Entry | None]:
+        encoded = [encode(entry) for entry in entries]
 
-        def write(cache: Any) -> list[Entry]:
-            changes = self._changes
-            with changes.lock(LOCK_TIMEOUT_S):
-                stood = [(_read(cache, entry.key), entry, data) for entry, data in encoded]
-                newer = [(entry, data) for old, entry, data in stood if old is None or supersedes(entry, old, now)]
-                _set_all(cache, [(entry.key, data) for entry, data in newer])
+        def write(cache: Any) -> list[Entry | None]:
+            with self._changes.lock(LOCK_TIMEOUT_S):
+                stand = [_standing(cache, entry, now) for entry in entries]
+                all_of_it = zip(entries, encoded, stand, strict=True)
+                newer = [(new.key, data, new.request.resource) for new, data, stands in all_of_it if stands is new]
+                _set_all(cache, newer)
                 if newer:
-                    changes.announce(*(entry.key for entry, _ in newer))
-                kept = {entry.key for entry, _ in newer}
-                return [entry if old is None or entry.key in kept else old for old, entry, _ in stood]
+                    self._changes.announce(*(key for key, _, _ in newer))
+                return stand
 
         return self._guarded(write)
 
@@ -161,6 +170,25 @@ class DiskStore:
 
         return self._guarded(remove)
 
+    def invalidate(self, request: CanonicalRequest, at: float) -> None:
+        select = "SELECT key FROM Cache WHERE tag = ? AND raw = 1 AND typeof(key) = 'text'"
+
+        def remove(cache: Any) -> None:
+            with self._changes.lock(LOCK_TIMEOUT_S):
+                keys = [key for (key,) in cache._sql(select, (request.resource,)).fetchall()]  # noqa: SLF001
+                changed_at = max(at, _changed_at(cache, request.resource))
+                with _written(cache):
+                    for key in keys:
+                        cache.delete(key)
+                    cache.set(request.resource, _CHANGE.pack(_CHANGE_FORMAT, changed_at), expire=CHANGE_KEPT_S)
+                # A process may hold what was never written.
+                self._changes.announce(*{request.key, *filter(_KEY.fullmatch, keys)})
+
+        self._guarded(remove)
+
+    def stands(self, entry: Entry, now: float) -> bool:
+        return not self._guarded(lambda cache: _is_from_before(cache, entry, now))
+
     def read(self, key: str) -> bytes | None:
         return self._guarded(lambda cache: _blob(cache, key))
 
@@ -173,7 +201,7 @@ class DiskStore:
                 if new is None:
                     cache.delete(key)
                 else:
-                    _set_all(cache, ((key, new),))
+                    _set_all(cache, ((key, new, None),))
                 self._changes.announce(key)
 
         self._guarded(write)
@@ -303,6 +331,28 @@ def _read(cache: Any, key: str) -> Entry | None:
     return entry if entry is not None and entry.key == key else None
 
 
+def _standing(cache: Any, entry: Entry, now: float) -> Entry | None:
+    """`entry` itself, if it may take the place of what is there."""
+    old = _read(cache, entry.key)
+    # Changes are looked up under the writers' lock: what they made invalid cannot come in behind them.
+    if _is_from_before(cache, entry, now) or (old is not None and not supersedes(entry, old, now)):
+        return old
+    return entry
+
+
+def _is_from_before(cache: Any, entry: Entry, now: float) -> bool:
+    return may_be_from_before(entry.requested_at, _changed_at(cache, entry.request.resource), now)
+
+
+def _changed_at(cache: Any, resource: str) -> float:
+    """When a target was last changed, in Unix seconds; 0 when that is not known."""
+    data = _blob(cache, resource)
+    if data is None or len(data) != _CHANGE.size or data[0] != _CHANGE_FORMAT:
+        return 0.0
+    changed_at: float = _CHANGE.unpack(data)[1]
+    return changed_at
+
+
 def _blob(cache: Any, key: str) -> bytes | None:
     try:
         data: bytes | None = cache.get(key)
@@ -311,11 +361,19 @@ def _blob(cache: Any, key: str) -> bytes | None:
     return data
 
 
-def _set_all(cache: Any, items: Sequence[tuple[str, bytes]]) -> None:
+def _set_all(cache: Any, items: Sequence[tuple[str, bytes, str | None]]) -> None:
+    """Keys, values and tags."""
+    with _written(cache):
+        for key, data, tag in items:
+            cache.set(key, data, tag=tag)
+
+
+@contextmanager
+def _written(cache: Any) -> Iterator[None]:
+    """All that is done inside, or nothing of it."""
     try:
         with cache.transact():
-            for key, data in items:
-                cache.set(key, data)
+            yield
     except sqlite3.OperationalError as error:
         # On a full disk SQLite has rolled back by itself; the library's own ROLLBACK then fails and hides the cause.
         if isinstance(error.__context__, sqlite3.Error):

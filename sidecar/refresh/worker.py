@@ -19,6 +19,7 @@ from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.metrics import Metrics
 from holdover.rules import Provider, Rules
 from holdover.spacing import Turn
+from holdover.variants import is_variant
 
 from .arrivals import Arrivals
 from .changelog import logs_of
@@ -187,7 +188,8 @@ class Refresher:
     def _add(self, request: CanonicalRequest, asked_at: float, fetched_at: float, wanted_s: float = 0.0) -> bool:
         route = self._rules.route(request.provider, request.route)
         schedule = self._schedule(request.provider)
-        if route is None or schedule is None:
+        # What varies by what clients send has few of them, and each value would be a call in every window.
+        if route is None or schedule is None or is_variant(route.settings, request):
             return False
         accepted = schedule.demand(request, route.settings, asked_at, fetched_at, wanted_s=wanted_s)
         for log in logs_of(self._rules, request) if accepted else ():

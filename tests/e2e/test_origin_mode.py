@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from holdover.config import load
-from holdover.origin.client import TURNING
+from holdover.rules import TURNING
 from scripts.rig import House, wait_for
 from tests.e2e.scripted import HOST, SCRIPT, Scripted, Step, asked, house_of, played, script_of, scripted
 from tests.e2e.wire import ask, dial

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from scripts.rig import House
+from scripts.rig import House, wait_for
 from tests.e2e.scripted import Scripted, Step, asked, house_of, played, script_of, scripted
 from tests.e2e.wire import calm_window
 
@@ -43,7 +43,7 @@ FORBIDDEN: dict[str, tuple[list[tuple[str, str | int]], int]] = {
     "private by a targeted field": ([("CDN-Cache-Control", "private"), ("Cache-Control", "max-age=60")], 200),
     "no-store by a targeted field": ([("CDN-Cache-Control", "no-store"), ("Cache-Control", "max-age=60")], 200),
     "Vary: *": ([("Vary", "Lang, *")], 200),
-    "Vary with a field that is not in the key": ([("Vary", "User-Agent")], 200),
+    "Vary with a field that ends here": ([("Vary", "Origin, Range")], 200),
     "a part": ([("Content-Range", "bytes 0-1/9")], 206),
     "a part that is said to be the whole": ([("Content-Range", "bytes 0-1/9")], 200),
     "an error": ([("Cache-Control", "max-age=60")], 500),
@@ -70,7 +70,47 @@ def test_the_window_is_the_lifetime(house, origin, name):
     played(house, origin, [Step(says=ALLOWED[name], came=True), Step(says=ALLOWED[name], came=False)])
 
 
-@pytest.mark.parametrize("name", ["no-store", "private", "Vary with a field that is not in the key"])
+VARYING: dict[str, tuple[str, list[tuple[dict[str, str], bool]]]] = {
+    "who sends nothing shares": ("Origin", [({}, False), ({}, False)]),
+    "who sends something is another": ("Origin", [({"Origin": "a"}, True), ({"Origin": "b"}, True), ({}, False)]),
+    "all variants are kept": ("Foo", [({"Foo": "a"}, True), ({"Foo": "b"}, True), ({"Foo": "a"}, False)]),
+    "empty and absent differ": ("Foo", [({"Foo": ""}, True), ({}, False)]),
+    "of two fields": (
+        "Foo, Bar",
+        [
+            ({"Foo": "1"}, True),
+            ({"Foo": "1", "Bar": "2"}, True),
+            ({"Bar": "2"}, True),
+            ({"Bar": "2", "Foo": "1"}, False),
+        ],
+    ),
+    "names in any case": ("fOO", [({"Foo": "1"}, True), ({"FOO": "1"}, False)]),
+    "a field that it does not name": ("Foo", [({"Bar": "1"}, False)]),
+    "beside a field of the key": (
+        "Lang, Foo",
+        [({"Lang": "x"}, True), ({"Lang": "x", "Foo": "1"}, True), ({}, False)],
+    ),
+    "languages in any case": (
+        "Accept-Language",
+        [({"Accept-Language": "en,de"}, True), ({"Accept-Language": "EN, de"}, False)],
+    ),
+    "whatever is accepted": ("Accept", [({"Accept": "*/*"}, False), ({"Accept": "a/b"}, True)]),
+    "what clients call themselves": ("User-Agent", [({"User-Agent": "a"}, True), ({"User-Agent": "a"}, False)]),
+    "the coding": ("Accept-Encoding", [({"Accept-Encoding": "gzip"}, False), ({"Accept-Encoding": "br"}, False)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", [{}, {"Expect": "100-continue"}], ids=["lane", "flows"])
+@pytest.mark.parametrize("name", VARYING)
+def test_vary_selects(house, origin, name, way):
+    """And the provider gets the fields that it says it answers by."""
+    vary, steps = VARYING[name]
+    says = [("Vary", vary)]
+    sent = [Step({**sends, **way}, says, came=came, saw=sends if came else {}) for sends, came in steps]
+    played(house, origin, [Step(way, says=says, came=True), *sent])
+
+
+@pytest.mark.parametrize("name", ["no-store", "private", "Vary with a field that ends here"])
 def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, name):
     mark, step = f"/unshared{next(_numbers)}", Step(says=FORBIDDEN[name][0], delay=0.5)
     origin.scripts[mark] = script_of(step)
@@ -86,9 +126,10 @@ def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, name)
 def test_what_nobody_else_is_given_is_not_refreshed(origin, tmp_path):
     lines = settings(window=0.5, stale=60.0).replace("idle_after_s = 0.1", "idle_after_s = 60")
     with house_of(tmp_path, origin, lines, path="/{name}") as house:
-        for says, refreshed in ((("Cache-Control", "max-age=60"), True), (("Cache-Control", "private"), False)):
+        alone, some = ("Cache-Control", "private"), ("Vary", "Origin")
+        for says, sends, refreshed in ((some, {}, True), (alone, {}, False), (some, {"Origin": "a"}, False)):
             mark = f"/refreshed{next(_numbers)}"
-            step = Step(says=[says])
+            step = Step(sends, says=[says])
             origin.scripts[mark] = script_of(step)
             for _ in range(4):
                 asked(house, step, mark)
@@ -115,6 +156,29 @@ def test_cookies_are_for_nobody_else(house, origin):
 @pytest.mark.parametrize("method", ["POST", "DELETE", "FOO"])
 def test_an_unsafe_method_makes_what_is_stored_invalid(house, origin, method, status, came):
     played(house, origin, [Step(came=True), Step(method=method, status=status, came=True), Step(came=came)])
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "Lang"])
+def test_whoever_sends_it(house, origin, name):
+    changes = Step({name: "x"}, method="DELETE", came=True)
+    played(house, origin, [Step(came=True), Step(came=False), changes, Step(came=True)])
+
+
+def test_what_was_under_way_when_it_came_is_given_to_nobody_afterwards(house, origin):
+    """Nor to who joins the flight, which has the provider asked once more."""
+    mark = f"/race{next(_numbers)}"
+    slow, fast = Step(body="before", delay=1.0), Step(body="after")
+    origin.scripts[mark] = script_of(slow)
+    with ThreadPoolExecutor(3) as pool:
+        early = pool.submit(asked, house, Step(), mark)
+        wait_for(lambda: len(origin.of(mark)) == 1)
+        assert asked(house, Step(method="POST"), mark).status == 200
+        origin.scripts[mark] = script_of(fast)
+        late = pool.submit(asked, house, Step(), mark)
+        assert late.result().body == b"after"
+        assert early.result().status == 200
+    assert asked(house, Step(), mark).body == b"after"
+    assert [one.method for one in origin.of(mark)] == ["GET", "POST", "GET"]
 
 
 def test_and_what_it_names(house, origin):
@@ -156,5 +220,5 @@ def test_must_revalidate_holds_past_the_window(origin, tmp_path):
 )
 def test_a_route_may_set_one_rule_aside(origin, tmp_path, rule, says):
     with house_of(tmp_path, origin, settings(rule), path="/{name}") as house:
-        played(house, origin, [Step(says=[says], came=True), Step(says=[says], came=False)])
+        played(house, origin, [Step(says=[says], came=True), Step({"X": "1"}, says=[says], came=False)])
         played(house, origin, [Step(says=[("Vary", "*")], came=True)] * 2)

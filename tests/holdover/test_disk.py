@@ -36,6 +36,66 @@ def test_delete(store, open_store, entry_of):
     assert store.changes(before).keys == (entry.key,), "what was not there did not change"
 
 
+@pytest.fixture
+def variants(entry_of):
+    """What is stored of one target: for everybody, in a language, and for one tenant."""
+    entry = entry_of()
+    asked = entry.request
+    requests = (asked, replace(asked, headers=(("lang", "de"),)), replace(asked, partition="tenant"))
+    return [replace(entry, request=request) for request in requests]
+
+
+def test_all_that_is_stored_of_a_target_goes_together(store, open_store, variants, entry_of):
+    other = store.put(entry_of("nba"), 1001)
+    foreign = store.put(replace(variants[0], request=replace(variants[0].request, provider="other")), 1001)
+    store.put_all(variants, 1001)
+    before = store.position()
+    open_store().invalidate(variants[1].request, 1002)
+    assert [*map(store.get, (entry.key for entry in variants))] == [None] * 3
+    assert sorted(store.changes(before).keys) == sorted(entry.key for entry in variants)
+    assert (store.get(other.key), store.get(foreign.key)) == (other, foreign)
+
+
+def test_what_was_asked_for_before_a_change_of_its_target_is_not_stored_after_it(store, open_store, variants):
+    of_all, german, of_tenant = variants
+    other = open_store()
+    before = store.position()
+    other.invalidate(german.request, 1000.25)
+    assert store.changes(before).keys == (german.key,), "a process may hold what was never written"
+    newer = replace(of_tenant, requested_at=1000.25)
+    assert store.put_all([of_all, newer], 1001) == [None, newer]
+    assert [*map(store.get, (of_all.key, newer.key))] == [None, newer]
+    assert [store.stands(entry, 1001) for entry in (of_all, newer)] == [False, True]
+    other.invalidate(german.request, 1000.0)
+    assert not store.stands(of_all, 1001), "another clock does not take it back"
+    assert store.stands(of_all, 900), "the clock stepped back"
+
+
+def test_a_planted_change_is_none(store, folder, entry_of):
+    entry = entry_of()
+    for value in (b"", b"\xc2", b"\x00" * 9, b"\xc2" + b"\x7f" * 9, "text", None):
+        store._cache.set(entry.request.resource, b"")
+        with closing(sqlite3.connect(folder / "cache.db")) as database, database:
+            database.execute("UPDATE Cache SET value = ? WHERE key = ?", (value, entry.request.resource))
+        assert store.stands(entry, 1001)
+
+
+def test_that_costs_what_is_deleted_and_not_what_is_stored(store, variants, entry_of):
+    """In steps of SQLite's machine, about."""
+
+    def steps():
+        store.put_all(variants, 1001)
+        taken = []
+        store._cache._con.set_progress_handler(lambda: taken.append(0), 10)
+        store.invalidate(variants[0].request, 1000)
+        store._cache._con.set_progress_handler(None, 10)
+        return len(taken)
+
+    few = steps()
+    store.put_all([entry_of(f"s{number}") for number in range(1000)], 1001)
+    assert 0 < steps() < 1.5 * few
+
+
 def test_every_put_is_announced_and_a_refused_one_is_not(store, open_store, entry_of):
     other = open_store()
     before = other.position()

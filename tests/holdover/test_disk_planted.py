@@ -31,14 +31,15 @@ def plant(
     mode: int | None = 1,
     filename: str | None = None,
     value: object = None,
+    tag: object = None,
 ) -> None:
     """A row as diskcache 5.6.3 writes it."""
     with closing(sqlite3.connect(folder / "cache.db")) as database, database:
         database.execute("DELETE FROM Cache WHERE key = ?", (key,))
         database.execute(
-            "INSERT INTO Cache (key, raw, store_time, access_time, size, mode, filename, value)"
-            " VALUES (?, ?, 1, 1, 10, ?, ?, ?)",
-            (key, raw, mode, filename, value),
+            "INSERT INTO Cache (key, raw, store_time, access_time, size, mode, filename, value, tag)"
+            " VALUES (?, ?, 1, 1, 10, ?, ?, ?, ?)",
+            (key, raw, mode, filename, value, tag),
         )
 
 
@@ -69,6 +70,7 @@ def use(store: DiskStore, key: str, entry: Entry) -> None:
     store.put(entry, entry.received_at)
     store.delete(key)
     store.delete("0" * 32)
+    store.invalidate(entry.request, 1002)
 
 
 TRAPS = ["pickled value", "pickled value in a file", "pickled key", "file outside", "text file outside"]
@@ -105,6 +107,15 @@ def test_a_planted_row_is_neither_executed_nor_followed(kind, store, open_store,
     assert other not in list(small.entries())
     assert not marker.exists()
     assert secret.read_text() == "secret"
+
+
+def test_a_planted_row_of_a_target_goes_with_it(store, folder, entry_of):
+    entry = store.put(entry_of(), 1001)
+    for key in ("no key", "Z" * 32, b"bytes", None):
+        plant(folder, key, value=b"x", tag=entry.request.resource)
+    store.invalidate(entry.request, 1002)
+    assert store.get(entry.key) is None
+    assert store.all_keys() == [entry.request.resource], "when that was"
 
 
 @pytest.mark.parametrize(

@@ -819,3 +819,48 @@ async def test_what_a_generation_holds_is_not_given_once_its_kind_is_found_wrong
     again = entry_in(await filler.fill(H2H, 0.0, "refresh"))
     assert not again.projected
     await generation.close()
+
+
+async def changed_meanwhile(vendor, filler, store):
+    """What comes of a fill that was under way when its target was changed."""
+    vendor.open.clear()
+    filling = asyncio.create_task(filler.fill(ODDS, 0.0, "client"))
+    await vendor.asked_for(1)
+    store.invalidate(ODDS, time.time())
+    vendor.open.set()
+    return await filling
+
+
+async def test_what_was_under_way_at_a_change_is_asked_for_once_more(vendor, filler_of, open_store, store):
+    filled = await changed_meanwhile(vendor, filler_of(), open_store())
+    assert entry_in(filled).identity == b"[2]"
+    assert store.get(ODDS.key) == entry_in(filled)
+
+
+@pytest.mark.parametrize("fails", [{"status": 503}, {"headers": {"Bad": "\0"}}], ids=["said", "unsaid"])
+async def test_if_that_fails_it_is_given_but_not_stored(vendor, filler_of, open_store, store, fails):
+    vendor.says = lambda _: web.json_response([1], **({} if len(vendor.asked) == 1 else fails))
+    filled = await changed_meanwhile(vendor, filler_of(), open_store())
+    assert (entry_in(filled).identity, len(vendor.asked)) == (b"[1]", 2)
+    assert store.get(ODDS.key) is None
+
+
+async def test_what_a_generation_holds_is_not_given_once_its_target_was_changed(vendor, filler_of, store):
+    filler = filler_of()
+    filler.shelf.begin([ODDS.key, "another"])
+    assert entry_in(await filler.fill(ODDS, 0.0, "refresh")).identity == b"[1]"
+    assert (await filler.shelf.stored(ODDS.key)).identity == b"[1]"
+    store.invalidate(ODDS, time.time())
+    assert await filler.shelf.stored(ODDS.key) is None
+    assert entry_in(await filler.fill(ODDS, 0.0, "refresh")).identity == b"[2]"
+
+
+async def test_that_answers_vary_by_what_clients_send_is_said_once(vendor, filler_of, caplog):
+    filler = filler_of()
+    await filler.fill(ODDS, 0.0, "client")
+    assert not caplog.records
+    for origin in "ab":
+        await filler.fill(replace(ODDS, headers=(("origin", origin),)), 0.0, "client")
+    assert [request.headers.get("Origin") for request in vendor.asked] == [None, "a", "b"]
+    [record] = caplog.records
+    assert "vendor, route odds: the provider's answers vary by what clients send (origin)" in record.getMessage()

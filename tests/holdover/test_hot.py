@@ -326,3 +326,15 @@ def test_metrics_of_a_replaced_answer(tier, metrics, entry_of):
     for basis in ("fetch", "header"):
         assert value(metrics, "update_delay_seconds_count", upstream="vendor", basis=basis) == 1
     assert value(metrics, "cache_invalidation_delay_seconds_count") == 2
+
+
+def test_what_is_older_than_a_change_that_the_store_does_not_know_of_is_not_given(tier, stores, entry_of):
+    hot, old, other = tier(), entry_of(), entry_of("nba")
+    stores[1].put_all([old, other], NOW)
+    held, stays = hot.load(old.key), hot.load(other.key)
+    hot.forbid(old.request, at=1500.0, until=3000.0)
+    assert held.outdated
+    assert hot.get(old.key) is hot.load(old.key) is hot.put(old) is None
+    assert hot.get(other.key) is stays
+    new = replace(old, requested_at=1500.0, received_at=1501.0)
+    assert hot.put(new).entry == hot.get(old.key).entry == new

@@ -100,6 +100,7 @@ REFUSED = {
         "status 400",
         False,
     ),
+    "an error that may be another for each": (response(b"[1]", ("Vary", "Origin"), status=400), "status 400", False),
     "trouble, which is everybody's": (
         response(b"[1]", ("Cache-Control", "no-store"), status=500),
         "status 500",
@@ -107,7 +108,7 @@ REFUSED = {
     ),
 }
 ALONE = {"an absence that must not be stored", "an error that is told to nobody else", "206", "304 to nothing"}
-ALONE |= {"no-store", "private", "vary", "partial", "endless"}
+ALONE |= {"an error that may be another for each", "no-store", "private", "vary", "partial", "endless"}
 
 
 @pytest.mark.parametrize("case", REFUSED)

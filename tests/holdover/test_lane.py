@@ -35,7 +35,7 @@ from holdover.metrics import AGE, Metrics
 from holdover.quota import Told
 from holdover.rules import Rules
 from holdover.settings import Settings
-from holdover.standin import StandIn
+from holdover.standin import StandIn, wants_of
 from holdover.tally import Tally
 
 NOW = 1_700_000_000.0
@@ -283,6 +283,63 @@ async def test_the_lane_gives_the_bytes_that_the_stand_in_would(
         fresh = scene.standin.lease(scene.planned(), Wants(), clock.now)
         expected = None if fresh is None else head_of(fresh.answer) + fresh.answer.body
         assert given_ == expected
+
+
+# Which of them.
+
+NAMES = ("origin", "lang")
+sent = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, st.sampled_from(["a", "b"])))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kept=st.lists(
+        st.tuples(sent, st.sets(st.sampled_from(NAMES))),
+        max_size=6,
+        unique_by=lambda one: repr(sorted(one[0].items())),
+    ),
+    asked=st.lists(sent, min_size=1, max_size=8),
+)
+async def test_the_lane_gives_what_the_request_selects_and_what_the_flows_would(
+    scene, config_of, entry_of, clock, kept, asked
+):
+    clock.now += 1000
+    scene.use(config_of())
+    given_by = {}
+    for fields, varying in kept:
+        request = replace(scene.planned().canonical, headers=tuple(sorted(fields.items())))
+        entry = replace(entry_of(at=clock.now - 1.3, body=repr(fields).encode()), request=request)
+        entry = replace(entry, headers=(("Vary", ", ".join(varying)),) if varying else ())
+        given_by[entry.identity] = (fields, varying)
+        assert scene.put(entry) == entry
+    for fields in asked:
+        lines = [f"{name.title()}: {value}" for name, value in fields.items()]
+        flow = Request("GET", "api.vendor.test", TARGET, tuple(fields.items()))
+        given_ = scene.ask(wire(*lines))
+        fresh = scene.standin.lease(scene.standin.plan(flow), wants_of(flow), clock.now)
+        expected = None if fresh is None else head_of(fresh.answer) + fresh.answer.body
+        assert given_ == expected
+        if expected is not None:
+            selected_by, varying = given_by[body(expected)]
+            assert all(fields.get(name) == selected_by.get(name) for name in {*varying, *selected_by})
+
+
+async def test_who_waits_tells_which_fields_he_sent(scene, entry, clock, monkeypatch):
+    """Though the question of the first is put for all."""
+    told: list[Any] = []
+
+    async def miss(cacheable, wants, first, others):
+        told.append((dict(wants.fields).get("Origin"), [dict(each.fields).get("Origin") for each in others]))
+        return scene.standin._hot.put(entry).answer(wants, clock.now, first.client), None
+
+    monkeypatch.setattr(scene.standin, "miss_for_all", miss)
+    jobs = []
+    for origin in "abc":
+        found = scene.lane.take(wire(f"Origin: {origin}"), "c")
+        jobs.append(scene.lane.park(found, "c", 1.5, lambda _: None))
+    assert jobs[1:] == [None, None]
+    await jobs[0]
+    assert told == [("a", ["b", "c"]), ("b", []), ("c", [])]
 
 
 # What outdates a lease.

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from holdover.content import Board
 from holdover.exchange import Response
+from holdover.phase import longest_stale
 from holdover.policy import (
     Expired,
     Fresh,
@@ -18,6 +19,7 @@ from holdover.policy import (
     refusal,
     said_json,
     supersedes,
+    varying,
 )
 
 WINDOW, LIMIT = 10, 60
@@ -91,6 +93,20 @@ def test_window_and_limit_go_by_what_the_answer_holds(route_of, entry_of, board,
     route = route_of(starts="at", items="", negative_s=7, pace=PACE)
     entry = replace(entry_of(at=ASKED), board=board, floor_s=floor_s, status=status)
     assert limits(route, entry, ASKED) == expected
+    assert limits(route, entry, ASKED)[1] <= longest_stale(route)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 60),
+        ({"pace": {"empty_s": 50}}, 100),
+        ({"pace": {"max_stale_in_play_s": 70}}, 70),
+        ({"negative_s": 80}, 80),
+    ],
+)
+def test_nothing_is_older_than_the_greatest_of_the_limits(route_of, changes, expected):
+    assert longest_stale(route_of(starts="at", items="", **changes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -189,7 +205,12 @@ LENGTH = ("Content-Length", "2")
         ([LENGTH, ("Vary", "*")], [], "Vary: *"),
         ([LENGTH, ("Vary", "Accept, *")], ["no-store", "private"], "Vary: *"),
         ([LENGTH, ("Vary", "Accept-Encoding, x-key")], [], None),
-        ([LENGTH, ("Vary", "Origin")], [], "Vary: origin, which is not part of the key"),
+        ([LENGTH, ("Vary", "Origin, User-Agent, X-Anything")], [], None),
+        ([LENGTH, ("Vary", "Origin, Range")], [], "Vary: range, which does not reach the provider"),
+        ([LENGTH, ("Vary", "X-Original-URL, If-Match")], [], "Vary: if-match, which does not reach the provider"),
+        ([LENGTH, ("Vary", "Content-Length")], [], "Vary: content-length, which does not reach the provider"),
+        ([LENGTH, ("Vary", "Connection")], [], "Vary: connection, which does not reach the provider"),
+        ([LENGTH, ("Vary", "Range")], ["vary"], None),
         ([LENGTH, ("Vary", "Origin")], ["vary"], None),
         ([LENGTH, ("Cache-Control", 'x="a, no-store')], [], "Cache-Control: no-store"),
         ([LENGTH, ("Cache-Control", "no-store, must-understand")], [], None),
@@ -200,6 +221,13 @@ def test_what_must_not_be_stored(route_of, headers, override, expected):
     for status in (200, 404):
         response = Response(status, tuple(headers), b"[]")
         assert refusal(route_of(override=override, headers=["X-Key"]), response) == expected
+
+
+def test_what_selects_beside_the_key(route_of):
+    told = (("Vary", "Origin, accept-ENCODING"), ("vary", "X-Key, Apikey,, Lang"))
+    assert varying(route_of(headers=["X-Key"]), told, {"apikey"}) == {"origin", "lang"}
+    assert varying(route_of(headers=["X-Key"], override=["vary"]), told) == frozenset()
+    assert varying(route_of(), ()) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from aiohttp import web
 from holdover.answer import Wants
 from holdover.config import Config
 from holdover.content import revision_of
-from holdover.exchange import Request
+from holdover.exchange import Request, Response
 from holdover.fill import Filled, Filler
 from holdover.intake import Fetched
 from holdover.key import Bypass, Cacheable
@@ -19,7 +19,7 @@ from holdover.metrics import Metrics
 from holdover.quota import Quotas, Told
 from holdover.rules import Rules
 from holdover.settings import Settings
-from holdover.standin import StandIn, wants_of
+from holdover.standin import StandIn, Waiting, wants_of
 from holdover.wire import decode_request, encode_filled, encode_report
 
 ODDS = "/v4/sports/epl/odds?regions=us"
@@ -663,7 +663,7 @@ def test_what_was_told_later_stands_unless_a_clock_stepped_back():
 ALONE = {
     "no-store": {"Cache-Control": "no-store"},
     "private": {"Cache-Control": "private"},
-    "vary": {"Vary": "Origin"},
+    "vary": {"Vary": "Range"},
 }
 
 
@@ -731,3 +731,128 @@ async def test_who_waits_for_one_of_his_own_does_so_no_longer_than_for_any(vendo
     vendor.open.set()
     await asyncio.sleep(0.1)
     assert len(vendor.asked) == 2
+
+
+async def test_what_went_on_its_way_from_the_sidecar_is_not_given(vendor, linked, sidecar, open_store):
+    """It was stored, then its target was changed, and this process heard of that before it held the answer."""
+
+    def changed(filled):
+        if len(vendor.asked) == 1:
+            open_store().invalidate(filled.result.entry.request, time.time())
+            linked.follow()
+        return filled
+
+    sidecar.change = changed
+    assert (await get(linked))[2] == (await get(linked))[2] == b"[2]"
+    assert len(vendor.asked) == 2
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["with a sidecar", "alone"])
+async def test_what_the_store_cannot_let_go_of_is_not_given(
+    vendor, linked, sidecar, folder, lock_holder, open_store, metrics, up
+):
+    sidecar.broken, other = not up, open_store()
+    assert [(await get(linked))[2], (await get(linked))[2]] == [b"[1]"] * 2
+    changing, old = request(method="DELETE"), other.get(linked.plan(request()).canonical.key)
+    with lock_holder(folder / "changes"):
+        await linked.changed(changing, Response(204))
+        assert [(await get(linked))[2], (await get(linked))[2]] == [b"[2]"] * 2
+        assert other.get(old.key) == old
+        assert value(metrics, "internal_errors_total", where="store") >= 1
+    following = asyncio.create_task(linked.follow_store())
+    await until(lambda: not other.stands(old, time.time()))
+    assert other.get(old.key) is None
+    following.cancel()
+
+
+async def test_nor_if_the_provider_may_not_be_asked_yet(vendor, stand_in_of, route_of, folder, lock_holder):
+    stand_in = stand_in_of([route_of(min_interval_s=60)])
+    assert (await get(stand_in))[2] == b"[1]"
+    with lock_holder(folder / "changes"):
+        await stand_in.changed(request(method="DELETE"), Response(204))
+        assert (await get(stand_in))[0] == 503
+
+
+def of(*origins):
+    return [(("Origin", origin),) if origin else () for origin in origins]
+
+
+async def all_get(stand_in, headers):
+    return [(await get(stand_in, *each))[2] for each in headers]
+
+
+def saw(vendor):
+    return [request.headers.get("Origin") for request in vendor.asked]
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["with a sidecar", "alone"])
+async def test_what_varies_is_given_to_who_sends_the_same(vendor, linked, sidecar, up):
+    vendor.fields, sidecar.broken = {"Vary": "Origin"}, not up
+    bodies = await all_get(linked, of("", "a", "b", "", "b", "a"))
+    assert bodies == [b"[1]", b"[2]", b"[3]", b"[1]", b"[3]", b"[2]"]
+    assert saw(vendor) == [None, "a", "b"]
+
+
+async def test_who_sends_something_is_asked_for_once_where_the_route_is_known_to_vary(vendor, stand_in):
+    vendor.fields = {"Vary": "Origin"}
+    assert await all_get(stand_in, of("a", "a")) == [b"[2]"] * 2, "at first nobody knows"
+    fields = (await get(stand_in, *of("a")[0], target="/v4/sports/nba/odds?regions=us"))[1]
+    assert fields["cache-status"] == "holdover; fwd=vary-miss; stored"
+    assert saw(vendor) == [None, "a", "a"]
+
+
+async def test_demand_for_variants_is_told_to_nobody(vendor, linked, sidecar):
+    """For each value that clients send it would be a call in every window."""
+    vendor.fields = {"Vary": "Origin"}
+    await all_get(linked, of("", "a", "", "a"))
+    await next_report(sidecar)
+    assert {key for report in sidecar.reports for key in report} == {linked.plan(request()).canonical.key}
+
+
+async def test_an_answer_that_does_not_vary_any_more_is_everybodys(vendor, stand_in, open_store):
+    vendor.fields = {"Vary": "Origin"}
+    await all_get(stand_in, of("", "a"))
+    other, now = open_store(), time.time()
+    old = other.get(stand_in.plan(request()).canonical.key)
+    other.put(replace(old, headers=(), identity=b"[9]", requested_at=now, received_at=now), now)
+    assert await all_get(stand_in, of("", "a", "b")) == [b"[9]"] * 3
+
+
+async def test_who_waits_together_gets_his_own(vendor, stand_in):
+    vendor.fields = {"Vary": "Origin"}
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in, *each)) for each in of("a", "b", "a", "", "", "b")]
+    await until(lambda: vendor.asked)
+    vendor.open.set()
+    bodies = [body for _, _, body in await asyncio.gather(*waiting)]
+    assert bodies[0] == bodies[2] != bodies[1] == bodies[5]
+    assert bodies[3] == bodies[4] == b"[1]"
+    assert (saw(vendor)[0], sorted(saw(vendor)[1:])) == (None, ["a", "b"])
+
+
+@pytest.mark.parametrize("clients", ["open", "known"])
+@pytest.mark.parametrize(("sent", "shared"), [(("", ""), True), (("", "b"), False)])
+async def test_who_waits_with_another_shares_what_does_not_differ(vendor, stand_in_of, clients, sent, shared):
+    stand_in = stand_in_of(credential={"borrow": True, "query": "apiKey"}, clients=clients)
+    vendor.fields = {"Vary": "Origin"}
+    asked = request(f"{ODDS}&apiKey=theirs")
+    others = [Waiting("c", time.perf_counter(), fields=headers) for headers in of(*sent)]
+    first = Waiting("c", time.perf_counter())
+    answer, theirs = await stand_in.miss_for_all(stand_in.plan(asked), wants_of(asked), first, others)
+    assert (answer.body, theirs and theirs.body) == (b"[1]", b"[1]" if shared else None)
+
+
+async def test_an_error_is_not_covered_by_what_is_for_others(vendor, stand_in_of, route_of, clock):
+    stand_in = stand_in_of([route_of(window_s=2)])
+    vendor.fields = {"Vary": "Origin"}
+    await all_get(stand_in, of("", "a"))
+    vendor.status = 500
+    clock.ahead += 5
+    assert [(await get(stand_in, *each))[0] for each in of("", "a", "b")] == [200, 200, 500]
+
+
+async def test_a_stranger_is_asked_for_as_he_asks(vendor, stand_in_of):
+    stand_in = stand_in_of(credential={"borrow": True, "query": "apiKey"}, clients="known")
+    vendor.fields = {"Vary": "Origin"}
+    await get(stand_in, *of("a")[0], target=f"{ODDS}&apiKey=theirs")
+    assert saw(vendor) == [None, "a"]

@@ -61,16 +61,17 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             5,
             "fields that are not in the key",
             "The request for what is cached is holdover's own: of a client's header fields only those go to "
-            "the provider that the route names, and these are in the key.",
+            "the provider that the route names, or by which its answers say to vary, and these are in the key.",
             "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
             "security/test_poisoning.py::test_all_of_them_at_once "
-            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key",
+            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key "
+            "e2e/test_window_mode.py::test_vary_selects",
         ),
         _item(
             6,
             "CORS",
             "A client's Origin does not reach the provider of a cached route, so no answer can reflect it, but where "
-            "`headers` names it, and then each has its own.",
+            "`headers` names it or the answers say to vary by it, and then each has its own.",
             "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
             "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key",
         ),
@@ -173,8 +174,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             18,
             "errors that a client's fields provoke",
-            "They do not reach the provider of a cached route (S5); a head beyond the limits is refused to "
-            "its sender.",
+            "They do not reach the provider of a cached route but where they are in the key (S5); a head beyond the "
+            "limits is refused to its sender.",
             "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
             "security/test_poisoning.py::test_a_client_that_says_a_thousand_things_is_refused_and_the_rest_served",
         ),

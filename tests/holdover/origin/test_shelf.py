@@ -1,0 +1,37 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+from holdover.caching.stored import Variants, key_of
+from holdover.metrics import Metrics
+from holdover.origin.shelf import OriginShelf
+from tests.holdover.caching.builders import one
+
+EMPTY = Variants("origin", "all", key_of("origin", "/"))
+
+
+@pytest.fixture
+def shelf_of(open_store):
+    """The shelf of one more process."""
+    with ThreadPoolExecutor(1) as disk:
+        yield lambda: OriginShelf(open_store(), disk, Metrics())
+
+
+async def test_what_the_store_cannot_let_go_of_is_not_given(shelf_of, folder, lock_holder):
+    shelf, other, now = shelf_of(), shelf_of(), time.time()
+    old, new = (replace(one(""), requested_at=at, received_at=at) for at in (now - 1, now + 1))
+    await other.change(EMPTY, lambda held: replace(held, stored=(old,)))
+    assert (await shelf.get(EMPTY)).stored == (old,)
+    with lock_holder(folder / "changes"):
+        await shelf.invalidate(EMPTY, now, inf)
+        assert (await shelf.get(EMPTY)).stored == ()
+        assert (await other.get(EMPTY)).stored == (old,)
+        await shelf.settle(now)
+    await other.change(EMPTY, lambda held: replace(held, stored=(new, *held.stored)))
+    assert (await shelf.get(EMPTY)).stored == (new,)
+    await shelf.settle(now)
+    assert (await other.get(EMPTY)).stored == (new,)
+    assert (await other.get(EMPTY)).invalid_until == now
