@@ -87,7 +87,7 @@ class StandIn:
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
         )
         by_origin = OriginFiller(config.rules, store, metrics, ca_file=config.ca_file, clock=clock)
-        self.origin = OriginCache(by_origin, self._link, metrics, changed=self.changed, clock=clock)
+        self.origin = OriginCache(by_origin, self._link, metrics, clock=clock)
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()

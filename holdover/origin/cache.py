@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import floor
@@ -29,8 +29,6 @@ from holdover.origin.found import Found, look_up, nothing_of
 from holdover.rules import PERSONAL, Rules
 
 type _Result = tuple[Answer | None, Outcome]
-type Changed = Callable[[Request, Response], Awaitable[None]]
-"""Told of an answer to a request with an unsafe method."""
 
 
 class OriginCache:
@@ -42,13 +40,11 @@ class OriginCache:
         link: Link,
         metrics: Metrics,
         *,
-        changed: Changed,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._filler = filler
         self._link = link
         self._metrics = metrics
-        self._changed = changed
         self._clock = clock
         self._flights: Flights[Flown] = Flights()
         self._alone, self._large = Apart(), Apart()
@@ -80,12 +76,10 @@ class OriginCache:
         await self._filler.shelf.change(nothing_of(asked), partial(invalidated, at=self._clock()))
 
     async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
-        if _has_no_end(request):
+        if request.method not in ("GET", "HEAD") or _has_no_end(request):
             return None, "bypass"
         names = {name.lower() for name, _ in request.headers}
         found = await self._looked_up(asked, request)
-        if request.method not in ("GET", "HEAD"):
-            return await self._passed(found, "method")
         if request.body or not names.isdisjoint(FOR_ORIGINS):
             return await self._passed(found, "bypass")
         now, key = self._clock(), found.variants.key
@@ -155,7 +149,6 @@ class OriginCache:
         answer = await self._filler.fetcher(found.route.provider).pass_on(found.errand())
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, f"fwd={why}")
-        await self._changed(found.request, answer)
         given = of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}")
         return replace(given, before=before(answer, found.request)), "bypass"
 
@@ -182,12 +175,11 @@ class OriginCache:
     def _without(self, found: Found, failed: NoAnswer, status: str) -> _Result:
         """The answer when the origin gave none."""
         request, now = found.request, self._clock()
-        safe = request.method in ("GET", "HEAD")
-        if failed.too_large and safe:
+        if failed.too_large:
             self._large.begins(found.variants.key, now)
             return None, "bypass"
         told = f"{status}; {detail(failed.reason)}"
-        if safe and (instead := self._instead(found, now, reached=False)) is not None:
+        if (instead := self._instead(found, now, reached=False)) is not None:
             return of_stored(instead, request, told, now), "stale"
         # RFC 9111 section 5.2.2.2: what must be validated and cannot be is a 504.
         bound = found.chosen is not None and prohibits_stale(found.told)

@@ -29,7 +29,6 @@ TURNING = frozenset(
     "front-end-https x_forwarded_host".split()
 )
 """Fields by which servers are told of another host, target or method, and which hardly any names in Vary."""
-_SAFE_TO_REPEAT = frozenset("GET HEAD OPTIONS PUT DELETE".split())
 _AS_SENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
@@ -77,15 +76,15 @@ class OriginClient:
         await self._session.close()
 
     async def send(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Response | NoAnswer:
-        """The complete final answer. A request on a kept connection that had been closed meanwhile is sent again, if
-        that changes nothing. Raises Unsendable."""
+        """The complete final answer to a GET or HEAD. One on a kept connection that had been closed meanwhile is sent
+        again. Raises Unsendable."""
         must_be_sendable(headers)
         used = SimpleNamespace(again=False)
         try:
             try:
                 return await self._sent(method, target, headers, body, used)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not used.again or method not in _SAFE_TO_REPEAT:
+                if not used.again:
                     raise
                 return await self._sent(method, target, headers, body, used)
         except TimeoutError:
@@ -128,7 +127,7 @@ async def _reused(_: object, context: SimpleNamespace, __: object) -> None:
 
 def outgoing(request: Request) -> Headers:
     """The client's fields as the next hop gets them (RFC 9110 section 7.6). What asks for another thing than the
-    target names would have its answer stored under the target, so it ends here, unless nothing is stored anyway."""
-    dropped = _NOT_SENT | TURNING if request.method in ("GET", "HEAD") else _NOT_SENT
+    target names would have its answer stored under the target, so it ends here."""
+    dropped = _NOT_SENT | TURNING
     fields = tuple(item for item in forwarded(request.headers) if item[0].lower() not in dropped)
     return (*fields, ("Via", "1.1 holdover"))

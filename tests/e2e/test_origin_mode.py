@@ -632,6 +632,20 @@ def test_and_what_it_names_on_the_same_origin(house, origin, field, value, came)
     assert len(origin.of(there)) == 1 + came
 
 
+def test_and_if_its_answer_is_too_large_to_be_held(house, origin):
+    mark = f"/large{next(_numbers)}"
+    targets = [mark, f"{mark}/location", f"{mark}/content"]
+    says = list(zip(("Location", "Content-Location"), targets[1:], strict=True))
+    for target in targets:
+        asked(house, Step(says=[FRESH]), target)
+    told = asked(house, Step(method="POST", status=201, says=says, body="x", times=1_100_000), mark)
+    assert (told.status, len(told.body)) == (201, 1_100_000)
+    for target in targets:
+        asked(house, Step(says=[FRESH]), target)
+    assert [one.method for one in origin.of(mark)].count("POST") == 1
+    assert len(origin.of(mark)) == 7
+
+
 def test_the_answer_to_a_method_is_never_stored(house, origin):
     for method in ("POST", "PUT", "OPTIONS", "FOO"):
         again = Step(says=[FRESH], method=method, came=True)
