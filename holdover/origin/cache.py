@@ -28,6 +28,9 @@ from holdover.origin.filler import Flown, OriginFiller, ended_with
 from holdover.origin.found import Found, look_up, nothing_of
 from holdover.rules import PERSONAL, Rules
 
+MOST_WAITS = 3
+"""For how many answers one request waits, each of which tells that it is another's."""
+
 type _Result = tuple[Answer | None, Outcome]
 
 
@@ -102,7 +105,7 @@ class OriginCache:
     async def _looked_up(self, asked: ForOrigin, request: Request) -> Found:
         return await look_up(self._filler.shelf, asked, request, self._clock())
 
-    async def _together(self, found: Found) -> _Result:
+    async def _together(self, found: Found, times: int = MOST_WAITS) -> _Result:
         """With all who ask alike meanwhile, if the answer may be theirs too."""
         task, led = self._flights.join(found.alike, lambda: self._fly(found.route, found.request, "client"))
         flown = await asyncio.shield(task)
@@ -118,6 +121,10 @@ class OriginCache:
         again = await self._looked_up(found.route, found.request)
         if again.chosen is not None and isinstance(again.verdict, Use):
             return of_stored(again.chosen, found.request, f"fwd={found.why}; collapsed", self._clock()), "coalesced"
+        if times > 1 and again.alike != found.alike and again.may_be_shared:
+            # What came tells by which fields it varies (RFC 9111 section 4.1): it was for others, and who asks with
+            # the same fields as this one asks alike still.
+            return await self._together(again, times - 1)
         # It was for who asked first alone: the others ask for themselves, all at once.
         return self._settled(again, await self._filler.fetcher(found.route.provider).obtain(again.errand()))
 
