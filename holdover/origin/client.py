@@ -34,11 +34,13 @@ _AS_SENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why there is none, without URL. `too_large`: there is one that is not to be held in memory."""
+    """Why there is none, without URL. `too_large`: there is one that is not to be held in memory. `retry_after`: the
+    origin was not asked, and may be in so many seconds."""
 
     reason: str
     timed_out: bool = False
     too_large: bool = False
+    retry_after: float | None = None
 
 
 class Unsendable(Exception):

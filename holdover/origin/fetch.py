@@ -15,10 +15,12 @@ from holdover.caching.storing import Exchanged, forbidden, forwarded, refusal, s
 from holdover.caching.validation import CONDITIONAL, any_of, conditions, confirms, tagged, tells_of_another, updated
 from holdover.caching.vary import selecting
 from holdover.exchange import Headers, Request, Response
+from holdover.intake import Failed
 from holdover.metrics import Trigger, UpstreamMetrics
 from holdover.origin.client import NoAnswer, OriginClient, outgoing
 from holdover.origin.shelf import OriginShelf
 from holdover.route_settings import RouteSettings
+from holdover.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,16 @@ class Obtained:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A call to make: the client's request, what is stored of its URI, and which of that is to be validated."""
+    """A call to make: the client's request, what is stored of its URI, and which of that is to be validated.
+    `limited`: within the provider's limits, if it can be made before `until` (`time.perf_counter()`)."""
 
     route: RouteSettings
     request: Request
     variants: Variants
-    chosen: Stored | None = None
-    trigger: Trigger = "client"
+    chosen: Stored | None
+    trigger: Trigger
+    limited: bool
+    until: float
 
 
 class OriginFetcher:
@@ -49,11 +54,13 @@ class OriginFetcher:
         self,
         client: OriginClient,
         shelf: OriginShelf,
+        upstream: Upstream,
         metrics: UpstreamMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
         self._shelf = shelf
+        self._upstream = upstream
         self._metrics = metrics
         self._clock = clock
 
@@ -64,7 +71,7 @@ class OriginFetcher:
         if chosen is not None:
             # The whole is asked for; what the client has and which part it wants is seen to afterwards.
             kept = tuple(item for item in kept if item[0].lower() not in CONDITIONAL | RANGE_FIELDS)
-        answer, times = await self._called(errand, "GET", (*kept, *asked))
+        answer, times = await self._in_turn(errand, (*kept, *asked))
         if isinstance(answer, NoAnswer):
             return Obtained(answer)
         if answer.status == 304 and asked:
@@ -72,7 +79,7 @@ class OriginFetcher:
                 return await self._confirmed(errand, chosen, answer, times)
             if chosen is None and (other := tagged(errand.variants.stored, answer.headers)) is not None:
                 return await self._also(errand, other, answer, times)
-            answer, times = await self._called(errand, "GET", kept)
+            answer, times = await self._in_turn(errand, kept)
             if isinstance(answer, NoAnswer):
                 return Obtained(answer)
         return await self._arrived(errand, answer, times)
@@ -94,6 +101,24 @@ class OriginFetcher:
         else:
             new = replace(chosen, stale=True)
         await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=new))
+
+    async def _in_turn(self, errand: Errand, headers: Headers) -> tuple[Response | NoAnswer, tuple[float, float]]:
+        """As `_called`, when the provider's limits allow it."""
+        if not errand.limited:
+            return await self._called(errand, "GET", headers)
+        now = self._clock()
+        if (found := await self._upstream.limits(self.client.provider)) is None:
+            return NoAnswer("the configuration does not allow to call the provider"), (now, now)
+        limits, account = found
+        if (left := errand.until - time.perf_counter()) <= 0:
+            return NoAnswer("no answer in the time that was left", timed_out=True), (now, now)
+        async with limits.turn(account, limits.left_alone, within_s=left) as refused:
+            if refused is not None:
+                retry_after = refused.retry_after if isinstance(refused, Failed) else None
+                return NoAnswer(refused.reason, retry_after=retry_after), (now, now)
+            answer, times = await self._called(errand, "GET", headers)
+            limits.heard(trouble=_tells_of_trouble(answer))
+        return answer, times
 
     async def _called(
         self, errand: Errand, method: str, headers: Headers
@@ -160,6 +185,11 @@ class OriginFetcher:
             return Obtained(answer)
         new = stored(exchanged, route.override)
         return Obtained(answer, new if await self._add(errand, new, chosen) else None)
+
+
+def _tells_of_trouble(answer: Response | NoAnswer) -> bool:
+    """Whether the origin as a whole seems to fail."""
+    return not answer.too_large if isinstance(answer, NoAnswer) else answer.status in TROUBLE
 
 
 def _whole(stored: Stored) -> Response:

@@ -32,6 +32,7 @@ clients = "open"
 [limits]
 timeout_s = 3
 max_body_bytes = 1048576
+{limits}
 
 [[routes]]
 name = "all"
@@ -89,6 +90,10 @@ class Scripted:
     seen: list[Seen] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
     """By target, for requests that come without one."""
+    now: int = 0
+    most: int = 0
+    """Requests that it has not answered: now, and at one time."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, mark: str) -> list[Seen]:
         return [one for one in self.seen if mark in one.target]
@@ -128,7 +133,12 @@ def _serve(connection: socket.socket, origin: Scripted) -> None:
             script = json.loads(base64.b64decode(seen[SCRIPT] or origin.scripts.get(target) or "") or "{}")
             origin.seen.append(seen)
             number = len(origin.seen)
+            with origin.lock:
+                origin.now += 1
+                origin.most = max(origin.most, origin.now)
             time.sleep(script.get("delay", 0))
+            with origin.lock:
+                origin.now -= 1
             if script.get("fault") == "close":
                 return
             try:
@@ -164,11 +174,17 @@ def _answer(seen: Seen, script: Mapping[str, Any], number: int) -> bytes:
 
 @contextmanager
 def house_of(
-    folder: Path, origin: Scripted, lines: str = ORIGIN_MODE, *, path: str = "/**", proxy: str = "workers = 1"
+    folder: Path,
+    origin: Scripted,
+    lines: str = ORIGIN_MODE,
+    *,
+    path: str = "/**",
+    proxy: str = "workers = 1",
+    limits: str = "",
 ) -> Iterator[House]:
     written = write_house(folder, f"http://127.0.0.1:{origin.port}", proxy=proxy)
     (written.config / "providers" / "odds.toml").unlink()
-    text = PROVIDER.format(host=HOST, port=origin.port, lines=lines, path=path)
+    text = PROVIDER.format(host=HOST, port=origin.port, lines=lines, path=path, limits=limits)
     (written.config / "providers" / "origin.toml").write_text(text)
     with running(written):
         yield written
