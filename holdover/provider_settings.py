@@ -70,7 +70,11 @@ class LimitSettings(Table):
         le=1_000,
         description='Requests in flight at once; 1000 where all routes are `freshness = "origin"`.',
     )
-    timeout_s: PositiveSeconds = Field(default=10.0, description="Longest that one request may take, in seconds.")
+    timeout_s: PositiveSeconds = Field(
+        default=10.0,
+        description='Longest that one request may take, in seconds; with `freshness = "origin"` until its answer '
+        "begins, and between any two pieces of it: the whole may take `[proxy] wait_s`.",
+    )
     retries: int = Field(
         default=1, ge=0, le=5, description="Further tries after a failed connection or a 502, 503 or 504."
     )

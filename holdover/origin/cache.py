@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from math import floor
@@ -54,14 +54,14 @@ class OriginCache:
         self._metrics = metrics
         self._clock = clock
         self._flights: Flights[Flown] = Flights()
-        self._alone, self._large = Apart(), Apart()
+        self._alone, self._unheld = Apart(), Apart()
 
     def use(self, rules: Rules, wait_s: float) -> None:
         """Takes over a changed configuration."""
         self._wait_s = wait_s
         self._filler.use(rules)
         self._alone.clear()
-        self._large.clear()
+        self._unheld.clear()
 
     async def close(self) -> None:
         await self._flights.settle()
@@ -99,7 +99,7 @@ class OriginCache:
         if "only-if-cached" in found.asks:
             message = "nothing is stored that may be used"
             return local(504, message, head=request.method == "HEAD"), "local"
-        if self._large.holds(key, now):
+        if self._unheld.holds(key, now):
             return None, "bypass"
         if request.method == "HEAD":
             return await self._passed(found, found.why, until)
@@ -114,11 +114,7 @@ class OriginCache:
         """With all who ask alike meanwhile, if the answer may be theirs too."""
         route, request = found.route, found.request
         task, led = self._flights.join(found.alike, lambda: self._fly(route, request, "client"))
-        try:
-            flown = await asyncio.wait_for(asyncio.shield(task), max(0.0, until - time.perf_counter()) + LATE_S)
-        except TimeoutError:
-            late = NoAnswer(f"no answer within {self._wait_s:.3g} s", timed_out=True)
-            return self._settled(found, Obtained(late), "" if led else "; collapsed")
+        flown = await self._patiently(asyncio.shield(task), until)
         if isinstance(flown, Obtained) and (led or _tells_of_trouble(flown)):
             return self._settled(found, flown, "" if led else "; collapsed")
         ended = ended_with(flown) if isinstance(flown, Obtained) else flown
@@ -141,12 +137,21 @@ class OriginCache:
 
     async def _alone_asked(self, found: Found, until: float) -> Obtained:
         """What nobody waits for but who asks. Of who tells who he is nothing is held back: it is his own call."""
+        left = _left(until)
         if found.is_personal:
-            return await self._filler.fetcher(found.route.provider).obtain(found.errand("client", until))
-        left = until - time.perf_counter()
-        flown = await self._flown(found.route, found.request, "client", left, alone=True)
+            own = self._filler.fetcher(found.route.provider).obtain(found.errand("client", left))
+            return await self._patiently(own, until)
+        asking = self._flown(found.route, found.request, "client", left, alone=True)
+        flown = await self._patiently(asking, until)
         assert isinstance(flown, Obtained)
         return flown
+
+    async def _patiently[T](self, answer: Awaitable[T], until: float) -> T | Obtained:
+        """What comes while the client waits."""
+        try:
+            return await asyncio.wait_for(answer, _left(until) + LATE_S)
+        except TimeoutError:
+            return Obtained(NoAnswer(f"no answer within {self._wait_s:.3g} s", timed_out=True))
 
     async def _fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
         # Others may wait for it longer than who asked first.
@@ -180,7 +185,7 @@ class OriginCache:
 
     async def _passed(self, found: Found, why: str, until: float) -> _Result:
         """Past what is stored."""
-        answer = await self._filler.fetcher(found.route.provider).pass_on(found.errand("client", until))
+        answer = await self._filler.fetcher(found.route.provider).pass_on(found.errand("client", _left(until)))
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, f"fwd={why}")
         given = of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}")
@@ -209,12 +214,13 @@ class OriginCache:
     def _without(self, found: Found, failed: NoAnswer, status: str) -> _Result:
         """The answer when the origin gave none."""
         request, now = found.request, self._clock()
-        if failed.too_large:
-            self._large.begins(found.variants.key, now)
-            return None, "bypass"
         told = f"{status}; {detail(failed.reason)}"
-        if (instead := self._instead(found, now, reached=False)) is not None:
+        is_there = failed.unheld and not failed.timed_out
+        if not is_there and (instead := self._instead(found, now, reached=False)) is not None:
             return of_stored(instead, request, told, now), "stale"
+        if failed.unheld:
+            self._unheld.begins(found.variants.key, now)
+            return None, "bypass"
         # RFC 9111 section 5.2.2.2: what must be validated and cannot be is a 504.
         bound = found.chosen is not None and prohibits_stale(found.told)
         code = 504 if failed.timed_out or bound else 503 if failed.retry_after else 502
@@ -229,6 +235,11 @@ class OriginCache:
         ):
             return None
         return chosen
+
+
+def _left(until: float) -> float:
+    """Seconds until then."""
+    return max(0.0, until - time.perf_counter())
 
 
 def _tells_of_trouble(obtained: Obtained) -> bool:

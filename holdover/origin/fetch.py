@@ -36,7 +36,8 @@ class Obtained:
 @dataclass(frozen=True, slots=True)
 class Errand:
     """A call to make: the client's request, what is stored of its URI, and which of that is to be validated.
-    `limited`: within the provider's limits, if it can be made before `until` (`time.perf_counter()`)."""
+    `limited`: within the provider's limits. `within_s`: seconds within which its turn is to come, and then all of its
+    answer."""
 
     route: RouteSettings
     request: Request
@@ -44,7 +45,7 @@ class Errand:
     chosen: Stored | None
     trigger: Trigger
     limited: bool
-    until: float
+    within_s: float
 
 
 class OriginFetcher:
@@ -110,9 +111,7 @@ class OriginFetcher:
         if (found := await self._upstream.limits(self.client.provider)) is None:
             return NoAnswer("the configuration does not allow to call the provider"), (now, now)
         limits, account = found
-        if (left := errand.until - time.perf_counter()) <= 0:
-            return NoAnswer("no answer in the time that was left", timed_out=True), (now, now)
-        async with limits.turn(account, limits.left_alone, within_s=left) as refused:
+        async with limits.turn(account, limits.left_alone, within_s=errand.within_s) as refused:
             if refused is not None:
                 retry_after = refused.retry_after if isinstance(refused, Failed) else None
                 return NoAnswer(refused.reason, retry_after=retry_after), (now, now)
@@ -128,7 +127,8 @@ class OriginFetcher:
         asked_at, started, code = self._clock(), time.perf_counter(), "error"
         self._metrics.active.labels(name).inc()
         try:
-            answer = await self.client.send(method, errand.request.target, headers, errand.request.body)
+            request = errand.request
+            answer = await self.client.send(method, request.target, headers, request.body, errand.within_s)
             if isinstance(answer, Response):
                 code = f"{answer.status // 100}xx"
                 self._metrics.bytes.labels(name).inc(len(answer.body))
@@ -189,7 +189,7 @@ class OriginFetcher:
 
 def _tells_of_trouble(answer: Response | NoAnswer) -> bool:
     """Whether the origin as a whole seems to fail."""
-    return not answer.too_large if isinstance(answer, NoAnswer) else answer.status in TROUBLE
+    return not answer.unheld if isinstance(answer, NoAnswer) else answer.status in TROUBLE
 
 
 def _whole(stored: Stored) -> Response:

@@ -100,13 +100,12 @@ class OriginFiller:
     async def fly(
         self, asked: ForOrigin, request: Request, trigger: Trigger, within_s: float, *, alone: bool = False
     ) -> Flown:
-        """Has the origin asked for all who ask alike meanwhile, but not where the call cannot be made within
+        """Has the origin asked for all who ask alike meanwhile, but not where its turn does not come within
         `within_s` seconds, nor for a refresh that would delay what a client waits for. `alone`: what comes is for who
         asks alone, so it is no other's. Raises Unsendable."""
-        until = time.perf_counter() + within_s
         # Asked again here: another process may have had it fetched since who asks looked.
         found = await look_up(self.shelf, asked, request, self._clock())
-        errand = found.errand(trigger, until)
+        errand = found.errand(trigger, within_s)
         if alone:
             return await self.fetcher(asked.provider).obtain(errand)
         if isinstance(found.verdict, Use) and not (found.verdict.refresh and trigger == "refresh"):
@@ -126,6 +125,9 @@ class OriginFiller:
 
 async def _retire(client: OriginClient) -> None:
     try:
+        # As long as a call may wait for its turn.
         await asyncio.sleep(2 * client.provider.settings.limits.timeout_s)
+        while client.calls:  # noqa: ASYNC110
+            await asyncio.sleep(1)
     finally:
         await client.close()

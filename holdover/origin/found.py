@@ -51,9 +51,9 @@ class Found:
         """Whether it tells who asks."""
         return any(name.lower() in PERSONAL for name, _ in self.request.headers)
 
-    def errand(self, trigger: Trigger, until: float) -> Errand:
+    def errand(self, trigger: Trigger, within_s: float) -> Errand:
         settings, limited = self.route.route.settings, not self.is_personal
-        return Errand(settings, self.request, self.variants, self.chosen, trigger, limited, until)
+        return Errand(settings, self.request, self.variants, self.chosen, trigger, limited, within_s)
 
 
 def nothing_of(asked: ForOrigin) -> Variants:

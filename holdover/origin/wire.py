@@ -112,11 +112,11 @@ def _interim(data: list[object]) -> tuple[tuple[int, Headers], ...]:
 
 
 def _failure(failed: NoAnswer | None) -> list[object] | None:
-    return None if failed is None else [failed.reason, failed.timed_out, failed.too_large, failed.retry_after]
+    return None if failed is None else [failed.reason, failed.timed_out, failed.unheld, failed.retry_after]
 
 
 def _failed(data: object) -> NoAnswer:
     match data:
-        case [str(reason), bool(timed_out), bool(too_large), None | float() as retry_after]:
-            return NoAnswer(reason, timed_out, too_large, retry_after)
+        case [str(reason), bool(timed_out), bool(unheld), None | float() as retry_after]:
+            return NoAnswer(reason, timed_out, unheld, retry_after)
     raise WireError("not a failure of this version")

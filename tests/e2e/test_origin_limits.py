@@ -121,3 +121,32 @@ def test_without_limits_it_is_as_fast_as_clients_are(origin, tmp_path):
         faults = asked_at_once(house, [Step(status=503)] * 40, cold(40))
         assert {reply.cache.partition(";")[2] for reply in faults} == {" fwd-status=503"}
     assert origin.most > 30
+
+
+def test_a_body_may_take_long_but_not_stand_still(origin, tmp_path):
+    with house_of(tmp_path, origin) as house:
+        moving, still, bound = cold(3)
+        slow = Step(says=[FRESH], body="x" * 9000, times=8, drip=0.5, delay=1)
+        assert len(asked(house, slow, moving).body) == 72_000
+        assert asked(house, slow, moving).cache.startswith("hit")
+        stuck = Step(says=[FRESH], body="new", times=2, drip=3.6)
+        told = asked(house, stuck, still)
+        assert (told.status, told.cache) == (504, 'fwd=uri-miss; detail="no answer within 3 s"')
+        for target, says, expected in (
+            (still, "max-age=1", (200, b"old")),
+            (bound, "max-age=1, must-revalidate", (504, b"")),
+        ):
+            asked(house, Step(says=[("Cache-Control", says)], body="old"), target)
+            time.sleep(1.2)
+            reply = asked(house, stuck, target)
+            assert (reply.status, reply.body if reply.status == 200 else b"") == expected
+
+
+def test_what_takes_longer_than_clients_wait_is_passed_on_as_it_comes(origin, tmp_path):
+    with house_of(tmp_path, origin, proxy="workers = 1\nwait_s = 1.5") as house:
+        slow, [cold_one, kept] = Step(says=[FRESH], body="x" * 9000, times=6, drip=0.5), cold(2)
+        asked(house, Step(says=[("Cache-Control", "max-age=1")], body="old"), kept)
+        for _ in range(2):
+            assert len(asked(house, slow, cold_one).body) == 54_000
+        assert len(origin.of(cold_one)) == 3  # the first time it was only found out
+        assert asked(house, slow, kept).body == b"old"

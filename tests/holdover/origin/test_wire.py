@@ -21,7 +21,7 @@ FLOWN: dict[str, Flown] = {
     "failed": Obtained(NoAnswer("no luck", timed_out=True)),
     "not asked": Obtained(NoAnswer("too much", retry_after=0.5)),
     "joined": Joined(503),
-    "joined a failure": Joined(failed=NoAnswer("too large", too_large=True)),
+    "joined a failure": Joined(failed=NoAnswer("too large", unheld=True)),
     "nothing to do": Joined(),
 }
 
