@@ -21,6 +21,9 @@ from holdover.rules import Provider, Rules
 from holdover.store.base import Blobs
 from holdover.upstream import Upstream
 
+HELD_S = 0.1
+"""How long who asks for a refresh that is not to be made waits to hear that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -111,6 +114,8 @@ class OriginFiller:
         if isinstance(found.verdict, Use) and not (found.verdict.refresh and trigger == "refresh"):
             return Joined()
         if trigger == "refresh" and not await self._ready(asked.provider):
+            # Each hit on what is stale asks for it, once the last such question is answered.
+            await asyncio.sleep(HELD_S)
             return Joined()
         task, led = self._flights.join(found.alike, lambda: self.fetcher(asked.provider).obtain(errand))
         obtained = await asyncio.shield(task)
