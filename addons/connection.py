@@ -21,6 +21,7 @@ from holdover.lane import Sent
 from holdover.lease import Lease
 
 from .raw import RawTransport
+from .termination import PIECE
 
 if TYPE_CHECKING:
     from .fast_lane import FastLane
@@ -132,16 +133,28 @@ class Connection(RawTransport):
             self._lost(error)
             return
         self._active = True
-        if self._tls is not None:
-            self._readable_tls(self._tls, data)
-        elif self._phase is not READY or self._held or self._out or not self._hit(data):
+        if (tls := self._tls) is not None:
+            if data and tls.established:
+                data = tls.receive(data)
+                if tls.unsent or tls.broken is not None or tls.closed or not data:
+                    self._told(tls, data)
+                    return
+            elif data:
+                self._shake(tls, data)
+                return
+        if self._phase is not READY or self._held or self._out or not self._hit(data):
             self._received(data)
 
     def _readable_tls(self, tls: "Termination", received: bytes) -> None:
-        data = self._decrypted(tls, received) if received else received
-        if data is not None and (self._phase is not READY or self._held or self._out or not self._hit(data)):
-            self._received(data)
-        if tls.closed and not self._ended:
+        if received and tls.established:
+            data = tls.receive(received)
+            if tls.unsent or tls.broken is not None or tls.closed or not data:
+                self._told(tls, data)
+            elif self._phase is not READY or self._held or self._out or not self._hit(data):
+                self._received(data)
+        elif received:
+            self._shake(tls, received)
+        else:
             self._end()
 
     def _hit(self, data: bytes) -> bool:
@@ -159,25 +172,28 @@ class Connection(RawTransport):
         return True
 
     def _give(self, lease: Lease) -> None:
-        if self._tls is None:
-            parts = lease.parts
-            try:
-                if lease.file is not None:
-                    sent = os.sendfile(self._fd, lease.file.descriptor, 0, lease.size)
-                elif len(parts) == 1:
-                    sent = self._sock.send(parts[0])
-                else:
-                    sent = self._sock.sendmsg(parts)
-                    self._lane.pieced(lease)
-            except OSError:
-                sent = 0
-            if sent != lease.size:
-                # Slow or gone: that is found out again, at leisure.
-                self._keep(sent, parts)
-        else:
-            self._send(*self._tls.send(*lease.parts))
-            if len(lease.parts) > 1:
-                self._lane.pieced(lease)
+        parts, size = lease.parts, lease.size
+        if len(parts) > 1:
+            self._lane.pieced(lease)
+        if self._tls is not None:
+            if len(parts) == 1 and size <= PIECE:
+                sealed = self._tls.seal(parts[0])
+                parts, size = (sealed,), len(sealed)
+            else:
+                parts = tuple(self._tls.send(*parts))
+                size = sum(map(len, parts))
+        try:
+            if lease.file is not None and self._tls is None:
+                sent = os.sendfile(self._fd, lease.file.descriptor, 0, size)
+            elif len(parts) == 1:
+                sent = self._sock.send(parts[0])
+            else:
+                sent = self._sock.sendmsg(parts)
+        except OSError:
+            sent = 0
+        if sent != size:
+            # Slow or gone: that is found out again, at leisure.
+            self._keep(sent, parts)
         self._lane.gave(lease)
         if lease.close:
             self._close_after(lease.size)
@@ -427,24 +443,28 @@ class Connection(RawTransport):
             self._look()
             return
         self._head_since = self._loop.time()
-        if plain := self._decrypted(self._tls, data):
-            self._received(plain)
+        self._shake(self._tls, data)
 
-    def _decrypted(self, tls: "Termination", data: bytes) -> bytes | None:
-        """What the client said; b"" when it ended, None when there is nothing to do yet."""
-        was_established = tls.established
+    def _shake(self, tls: "Termination", data: bytes) -> None:
         plain = tls.receive(data)
+        if tls.established:
+            self._head_since = 0.0
+            self._house.metrics.lane.handshakes.labels("resumed" if tls.resumed else "full").inc()
+        self._told(tls, plain)
+
+    def _told(self, tls: "Termination", plain: bytes) -> None:
+        """Deals with what TLS itself has heard, and the plaintext that came with it."""
         if tls.unsent:
             self._send(tls.outgoing())
         if tls.broken is not None or self._closed:
-            if not was_established:
+            if not tls.established:
                 self._house.metrics.lane.handshakes.labels("failed").inc()
             self.close()
-            return None
-        if tls.established and not was_established:
-            self._head_since = 0.0
-            self._house.metrics.lane.handshakes.labels("resumed" if tls.resumed else "full").inc()
-        return plain or (b"" if tls.closed else None)
+            return
+        if plain:
+            self._received(plain)
+        if tls.closed and not self._ended:
+            self._end()
 
     def _answer(self, *parts: bytes) -> None:
         self._send(*(parts if self._tls is None else self._tls.send(*parts)))

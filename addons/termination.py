@@ -10,7 +10,7 @@ from holdover.client_hello import client_hello
 
 from .certificates import Certificates
 
-_PIECE = 65_536
+PIECE = 65_536
 """Answers up to this are made one piece, for fewer records. Larger ones are encrypted by pieces of it: the page
 faults of larger allocations cost twice what encryption does."""
 
@@ -43,9 +43,10 @@ class Termination:
 
     __slots__ = (
         "_address",
-        "_buffers",
         "_certificates",
         "_early",
+        "_incoming",
+        "_outgoing",
         "_tls",
         "broken",
         "closed",
@@ -57,7 +58,7 @@ class Termination:
     def __init__(self, certificates: Certificates, buffers: Buffers, address: str = "") -> None:
         """`address`: of the proxy, as the client called it."""
         self._certificates = certificates
-        self._buffers = buffers
+        self._incoming, self._outgoing = buffers.incoming, buffers.outgoing
         self._address = address
         self._tls: ssl.SSLObject | None = None
         self._early = self.unsent = b""
@@ -71,30 +72,42 @@ class Termination:
 
     def receive(self, data: bytes) -> bytes:
         """The plaintext that these bytes complete; empty when there is none yet. What `outgoing` has afterwards must
-        be sent; `send` and `close` have it too."""
-        if (tls := self._tls or self._begun(data)) is None or self.broken:
-            return b""
-        if self._early:
-            data, self._early = self._early, b""
-        incoming, plain = self._buffers.incoming, b""
+        be sent; `seal` and `close` have it too."""
+        tls, incoming, plain = self._tls, self._incoming, b""
+        if tls is None or not self.established:
+            return self._shake(data)
         incoming.write(data)
         try:
-            if not self.established:
-                tls.do_handshake()
-                self.established = True
             # A read takes one record. Asking once more would raise, which costs as much as all this.
-            while incoming.pending:
-                if not (part := tls.read(_RECORD)):
-                    self.closed = True
-                    break
-                plain = plain + part if plain else part
+            plain = part = tls.read(_RECORD)
+            while incoming.pending and part:
+                part = tls.read(_RECORD)
+                plain += part
+            self.closed = not part
         except ssl.SSLError as error:
             self._stopped(error)
         if incoming.pending:
             incoming.read()
-        if self._buffers.outgoing.pending:
-            self.unsent += self._buffers.outgoing.read()
+        if self._outgoing.pending:
+            self.unsent += self._outgoing.read()
         return plain
+
+    def _shake(self, data: bytes) -> bytes:
+        if self.broken or (tls := self._tls or self._begun(data)) is None:
+            return b""
+        incoming = self._incoming
+        if self._early:
+            data, self._early = self._early, b""
+        incoming.write(data)
+        try:
+            tls.do_handshake()
+            self.established = True
+        except ssl.SSLError as error:
+            self._stopped(error)
+        early = incoming.read()
+        if self._outgoing.pending:
+            self.unsent += self._outgoing.read()
+        return self.receive(early) if early and self.established else b""
 
     def outgoing(self) -> bytes:
         """What TLS itself has to say, given once; empty when that is nothing. Not even a ticket can wait for the
@@ -103,31 +116,31 @@ class Termination:
         out, self.unsent = self.unsent, b""
         return out
 
-    def send(self, *parts: bytes) -> list[bytes]:
-        """The ciphertext of these bytes, after what `outgoing` has, in pieces; empty when the connection is broken or
-        not established."""
-        chunks = [self.outgoing()] if self.unsent else []
-        if (tls := self._tls) is None or not self.established or self.broken:
-            return chunks
-        outgoing = self._buffers.outgoing
+    def seal(self, data: bytes | memoryview) -> bytes:
+        """The ciphertext of up to `PIECE` bytes, after what `outgoing` has; no more than that when the connection is
+        broken or not established."""
+        if (tls := self._tls) is None or not self.established:
+            return self.outgoing()
         try:
-            whole = sum(map(len, parts)) <= _PIECE
-            for piece in (b"".join(parts),) if whole else _pieces(parts):
-                if piece:
-                    tls.write(piece)
-                    chunks.append(outgoing.read())
+            tls.write(data)
         except ssl.SSLError as error:
             self._stopped(error)
-            self.unsent += outgoing.read()
-        return chunks
+        sealed = self._outgoing.read()
+        return self.outgoing() + sealed if self.unsent else sealed
+
+    def send(self, *parts: bytes) -> list[bytes]:
+        """The same for any number of bytes, in pieces of which none is empty."""
+        whole = sum(map(len, parts)) <= PIECE
+        sealed = [self.seal(piece) for piece in ((b"".join(parts),) if whole else _pieces(parts)) if piece]
+        return [piece for piece in sealed or (self.outgoing(),) if piece]
 
     def close(self) -> bytes:
         """Says that no more will be sent: close_notify, after what `outgoing` has."""
-        if self._tls is not None and self.established and not self.broken:
+        if self._tls is not None and self.established:
             # It wants to read when the client's own has not come.
             with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
-            self.unsent += self._buffers.outgoing.read()
+            self.unsent += self._outgoing.read()
         return self.outgoing()
 
     def _begun(self, data: bytes) -> ssl.SSLObject | None:
@@ -137,7 +150,7 @@ class Termination:
         if (hello := client_hello(self._early)) is None:
             return None
         self.name = hello.name
-        tls = self._certificates.base.wrap_bio(self._buffers.incoming, self._buffers.outgoing, server_side=True)
+        tls = self._certificates.base.wrap_bio(self._incoming, self._outgoing, server_side=True)
         tls.context = self._certificates.context(hello.name, self._address)
         self._tls = tls
         return tls
@@ -147,10 +160,11 @@ class Termination:
             self.closed = True
         elif not isinstance(error, ssl.SSLWantReadError):
             self.broken = Broken("records" if self.established else "handshake", error.reason or str(error))
+            self._tls = None
 
 
 def _pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
     for part in parts:
         view = memoryview(part)
-        for at in range(0, len(part), _PIECE):
-            yield view[at : at + _PIECE]
+        for at in range(0, len(part), PIECE):
+            yield view[at : at + PIECE]

@@ -19,13 +19,13 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from holdover.account import LISTEN_S, Account
+from holdover.account import LISTEN_S
 from holdover.call import Bookkeeping, Call
 from holdover.coding import UnusableBodyError, without
 from holdover.credential import MIN_CREDENTIAL, Credential
 from holdover.exchange import Response, header
-from holdover.gate import Breaker
 from holdover.intake import Failed, Fetched, FetchResult, Question, Refused, judge
+from holdover.limits import Limits
 from holdover.metrics import Effect, UpstreamMetrics
 from holdover.rules import Provider
 from holdover.tally import Tally
@@ -77,10 +77,7 @@ class Fetcher:
         self.provider = provider
         self._metrics = metrics
         self._limits = limits
-        self._breaker = Breaker(limits.breaker_failures, limits.breaker_open_s)
-        self._slots = asyncio.Semaphore(limits.concurrency)
-        # Strangers must not take the slots of holdover's own calls.
-        self._strangers_slots = asyncio.Semaphore(limits.concurrency)
+        self.limits = Limits(provider, metrics)
         # By key, since it fails; the latest last.
         self._said: dict[str, Refused] = {}
         self._books = Bookkeeping(provider, metrics, tally)
@@ -100,16 +97,6 @@ class Fetcher:
 
     async def close(self) -> None:
         await self._session.close()
-
-    def ready(self, account: Account) -> bool:
-        """Whether a refresh may start now: nothing that a client waits for would be delayed by it."""
-        now = time.monotonic()
-        return (
-            time.time() >= account.pause_until
-            and self._breaker.wait(now) == 0
-            and account.rate.available(now)
-            and not self._slots.locked()
-        )
 
     @property
     def longest(self) -> float:
@@ -136,43 +123,16 @@ class Fetcher:
     async def _fetch(self, call: Call) -> FetchResult:
         result: FetchResult | None = None
         for attempt in range(self._limits.retries + 1):
-            if (left := call.account.rate.wait(time.monotonic())) > self._limits.timeout_s:
-                return Failed("more is asked than the provider's rate limit allows", retry_after=left)
-            # What the last try led to tells more than why there is no further one.
-            if (refused := self._refusal_to_call(call)) is not None:
-                return result or refused
-            slots = self._strangers_slots if call.trigger == "forward" else self._slots
-            if not await self._in_turn(call.account, slots):
-                return result or Failed(
-                    "more is asked than the provider answers in time", retry_after=self._limits.timeout_s
-                )
-            try:
-                # Asked again: what waited here for its turn must not go out after the pause was asked for.
-                if (refused := self._refusal_to_call(call)) is not None:
+            refusal, stranger = partial(self._refusal_to_call, call), call.trigger == "forward"
+            async with self.limits.turn(call.account, refusal, stranger=stranger) as refused:
+                if refused is not None:
+                    # What the last try led to tells more than why there is no further one.
                     return result or refused
                 result = await self._call(replace(call, trigger="retry") if attempt else call)
-            finally:
-                slots.release()
             if attempt == self._limits.retries or not _worth_retrying(result):
                 return result
             await asyncio.sleep(random.uniform(0.05, 0.15) * 2**attempt)  # noqa: S311
         raise AssertionError("unreachable")
-
-    async def _in_turn(self, account: Account, slots: asyncio.Semaphore) -> bool:
-        """Whether the call's turn came in time; then it has one of the slots. What the rate allows is not always
-        made so soon: the provider is slow, other processes call too, or this one is busy."""
-        try:
-            async with asyncio.timeout(2 * self._limits.timeout_s):
-                await asyncio.sleep(account.rate.take(time.monotonic()))
-                await slots.acquire()
-                try:
-                    await _turn_to_send(account)
-                except BaseException:
-                    slots.release()
-                    raise
-        except TimeoutError:
-            return False
-        return True
 
     def _refusal_is_unknown(self, call: Call) -> bool:
         account = call.account
@@ -182,7 +142,7 @@ class Fetcher:
         """As it is known before there is an answer."""
         return self.provider.profile.cost(call.route.settings, call.canonical, None)
 
-    def _refusal_to_call(self, call: Call) -> FetchResult | None:
+    def _refusal_to_call(self, call: Call) -> Refused | Failed | None:
         """Why the provider is not called now: it asked for a pause, the account is used up, or it fails and is left
         alone."""
         account, now = call.account, time.time()
@@ -203,17 +163,14 @@ class Fetcher:
             return Failed("the provider asked for a pause", retry_after=left)
         if call.turn is not None and (left := call.turn.left()) > 0:
             return Failed("the provider was asked too recently", retry_after=left)
-        if (left := self._breaker.wait(time.monotonic())) > 0:
-            reason = "the provider fails and is left alone for a moment"
-            # What was said of one question may hold what is not for who asks another.
-            if (said := self._said.get(call.canonical.key)) is not None:
-                return replace(said, reason=reason, trouble=True)
-            return Failed(reason, retry_after=left)
-        return None
+        failing = self.limits.left_alone()
+        # What was said of one question may hold what is not for who asks another.
+        if failing is not None and (said := self._said.get(call.canonical.key)) is not None:
+            return replace(said, reason=failing.reason, trouble=True)
+        return failing
 
     async def _call(self, call: Call) -> FetchResult:
         name, metrics = self.provider.name, self._metrics
-        self._breaker.start(time.monotonic())
         requested_at, started = time.time(), time.perf_counter()
         if call.turn is not None:
             call.turn.taken()
@@ -233,9 +190,6 @@ class Fetcher:
             result = await off_loop(_decoded_size(response), judging)
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
-        except asyncio.CancelledError:
-            self._breaker.abandoned()
-            raise
         except Exception as error:
             # Whatever a call to a stranger leads to is a value.
             broken = isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError)
@@ -289,28 +243,18 @@ class Fetcher:
         return response
 
     def _count(self, result: FetchResult, key: str) -> None:
-        now = time.monotonic()
-        if _tells_of_trouble(result):
-            self._breaker.failure(now)
+        trouble = _tells_of_trouble(result)
+        self.limits.heard(trouble=trouble)
+        if trouble:
             self._said.pop(key, None)
             if isinstance(result, Refused):
                 self._said[key] = result
             if len(self._said) > MOST_SAID:
                 del self._said[next(iter(self._said))]
         else:
-            self._breaker.success()
             self._said.clear()
-        self._metrics.show_circuit(self.provider.name, self._breaker.state(now))
         effect: Effect = (result.effect or "unchanged") if isinstance(result, Fetched) else "error"
         self._metrics.responses.labels(self.provider.name, effect).inc()
-
-
-async def _turn_to_send(account: Account) -> None:
-    account.sent.share = account.rate.share
-    sent, together = account.sent, account.together
-    while (left := sent.wait(now := time.monotonic()) or together(sent, now)) > 0:  # noqa: ASYNC110
-        await asyncio.sleep(left)
-    account.sent.take(time.monotonic())
 
 
 def _tells_of_trouble(result: FetchResult) -> bool:

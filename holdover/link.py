@@ -84,9 +84,11 @@ class Link:
         releases everybody who waits here."""
         return await self._while_up(self._ask(canonical, newer_than, credential, client, alone_s=alone_s))
 
-    async def fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
+    async def fly(
+        self, asked: ForOrigin, request: Request, trigger: Trigger, within_s: float, *, alone: bool = False
+    ) -> Flown:
         """What `OriginFiller.fly` says, in the sidecar. Raises LinkDown."""
-        return await self._while_up(self._flown(encode_question(asked, request, trigger)))
+        return await self._while_up(self._flown(encode_question(asked, request, trigger, within_s, alone=alone)))
 
     async def _while_up[T](self, question: Coroutine[object, object, T]) -> T:
         if not self.up:

@@ -1,7 +1,7 @@
 """Every setting of `config/providers/*.toml`: one provider and its routes, typed, immutable and described."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -55,10 +55,26 @@ class CredentialSettings(Table):
 class LimitSettings(Table):
     """`[limits]` of a provider: how hard holdover may call it."""
 
-    rate_per_s: float = Field(default=10.0, gt=0, le=10_000, description="Requests per second, on average.")
-    burst: int = Field(default=10, ge=1, le=10_000, description="Requests at once after a pause.")
-    concurrency: int = Field(default=8, ge=1, le=1_000, description="Requests in flight at once.")
-    timeout_s: PositiveSeconds = Field(default=10.0, description="Longest that one request may take, in seconds.")
+    rate_per_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=10_000,
+        description='Requests per second, on average; 10000 where all routes are `freshness = "origin"`.',
+    )
+    burst: int = Field(
+        default=10, ge=1, le=10_000, description="Requests at once after a pause; 10000 with a rate of that default."
+    )
+    concurrency: int = Field(
+        default=8,
+        ge=1,
+        le=1_000,
+        description='Requests in flight at once; 1000 where all routes are `freshness = "origin"`.',
+    )
+    timeout_s: PositiveSeconds = Field(
+        default=10.0,
+        description='Longest that one request may take, in seconds; with `freshness = "origin"` until its answer '
+        "begins, and between any two pieces of it: the whole may take `[proxy] wait_s`.",
+    )
     retries: int = Field(
         default=1, ge=0, le=5, description="Further tries after a failed connection or a 502, 503 or 504."
     )
@@ -66,7 +82,10 @@ class LimitSettings(Table):
         default=16_777_216, ge=1024, description="Largest body, decoded, that is taken from the provider."
     )
     breaker_failures: int = Field(
-        default=5, ge=1, description="Failures in a row after which the provider is left alone for a while."
+        default=5,
+        ge=1,
+        description="Failures in a row after which the provider is left alone for a while; 50 where all routes are "
+        '`freshness = "origin"`.',
     )
     breaker_open_s: PositiveSeconds = Field(
         default=2.0,
@@ -196,6 +215,18 @@ class ProviderSettings(Table):
         default=[], description="Old URLs of a homepage's promos, answered with those of `config/promos/`."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _limits_of_pages(cls, given: Any) -> Any:
+        """What browsers ask an origin for is no bulk with a quota, and five errors in a row may be of five pages."""
+        if not isinstance(given, dict) or not _all_by_origin(given.get("routes")):
+            return given
+        limits = given.get("limits", {})
+        if not isinstance(limits, dict):
+            return given
+        rate = {} if "rate_per_s" in limits else {"rate_per_s": 10_000.0, "burst": 10_000}
+        return {**given, "limits": {**rate, "concurrency": 1_000, "breaker_failures": 50, **limits}}
+
     @field_validator("hosts")
     @classmethod
     def _no_login(cls, hosts: list[str]) -> list[str]:
@@ -268,3 +299,10 @@ class ProviderSettings(Table):
                 if name.lower() in secret:
                     raise ValueError(f"{name!r} carries clients' credentials and cannot be part of a key")
         return self
+
+
+def _all_by_origin(routes: object) -> bool:
+    """Of a table as it was read."""
+    if not isinstance(routes, list) or not routes:
+        return False
+    return all(isinstance(each, dict) and each.get("freshness") == "origin" for each in routes)

@@ -89,8 +89,10 @@ class StandIn:
         self._filler = Filler(
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file, clock=clock
         )
-        by_origin = OriginFiller(config.rules, store, metrics, ca_file=config.ca_file, clock=clock)
-        self.origin = OriginCache(by_origin, self._link, metrics, changed=self.changed, clock=clock)
+        by_origin = OriginFiller(
+            config.rules, store, self._filler.upstream, metrics, ca_file=config.ca_file, clock=clock
+        )
+        self.origin = OriginCache(by_origin, self._link, config.settings.proxy.wait_s, metrics, clock=clock)
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
@@ -114,7 +116,7 @@ class StandIn:
         self._personal = _personal(config.rules)
         self._admission.forget()
         self._hot.use(config.rules, config.settings.hot)
-        self.origin.use(config.rules)
+        self.origin.use(config.rules, config.settings.proxy.wait_s)
         self._filler.use(config.rules)
         self.homepage.use()
         self._metrics.prepare(config.rules)

@@ -16,6 +16,7 @@ from holdover.fetch import Fetcher
 from holdover.gate import Rate
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.key import Cacheable
+from holdover.limits import Limits
 from holdover.metrics import Trigger, UpstreamMetrics
 from holdover.policy import Expired, decide
 from holdover.rules import Provider, Route, Rules
@@ -96,6 +97,12 @@ class Upstream:
             else:
                 self._unusable.discard(provider)
         return fetcher
+
+    async def limits(self, provider: Provider) -> tuple[Limits, Account] | None:
+        """What calls keep to that are made without a credential of holdover's, and not by these fetchers; None for a
+        provider that cannot be called."""
+        fetcher = self.fetcher(provider.name)
+        return (fetcher.limits, await self._books.account(provider)) if fetcher is not None else None
 
     def queue(self, ahead: Callable[[str, str], int]) -> None:
         """Has clients' calls wait for those which `ahead` counts, by the name of a spacing and the call's key."""

@@ -70,7 +70,7 @@ class Sidecar:
         self.filler = Filler(
             config.rules, store, ledger, metrics, user_agent=upstream.user_agent, ca_file=config.ca_file
         )
-        self.origin = OriginFiller(config.rules, store, metrics, ca_file=config.ca_file)
+        self.origin = OriginFiller(config.rules, store, self.filler.upstream, metrics, ca_file=config.ca_file)
         self.refresher = Refresher(config.rules, self.filler, metrics, config.settings.sidecar.max_keys)
 
         self.promos = PromoService(config, store, metrics, self.refresher.asked)
@@ -142,7 +142,8 @@ async def _origin(sidecar: Sidecar, request: web.Request) -> web.Response:
     asked = sidecar.origin.route(question.provider, question.route, question.target)
     flown: Flown = Obtained(NoAnswer("the configuration does not allow to call the provider"))
     if asked is not None:
-        flown = await sidecar.origin.fly(asked, question.request, question.trigger)
+        within_s, alone = question.within_s, question.alone
+        flown = await sidecar.origin.fly(asked, question.request, question.trigger, within_s, alone=alone)
     return web.Response(body=encode_flown(flown))
 
 

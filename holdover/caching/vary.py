@@ -12,8 +12,12 @@ _CASELESS = frozenset(("accept-charset", "accept-encoding", "accept-language"))
 
 
 def selecting(response: Headers, request: Headers) -> Selecting:
-    """The request's fields that Vary names, in normal form."""
-    return tuple((name, _told(request, name)) for name in sorted(set(elements(header(response, "vary")))))
+    """The request's fields that Vary names, in normal form. A response that allows a single origin to read it is for
+    that one also where it does not say so (WHATWG Fetch, "CORS protocol and HTTP caches")."""
+    names = set(elements(header(response, "vary")))
+    if (header(response, "access-control-allow-origin") or "*").strip() != "*":
+        names.add("origin")
+    return tuple((name, _told(request, name)) for name in sorted(names))
 
 
 def matches(stored: Stored, request: Headers) -> bool:

@@ -22,13 +22,16 @@ from holdover.metrics import Metrics, Outcome, Trigger
 from holdover.origin.answer import before, of_origin, of_stored
 from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
 from holdover.origin.fetch import Obtained, as_sent
-from holdover.origin.filler import Flown, OriginFiller, ended_with
+from holdover.origin.filler import Flown, Joined, OriginFiller, ended_with
 from holdover.origin.found import Found, look_up, nothing_of
 from holdover.rules import PERSONAL, Rules
 
+MOST_WAITS = 3
+"""For how many answers one request waits, each of which tells that it is another's."""
+LATE_S = 1.0
+"""What is not to take longer than clients wait ends by itself, and tells why, a moment later."""
+
 type _Result = tuple[Answer | None, Outcome]
-type Changed = Callable[[Request, Response], Awaitable[None]]
-"""Told of an answer to a request with an unsafe method."""
 
 
 class OriginCache:
@@ -38,24 +41,25 @@ class OriginCache:
         self,
         filler: OriginFiller,
         link: Link,
+        wait_s: float,
         metrics: Metrics,
         *,
-        changed: Changed,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._filler = filler
         self._link = link
+        self._wait_s = wait_s
         self._metrics = metrics
-        self._changed = changed
         self._clock = clock
         self._flights: Flights[Flown] = Flights()
-        self._alone, self._large = Apart(), Apart()
+        self._alone, self._unheld = Apart(), Apart()
 
-    def use(self, rules: Rules) -> None:
+    def use(self, rules: Rules, wait_s: float) -> None:
         """Takes over a changed configuration."""
+        self._wait_s = wait_s
         self._filler.use(rules)
         self._alone.clear()
-        self._large.clear()
+        self._unheld.clear()
 
     async def close(self) -> None:
         await self._flights.settle()
@@ -65,7 +69,7 @@ class OriginCache:
         """None when somebody who need not hold it whole has to pass it on. `started` is `time.perf_counter()` at the
         request."""
         try:
-            answer, outcome = await self._answered(asked, request)
+            answer, outcome = await self._answered(asked, request, started + self._wait_s)
         except Unsendable:
             return None
         if answer is not None:
@@ -82,15 +86,13 @@ class OriginCache:
         """Call it every second or so: what the store could not be told is told again."""
         await self._filler.shelf.settle(self._clock())
 
-    async def _answered(self, asked: ForOrigin, request: Request) -> _Result:
-        if _has_no_end(request):
+    async def _answered(self, asked: ForOrigin, request: Request, until: float) -> _Result:
+        if request.method not in ("GET", "HEAD") or _has_no_end(request):
             return None, "bypass"
         names = {name.lower() for name, _ in request.headers}
         found = await self._looked_up(asked, request)
-        if request.method not in ("GET", "HEAD"):
-            return await self._passed(found, "method")
         if request.body or not names.isdisjoint(FOR_ORIGINS):
-            return await self._passed(found, "bypass")
+            return await self._passed(found, "bypass", until)
         now, key = self._clock(), found.variants.key
         if found.chosen is not None and isinstance(found.verdict, Use):
             ttl = floor(found.verdict.ttl)
@@ -100,21 +102,22 @@ class OriginCache:
         if "only-if-cached" in found.asks:
             message = "nothing is stored that may be used"
             return local(504, message, head=request.method == "HEAD"), "local"
-        if self._large.holds(key, now):
+        if self._unheld.holds(key, now):
             return None, "bypass"
         if request.method == "HEAD":
-            return await self._passed(found, found.why)
+            return await self._passed(found, found.why, until)
         if found.may_be_shared and not self._alone.holds(key, now):
-            return await self._together(found)
-        return self._settled(found, await self._filler.fetcher(asked.provider).obtain(found.errand()))
+            return await self._together(found, until)
+        return self._settled(found, await self._alone_asked(found, until))
 
     async def _looked_up(self, asked: ForOrigin, request: Request) -> Found:
         return await look_up(self._filler.shelf, asked, request, self._clock())
 
-    async def _together(self, found: Found) -> _Result:
+    async def _together(self, found: Found, until: float, times: int = MOST_WAITS) -> _Result:
         """With all who ask alike meanwhile, if the answer may be theirs too."""
-        task, led = self._flights.join(found.alike, lambda: self._fly(found.route, found.request, "client"))
-        flown = await asyncio.shield(task)
+        route, request = found.route, found.request
+        task, led = self._flights.join(found.alike, lambda: self._fly(route, request, "client"))
+        flown = await self._patiently(asyncio.shield(task), until)
         if isinstance(flown, Obtained) and (led or _tells_of_trouble(flown)):
             return self._settled(found, flown, "" if led else "; collapsed")
         ended = ended_with(flown) if isinstance(flown, Obtained) else flown
@@ -127,15 +130,35 @@ class OriginCache:
         again = await self._looked_up(found.route, found.request)
         if again.chosen is not None and isinstance(again.verdict, Use):
             return of_stored(again.chosen, found.request, f"fwd={found.why}; collapsed", self._clock()), "coalesced"
+        unasked = ended == Joined()
+        if times > 1 and again.may_be_shared and (unasked or again.alike != found.alike):
+            # What came tells by which fields it varies (RFC 9111 section 4.1): it was for others, and who asks with
+            # the same fields as this one asks alike still.
+            return await self._together(again, until, times - 1)
         # It was for who asked first alone: the others ask for themselves, all at once.
-        return self._settled(again, await self._filler.fetcher(found.route.provider).obtain(again.errand()))
+        return self._settled(again, await self._alone_asked(again, until))
+
+    async def _alone_asked(self, found: Found, until: float) -> Obtained:
+        """What nobody waits for but who asks. Of who tells who he is nothing is held back: it is his own call."""
+        left = _left(until)
+        if found.is_personal:
+            own = self._filler.fetcher(found.route.provider).obtain(found.errand("client", left))
+            return await self._patiently(own, until)
+        asking = self._flown(found.route, found.request, "client", left, alone=True)
+        flown = await self._patiently(asking, until)
+        assert isinstance(flown, Obtained)
+        return flown
+
+    async def _patiently[T](self, answer: Awaitable[T], until: float) -> T | Obtained:
+        """What comes while the client waits."""
+        try:
+            return await asyncio.wait_for(answer, _left(until) + LATE_S)
+        except TimeoutError:
+            return Obtained(NoAnswer(f"no answer within {self._wait_s:.3g} s", timed_out=True))
 
     async def _fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
-        must_be_sendable(request.headers)
-        try:
-            flown = await self._link.fly(asked, request, trigger)
-        except LinkDown:
-            flown = await self._filler.fly(asked, request, trigger)
+        # Others may wait for it longer than who asked first.
+        flown = await self._flown(asked, request, trigger, self._wait_s)
         if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
             key = key_of(asked.provider.name, asked.target)
             self._alone.ends(key)
@@ -143,6 +166,16 @@ class OriginCache:
                 # For a while nobody waits for what is not to be shared.
                 self._alone.begins(key, self._clock())
         return flown
+
+    async def _flown(
+        self, asked: ForOrigin, request: Request, trigger: Trigger, within_s: float, *, alone: bool = False
+    ) -> Flown:
+        """What the sidecar, or this process while there is none, has the origin say."""
+        must_be_sendable(request.headers)
+        try:
+            return await self._link.fly(asked, request, trigger, within_s, alone=alone)
+        except LinkDown:
+            return await self._filler.fly(asked, request, trigger, within_s, alone=alone)
 
     def _refresh(self, found: Found, chosen: Stored) -> None:
         """Validates what is served, once, behind the client's back and without its credentials (RFC 5861 section
@@ -153,12 +186,11 @@ class OriginCache:
         request = replace(found.request, headers=fields)
         self._flights.join(found.alike, lambda: self._fly(found.route, request, "refresh"))
 
-    async def _passed(self, found: Found, why: str) -> _Result:
+    async def _passed(self, found: Found, why: str, until: float) -> _Result:
         """Past what is stored."""
-        answer = await self._filler.fetcher(found.route.provider).pass_on(found.errand())
+        answer = await self._filler.fetcher(found.route.provider).pass_on(found.errand("client", _left(until)))
         if isinstance(answer, NoAnswer):
             return self._without(found, answer, f"fwd={why}")
-        await self._changed(found.request, answer)
         given = of_origin(answer, found.request, f"fwd={why}; fwd-status={answer.status}")
         return replace(given, before=before(answer, found.request)), "bypass"
 
@@ -185,17 +217,18 @@ class OriginCache:
     def _without(self, found: Found, failed: NoAnswer, status: str) -> _Result:
         """The answer when the origin gave none."""
         request, now = found.request, self._clock()
-        safe = request.method in ("GET", "HEAD")
-        if failed.too_large and safe:
-            self._large.begins(found.variants.key, now)
-            return None, "bypass"
         told = f"{status}; {detail(failed.reason)}"
-        if safe and (instead := self._instead(found, now, reached=False)) is not None:
+        is_there = failed.unheld and not failed.timed_out
+        if not is_there and (instead := self._instead(found, now, reached=False)) is not None:
             return of_stored(instead, request, told, now), "stale"
+        if failed.unheld:
+            self._unheld.begins(found.variants.key, now)
+            return None, "bypass"
         # RFC 9111 section 5.2.2.2: what must be validated and cannot be is a 504.
         bound = found.chosen is not None and prohibits_stale(found.told)
-        code = 504 if failed.timed_out or bound else 502
-        return local(code, failed.reason, cache_status=told, head=request.method == "HEAD"), "failed"
+        code = 504 if failed.timed_out or bound else 503 if failed.retry_after else 502
+        head, retry_after = request.method == "HEAD", failed.retry_after
+        return local(code, failed.reason, retry_after=retry_after, cache_status=told, head=head), "failed"
 
     def _instead(self, found: Found, now: float, *, reached: bool) -> Stored | None:
         """What is stored, if it may be given in the place of an error."""
@@ -205,6 +238,11 @@ class OriginCache:
         ):
             return None
         return chosen
+
+
+def _left(until: float) -> float:
+    """Seconds until then."""
+    return max(0.0, until - time.perf_counter())
 
 
 def _tells_of_trouble(obtained: Obtained) -> bool:

@@ -22,17 +22,18 @@ from holdover.rules import TURNING, Provider
 KEPT_S = 1.5
 """How long an unused connection is kept: less than servers do."""
 _NOT_SENT = frozenset("host content-length expect".split())
-_SAFE_TO_REPEAT = frozenset("GET HEAD OPTIONS PUT DELETE".split())
 _AS_SENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why there is none, without URL. `too_large`: there is one that is not to be held in memory."""
+    """Why there is none, without URL. `unheld`: there is one, but too large to be held, or with `timed_out` too slow.
+    `retry_after`: the origin was not asked, and may be in so many seconds."""
 
     reason: str
     timed_out: bool = False
-    too_large: bool = False
+    unheld: bool = False
+    retry_after: float | None = None
 
 
 class Unsendable(Exception):
@@ -58,52 +59,71 @@ class OriginClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             response_class=Final,
-            timeout=aiohttp.ClientTimeout(total=limits.timeout_s),
+            timeout=aiohttp.ClientTimeout(),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_AS_SENT,
             trace_configs=[reuse],
         )
         self._session._retry_connection = False  # noqa: SLF001
+        self.calls = 0
+        """That are under way."""
 
     async def close(self) -> None:
         await self._session.close()
 
-    async def send(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Response | NoAnswer:
-        """The complete final answer. A request on a kept connection that had been closed meanwhile is sent again, if
-        that changes nothing. Raises Unsendable."""
+    async def send(
+        self, method: str, target: str, headers: Headers, body: bytes, within_s: float
+    ) -> Response | NoAnswer:
+        """The complete final answer to a GET or HEAD: its head comes within the provider's `timeout_s`, no pause in
+        its body is longer, and that is whole within `within_s` seconds. A request on a kept connection that had been
+        closed meanwhile is sent again. Raises Unsendable."""
         must_be_sendable(headers)
-        used = SimpleNamespace(again=False)
+        used, until = SimpleNamespace(again=False), asyncio.get_running_loop().time() + within_s
+        self.calls += 1
         try:
             try:
-                return await self._sent(method, target, headers, body, used)
+                return await self._sent(method, target, headers, body, used, until)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not used.again or method not in _SAFE_TO_REPEAT:
+                if not used.again:
                     raise
-                return await self._sent(method, target, headers, body, used)
-        except TimeoutError:
-            return NoAnswer(f"no answer within {self._timeout_s:g} s", timed_out=True)
+                return await self._sent(method, target, headers, body, used, until)
         except UnusableBodyError as error:
-            return NoAnswer(str(error), too_large=True)
+            return NoAnswer(str(error), unheld=True)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             # Whatever a call to a stranger leads to is a value.
             return NoAnswer(phrase(error))
+        finally:
+            self.calls -= 1
 
-    async def _sent(self, method: str, target: str, headers: Headers, body: bytes, used: SimpleNamespace) -> Response:
-        url = URL(self.provider.settings.origin + target, encoded=True)
-        async with self._session.request(
-            method, url, headers=headers, data=body or None, allow_redirects=False, trace_request_ctx=used
-        ) as answer:
-            fields = tuple((text(name), text(value)) for name, value in answer.raw_headers)
-            received = bytearray()
-            async for chunk in answer.content.iter_any():
-                received += chunk
-                if len(received) > self._most:
-                    raise UnusableBodyError(f"a body larger than {self._most} bytes")
-            interim = answer.interim if isinstance(answer, Final) else ()
-            return Response(answer.status, fields, bytes(received), interim)
+    async def _sent(
+        self, method: str, target: str, headers: Headers, body: bytes, used: SimpleNamespace, until: float
+    ) -> Response | NoAnswer:
+        """`until` by the loop's clock."""
+        url, now = URL(self.provider.settings.origin + target, encoded=True), asyncio.get_running_loop().time
+        received = bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s) as silence,
+                self._session.request(
+                    method, url, headers=headers, data=body or None, allow_redirects=False, trace_request_ctx=used
+                ) as answer,
+            ):
+                fields = tuple((text(name), text(value)) for name, value in answer.raw_headers)
+                silence.reschedule(now() + self._timeout_s)
+                async for chunk in answer.content.iter_any():
+                    received += chunk
+                    if len(received) > self._most:
+                        raise UnusableBodyError(f"a body larger than {self._most} bytes")
+                    silence.reschedule(min(now() + self._timeout_s, until))
+                interim = answer.interim if isinstance(answer, Final) else ()
+                return Response(answer.status, fields, bytes(received), interim)
+        except TimeoutError:
+            if received and silence.when() == until:
+                return NoAnswer("the answer takes too long", timed_out=True, unheld=True)
+            return NoAnswer(f"no answer within {self._timeout_s:g} s", timed_out=True)
 
 
 def must_be_sendable(headers: Headers) -> None:
@@ -121,7 +141,7 @@ async def _reused(_: object, context: SimpleNamespace, __: object) -> None:
 
 def outgoing(request: Request) -> Headers:
     """The client's fields as the next hop gets them (RFC 9110 section 7.6). What asks for another thing than the
-    target names would have its answer stored under the target, so it ends here, unless nothing is stored anyway."""
-    dropped = _NOT_SENT | TURNING if request.method in ("GET", "HEAD") else _NOT_SENT
+    target names would have its answer stored under the target, so it ends here."""
+    dropped = _NOT_SENT | TURNING
     fields = tuple(item for item in forwarded(request.headers) if item[0].lower() not in dropped)
     return (*fields, ("Via", "1.1 holdover"))

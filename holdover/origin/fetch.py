@@ -15,10 +15,12 @@ from holdover.caching.storing import Exchanged, forbidden, forwarded, refusal, s
 from holdover.caching.validation import CONDITIONAL, any_of, conditions, confirms, tagged, tells_of_another, updated
 from holdover.caching.vary import selecting
 from holdover.exchange import Headers, Request, Response
+from holdover.intake import Failed
 from holdover.metrics import Trigger, UpstreamMetrics
 from holdover.origin.client import NoAnswer, OriginClient, outgoing
 from holdover.origin.shelf import OriginShelf
 from holdover.route_settings import RouteSettings
+from holdover.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,17 @@ class Obtained:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A call to make: the client's request, what is stored of its URI, and which of that is to be validated."""
+    """A call to make: the client's request, what is stored of its URI, and which of that is to be validated.
+    `limited`: within the provider's limits. `within_s`: seconds within which its turn is to come, and then all of its
+    answer."""
 
     route: RouteSettings
     request: Request
     variants: Variants
-    chosen: Stored | None = None
-    trigger: Trigger = "client"
+    chosen: Stored | None
+    trigger: Trigger
+    limited: bool
+    within_s: float
 
 
 class OriginFetcher:
@@ -49,11 +55,13 @@ class OriginFetcher:
         self,
         client: OriginClient,
         shelf: OriginShelf,
+        upstream: Upstream,
         metrics: UpstreamMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
         self._shelf = shelf
+        self._upstream = upstream
         self._metrics = metrics
         self._clock = clock
 
@@ -64,7 +72,7 @@ class OriginFetcher:
         if chosen is not None:
             # The whole is asked for; what the client has and which part it wants is seen to afterwards.
             kept = tuple(item for item in kept if item[0].lower() not in CONDITIONAL | RANGE_FIELDS)
-        answer, times = await self._called(errand, "GET", (*kept, *asked))
+        answer, times = await self._in_turn(errand, (*kept, *asked))
         if isinstance(answer, NoAnswer):
             return Obtained(answer)
         if answer.status == 304 and asked:
@@ -72,7 +80,7 @@ class OriginFetcher:
                 return await self._confirmed(errand, chosen, answer, times)
             if chosen is None and (other := tagged(errand.variants.stored, answer.headers)) is not None:
                 return await self._also(errand, other, answer, times)
-            answer, times = await self._called(errand, "GET", kept)
+            answer, times = await self._in_turn(errand, kept)
             if isinstance(answer, NoAnswer):
                 return Obtained(answer)
         return await self._arrived(errand, answer, times)
@@ -95,6 +103,22 @@ class OriginFetcher:
             new = replace(chosen, stale=True)
         await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=new))
 
+    async def _in_turn(self, errand: Errand, headers: Headers) -> tuple[Response | NoAnswer, tuple[float, float]]:
+        """As `_called`, when the provider's limits allow it."""
+        if not errand.limited:
+            return await self._called(errand, "GET", headers)
+        now = self._clock()
+        if (found := await self._upstream.limits(self.client.provider)) is None:
+            return NoAnswer("the configuration does not allow to call the provider"), (now, now)
+        limits, account = found
+        async with limits.turn(account, limits.left_alone, within_s=errand.within_s) as refused:
+            if refused is not None:
+                retry_after = refused.retry_after if isinstance(refused, Failed) else None
+                return NoAnswer(refused.reason, retry_after=retry_after), (now, now)
+            answer, times = await self._called(errand, "GET", headers)
+            limits.heard(trouble=_tells_of_trouble(answer))
+        return answer, times
+
     async def _called(
         self, errand: Errand, method: str, headers: Headers
     ) -> tuple[Response | NoAnswer, tuple[float, float]]:
@@ -103,7 +127,8 @@ class OriginFetcher:
         asked_at, started, code = self._clock(), time.perf_counter(), "error"
         self._metrics.active.labels(name).inc()
         try:
-            answer = await self.client.send(method, errand.request.target, headers, errand.request.body)
+            request = errand.request
+            answer = await self.client.send(method, request.target, headers, request.body, errand.within_s)
             if isinstance(answer, Response):
                 code = f"{answer.status // 100}xx"
                 self._metrics.bytes.labels(name).inc(len(answer.body))
@@ -160,6 +185,11 @@ class OriginFetcher:
             return Obtained(answer)
         new = stored(exchanged, route.override)
         return Obtained(answer, new if await self._add(errand, new, chosen) else None)
+
+
+def _tells_of_trouble(answer: Response | NoAnswer) -> bool:
+    """Whether the origin as a whole seems to fail."""
+    return not answer.unheld if isinstance(answer, NoAnswer) else answer.status in TROUBLE
 
 
 def _whole(stored: Stored) -> Response:

@@ -19,6 +19,10 @@ from holdover.origin.found import look_up
 from holdover.origin.shelf import OriginShelf
 from holdover.rules import Provider, Rules
 from holdover.store.base import Blobs
+from holdover.upstream import Upstream
+
+HELD_S = 0.1
+"""How long who asks for a refresh that is not to be made waits to hear that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,14 @@ class OriginFiller:
         self,
         rules: Rules,
         store: Blobs,
+        upstream: Upstream,
         metrics: Metrics,
         *,
         ca_file: Path | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._rules = rules
+        self._upstream = upstream
         self._metrics = metrics
         self._ca_file = ca_file
         self._clock = clock
@@ -90,27 +96,43 @@ class OriginFiller:
     def fetcher(self, provider: Provider) -> OriginFetcher:
         if (fetcher := self._fetchers.get(provider.name)) is None:
             client = OriginClient(provider, self._ca_file)
-            fetcher = OriginFetcher(client, self.shelf, self._metrics.upstream, self._clock)
+            fetcher = OriginFetcher(client, self.shelf, self._upstream, self._metrics.upstream, self._clock)
             self._fetchers[provider.name] = fetcher
         return fetcher
 
-    async def fly(self, asked: ForOrigin, request: Request, trigger: Trigger) -> Flown:
-        """Has the origin asked for all who ask alike meanwhile. Raises Unsendable."""
+    async def fly(
+        self, asked: ForOrigin, request: Request, trigger: Trigger, within_s: float, *, alone: bool = False
+    ) -> Flown:
+        """Has the origin asked for all who ask alike meanwhile, but not where its turn does not come within
+        `within_s` seconds, nor for a refresh that would delay what a client waits for. `alone`: what comes is for who
+        asks alone, so it is no other's. Raises Unsendable."""
         # Asked again here: another process may have had it fetched since who asks looked.
         found = await look_up(self.shelf, asked, request, self._clock())
+        errand = found.errand(trigger, within_s)
+        if alone:
+            return await self.fetcher(asked.provider).obtain(errand)
         if isinstance(found.verdict, Use) and not (found.verdict.refresh and trigger == "refresh"):
             return Joined()
-        task, led = self._flights.join(
-            found.alike, lambda: self.fetcher(asked.provider).obtain(found.errand(trigger))
-        )
+        if trigger == "refresh" and not await self._ready(asked.provider):
+            # Each hit on what is stale asks for it, once the last such question is answered.
+            await asyncio.sleep(HELD_S)
+            return Joined()
+        task, led = self._flights.join(found.alike, lambda: self.fetcher(asked.provider).obtain(errand))
         obtained = await asyncio.shield(task)
         if led:
             return obtained
         return ended_with(obtained)
 
+    async def _ready(self, provider: Provider) -> bool:
+        limited = await self._upstream.limits(provider)
+        return limited is not None and limited[0].ready(limited[1])
+
 
 async def _retire(client: OriginClient) -> None:
     try:
+        # As long as a call may wait for its turn.
         await asyncio.sleep(2 * client.provider.settings.limits.timeout_s)
+        while client.calls:  # noqa: ASYNC110
+            await asyncio.sleep(1)
     finally:
         await client.close()

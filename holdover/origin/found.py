@@ -44,10 +44,16 @@ class Found:
         """Whether others may wait for the answer to this request: nothing in it is for one client alone."""
         names = {name.lower() for name, _ in self.request.headers}
         whole = self.chosen is not None or names.isdisjoint(CONDITIONAL | {"range"})
-        return whole and names.isdisjoint(PERSONAL) and "no-store" not in self.asks and "no-cache" not in self.asks
+        return whole and not self.is_personal and "no-store" not in self.asks and "no-cache" not in self.asks
 
-    def errand(self, trigger: Trigger = "client") -> Errand:
-        return Errand(self.route.route.settings, self.request, self.variants, self.chosen, trigger)
+    @property
+    def is_personal(self) -> bool:
+        """Whether it tells who asks."""
+        return any(name.lower() in PERSONAL for name, _ in self.request.headers)
+
+    def errand(self, trigger: Trigger, within_s: float) -> Errand:
+        settings, limited = self.route.route.settings, not self.is_personal
+        return Errand(settings, self.request, self.variants, self.chosen, trigger, limited, within_s)
 
 
 def nothing_of(asked: ForOrigin) -> Variants:

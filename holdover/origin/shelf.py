@@ -36,7 +36,9 @@ class OriginShelf:
     async def get(self, empty: Variants) -> Variants:
         """All that is stored of the URI that `empty` is for, not a moment older than what any process stored."""
         self._follow()
-        if (held := self._held.get(empty.key)) is not None:
+        if (held := self._held.pop(empty.key, None)) is not None:
+            # The last that goes: what is asked for once, by whoever makes targets up, does not push out the rest.
+            self._held[empty.key] = held
             return held
         since = self._position
         try:

@@ -22,15 +22,19 @@ class OriginQuestion:
     target: str
     headers: Headers
     trigger: Trigger
+    within_s: float
+    alone: bool
 
     @property
     def request(self) -> Request:
         return Request("GET", "", self.target, self.headers)
 
 
-def encode_question(asked: ForOrigin, request: Request, trigger: Trigger) -> dict[str, object]:
+def encode_question(
+    asked: ForOrigin, request: Request, trigger: Trigger, within_s: float, *, alone: bool
+) -> dict[str, object]:
     names = {"provider": asked.provider.name, "route": asked.route.name, "target": asked.target}
-    return {**names, "headers": request.headers, "trigger": trigger}
+    return {**names, "headers": request.headers, "trigger": trigger, "within_s": within_s, "alone": alone}
 
 
 def decode_question(data: object) -> OriginQuestion:
@@ -42,8 +46,10 @@ def decode_question(data: object) -> OriginQuestion:
             "target": str(target),
             "headers": list(fields),
             "trigger": ("client" | "refresh") as trigger,
+            "within_s": float(within_s),
+            "alone": bool(alone),
         } if (headers := as_headers(fields)) is not None:
-            return OriginQuestion(provider, route, target, headers, trigger)
+            return OriginQuestion(provider, route, target, headers, trigger, within_s, alone)
     raise WireError("not a question of this version")
 
 
@@ -106,11 +112,11 @@ def _interim(data: list[object]) -> tuple[tuple[int, Headers], ...]:
 
 
 def _failure(failed: NoAnswer | None) -> list[object] | None:
-    return None if failed is None else [failed.reason, failed.timed_out, failed.too_large]
+    return None if failed is None else [failed.reason, failed.timed_out, failed.unheld, failed.retry_after]
 
 
 def _failed(data: object) -> NoAnswer:
     match data:
-        case [str(reason), bool(timed_out), bool(too_large)]:
-            return NoAnswer(reason, timed_out, too_large)
+        case [str(reason), bool(timed_out), bool(unheld), None | float() as retry_after]:
+            return NoAnswer(reason, timed_out, unheld, retry_after)
     raise WireError("not a failure of this version")

@@ -255,7 +255,7 @@ class Refresher:
             self._leave(schedule, due, given, Brought(now, stored.board, changed=False))
         elif (wait := self._starts.wait(due.request, account)) > 0:
             self._put_off(due, now + max(LEAST_HOLD_S, wait), given)
-        elif not fetcher.ready(account):
+        elif not fetcher.limits.ready(account):
             self._put_off(due, None, given)
             await asyncio.sleep(LIMITED_SLEEP_S)
         elif not self._affords(provider, due.request, account):
@@ -361,8 +361,8 @@ class Refresher:
                 self._leave_reserve(schedule, waiting.popleft())
                 await generation.leave(due.request.key)
                 continue
-            ready = fetcher is not None and fetcher.ready(account) and self._starts.wait(due.request, account) == 0
-            if ready and not self._full(provider):
+            ready = fetcher is not None and fetcher.limits.ready(account) and not self._full(provider)
+            if ready and self._starts.wait(due.request, account) == 0:
                 self._start(provider, waiting.popleft(), account, generation)
             else:
                 await asyncio.sleep(LIMITED_SLEEP_S)

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from itertools import count
@@ -32,6 +32,7 @@ clients = "open"
 [limits]
 timeout_s = 3
 max_body_bytes = 1048576
+{limits}
 
 [[routes]]
 name = "all"
@@ -47,7 +48,8 @@ class Step:
     """`says`: the origin's fields; a number as value of a date field is seconds from now. `came`: whether the origin
     was asked; None for either. `saw`: fields that it saw (None: not there). `gets`: fields of the client's answer;
     `way`: how its Cache-Status begins. `fault`: `close` without an answer,
-    `short` of the body that was told, `unmarked` where it ends. `interim` comes before it; `body` is repeated."""
+    `short` of the body that was told, `unmarked` where it ends. `interim` comes before it; `body` is repeated, each
+    time after `drip` seconds."""
 
     sends: Mapping[str, str] = field(default_factory=dict)
     says: Sequence[tuple[str, str | int]] = ()
@@ -67,6 +69,7 @@ class Step:
     delay: float = 0.0
     interim: str = ""
     times: int = 1
+    drip: float = 0.0
 
 
 @dataclass
@@ -89,6 +92,10 @@ class Scripted:
     seen: list[Seen] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
     """By target, for requests that come without one."""
+    now: int = 0
+    most: int = 0
+    """Requests that it has not answered: now, and at one time."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, mark: str) -> list[Seen]:
         return [one for one in self.seen if mark in one.target]
@@ -116,7 +123,7 @@ def _accept(door: socket.socket, origin: Scripted) -> None:
 
 
 def _serve(connection: socket.socket, origin: Scripted) -> None:
-    with connection, connection.makefile("rb") as lines:
+    with connection, connection.makefile("rb") as lines, suppress(ConnectionError):
         while line := lines.readline():
             method, target, _ = line.decode("latin-1").split(" ", 2)
             fields: list[tuple[str, str]] = []
@@ -128,15 +135,29 @@ def _serve(connection: socket.socket, origin: Scripted) -> None:
             script = json.loads(base64.b64decode(seen[SCRIPT] or origin.scripts.get(target) or "") or "{}")
             origin.seen.append(seen)
             number = len(origin.seen)
+            with origin.lock:
+                origin.now += 1
+                origin.most = max(origin.most, origin.now)
             time.sleep(script.get("delay", 0))
+            with origin.lock:
+                origin.now -= 1
             if script.get("fault") == "close":
                 return
             try:
-                connection.sendall(_answer(seen, script, number))
+                _send(connection, _answer(seen, script, number), script)
             except OSError:
                 return
             if script.get("fault"):
                 return
+
+
+def _send(connection: socket.socket, answer: bytes, script: Mapping[str, Any]) -> None:
+    head = answer.index(b"\r\n\r\n") + 4 if script.get("drip") else len(answer)
+    connection.sendall(answer[:head])
+    size = len(script.get("body") or " ")
+    for start in range(head, len(answer), size):
+        time.sleep(script["drip"])
+        connection.sendall(answer[start : start + size])
 
 
 def _answer(seen: Seen, script: Mapping[str, Any], number: int) -> bytes:
@@ -164,11 +185,17 @@ def _answer(seen: Seen, script: Mapping[str, Any], number: int) -> bytes:
 
 @contextmanager
 def house_of(
-    folder: Path, origin: Scripted, lines: str = ORIGIN_MODE, *, path: str = "/**", proxy: str = "workers = 1"
+    folder: Path,
+    origin: Scripted,
+    lines: str = ORIGIN_MODE,
+    *,
+    path: str = "/**",
+    proxy: str = "workers = 1",
+    limits: str = "",
 ) -> Iterator[House]:
     written = write_house(folder, f"http://127.0.0.1:{origin.port}", proxy=proxy)
     (written.config / "providers" / "odds.toml").unlink()
-    text = PROVIDER.format(host=HOST, port=origin.port, lines=lines, path=path)
+    text = PROVIDER.format(host=HOST, port=origin.port, lines=lines, path=path, limits=limits)
     (written.config / "providers" / "origin.toml").write_text(text)
     with running(written):
         yield written
@@ -176,7 +203,7 @@ def house_of(
 
 def script_of(step: Step) -> str:
     """The field that tells the origin what to answer."""
-    names = ("status", "body", "fault", "delay", "interim", "times")
+    names = ("status", "body", "fault", "delay", "interim", "times", "drip")
     script = {"says": list(step.says), **{name: getattr(step, name) for name in names}}
     return base64.b64encode(json.dumps(script).encode()).decode()
 

@@ -632,6 +632,20 @@ def test_and_what_it_names_on_the_same_origin(house, origin, field, value, came)
     assert len(origin.of(there)) == 1 + came
 
 
+def test_and_if_its_answer_is_too_large_to_be_held(house, origin):
+    mark = f"/large{next(_numbers)}"
+    targets = [mark, f"{mark}/location", f"{mark}/content"]
+    says = list(zip(("Location", "Content-Location"), targets[1:], strict=True))
+    for target in targets:
+        asked(house, Step(says=[FRESH]), target)
+    told = asked(house, Step(method="POST", status=201, says=says, body="x", times=1_100_000), mark)
+    assert (told.status, len(told.body)) == (201, 1_100_000)
+    for target in targets:
+        asked(house, Step(says=[FRESH]), target)
+    assert [one.method for one in origin.of(mark)].count("POST") == 1
+    assert len(origin.of(mark)) == 7
+
+
 def test_the_answer_to_a_method_is_never_stored(house, origin):
     for method in ("POST", "PUT", "OPTIONS", "FOO"):
         again = Step(says=[FRESH], method=method, came=True)
@@ -851,6 +865,28 @@ def test_all_who_ask_for_what_may_be_shared_cost_one_request(house, origin):
     assert sum("collapsed" in reply.cache for reply in replies) == 19
 
 
+def herd(house: House, target: str, size: int, **variants: Mapping[str, str]) -> None:
+    """As many clients at once; each variant is answered with its name."""
+    steps = [
+        Step(sends, [FRESH, ("Vary", "Lang, Accept-Encoding")], body=name, delay=0.5)
+        for name, sends in variants.items()
+    ]
+    asks = [steps[number % len(steps)] for number in range(size)]
+    with ThreadPoolExecutor(size) as pool:
+        replies = list(pool.map(lambda step: asked(house, step, target), asks))
+    assert [reply.body.decode() for reply in replies] == [step.body for step in asks]
+
+
+def test_who_asks_for_a_variant_waits_for_that_one(house, origin):
+    mark, two = f"/herd{next(_numbers)}", {"german": {"Lang": "de"}, "english": {"Lang": "en"}}
+    herd(house, mark, 50, **two)
+    assert sorted(str(one["lang"]) for one in origin.of(mark)) == ["de", "en"]
+    herd(house, mark, 50, **two)
+    assert len(origin.of(mark)) == 2
+    herd(house, f"{mark}/more", 50, none={}, old={"Lang": "la", "Accept-Encoding": "x"}, **two)
+    assert len(origin.of(f"{mark}/more")) == 4
+
+
 @pytest.mark.parametrize("says", [[cc("no-store")], [cc("private, max-age=60")], [FRESH, ("Vary", "*")], []])
 def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, says):
     mark = f"/unshared{next(_numbers)}"
@@ -915,6 +951,8 @@ def test_several_processes_are_one_cache(origin, tmp_path):
         for _ in range(10):
             assert asked(house, Step(says=[FRESH], body="anew"), "/workers").body == b"anew"
         assert [one.method for one in origin.of("/workers")] == ["GET", "GET", "POST", "GET"]
+        herd(house, "/varying", 50, german={"Lang": "de"}, english={"Lang": "en"})
+        assert len(origin.of("/varying")) == 2
 
 
 def test_without_a_sidecar_the_proxy_does_it_alone(origin, tmp_path):

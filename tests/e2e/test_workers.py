@@ -201,6 +201,30 @@ def test_workers_are_replaced_without_a_failed_request(crew: House):
     assert " were cut" not in crew.log.read_text()
 
 
+def test_workers_share_the_keys_of_tickets_and_replacing_them_renews_these(crew: House):
+    context = ssl.create_default_context(cafile=str(crew.ca))
+    # Its tickets are there when the handshake is done.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def opened(session: ssl.SSLSession | None) -> tuple[bool | None, ssl.SSLSession | None]:
+        plain = socket.create_connection(("127.0.0.1", crew.ports["reverse"]), timeout=20)
+        with context.wrap_socket(plain, server_hostname=HOST, session=session) as line:
+            line.sendall(f"GET {TARGET} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+            assert line.recv(12) == b"HTTP/1.1 200"
+            return line.session_reused, line.session
+
+    # By one of two workers, which a client does not choose.
+    _, session = opened(None)
+    assert [opened(session)[0] for _ in range(16)] == [True] * 16
+    before = pids(crew)
+    assert crew.process is not None
+    crew.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: not set(pids(crew)) & set(before), 60)
+    resumed, session = opened(session)
+    assert not resumed
+    assert [opened(session)[0] for _ in range(16)] == [True] * 16
+
+
 def test_what_is_in_flight_is_answered_before_a_worker_ends(crew: House, vendor: Emulator):
     vendor.control(latency_p50_ms=3000, latency_p95_ms=3000)
     try:

@@ -68,7 +68,7 @@ class Asker:
     tally: Tally
 
     def ready(self) -> bool:
-        return self.fetcher.ready(self.account)
+        return self.fetcher.limits.ready(self.account)
 
 
 def reply(body=b"[]", status=200, **fields):

@@ -71,9 +71,11 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             6,
             "CORS",
             "A client's Origin does not reach the provider of a cached route, so no answer can reflect it, but where "
-            "`headers` names it or the answers say to vary by it, and then each has its own.",
+            "`headers` names it or the answers say to vary by it, and then each has its own. With `freshness = "
+            '"origin"` it does, and what allows a single origin is given to that one alone, whatever Vary says.',
             "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
-            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key",
+            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key "
+            "holdover/caching/test_reuse.py::test_what_one_origin_may_read_is_for_that_one",
         ),
         _item(
             7,

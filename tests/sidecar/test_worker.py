@@ -537,7 +537,7 @@ async def test_a_turn_that_a_change_of_the_configuration_ends_loses_no_key(scene
             changed.append(due.request)
             refresher.use(scene.rules)
             # It has to be put off, too.
-            breaker = scene.filler.upstream.fetcher("vendor")._breaker
+            breaker = scene.filler.upstream.fetcher("vendor").limits.breaker
             breaker._count, breaker._open_until = breaker.failures, time.monotonic() + 1
         return found
 

@@ -107,6 +107,21 @@ def test_which_request_it_is_for(vary, first, then, expected):
     assert matches(stored, http(then)) is expected
 
 
+@pytest.mark.parametrize(
+    ("says", "then", "expected"),
+    [
+        ("https://a.example", "Origin: https://a.example", True),
+        ("https://a.example", "Origin: https://b.example", False),
+        ("https://a.example", "", False),
+        ("*", "Origin: https://b.example", True),
+        ("*", "", True),
+    ],
+)
+def test_what_one_origin_may_read_is_for_that_one(says, then, expected):
+    stored = one(f"Access-Control-Allow-Origin: {says}", asked="Origin: https://a.example")
+    assert matches(stored, http(then)) is expected
+
+
 def test_the_newest_of_those_that_match_is_chosen():
     plain, varying = one(""), one("Vary: A", asked="A: 1")
     newer = replace(varying, received_at=NOW + 1)

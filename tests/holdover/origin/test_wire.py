@@ -19,8 +19,9 @@ FLOWN: dict[str, Flown] = {
     "for one alone": Obtained(replace(ANSWER, body=b"\nother")),
     "empty": Obtained(Response(204)),
     "failed": Obtained(NoAnswer("no luck", timed_out=True)),
+    "not asked": Obtained(NoAnswer("too much", retry_after=0.5)),
     "joined": Joined(503),
-    "joined a failure": Joined(failed=NoAnswer("too large", too_large=True)),
+    "joined a failure": Joined(failed=NoAnswer("too large", unheld=True)),
     "nothing to do": Joined(),
 }
 
@@ -59,12 +60,21 @@ QUESTION: dict[str, object] = {
     "target": "/t",
     "headers": [["A", "1"]],
     "trigger": "refresh",
+    "within_s": 1.5,
+    "alone": True,
 }
 
 
 def test_a_question():
-    assert decode_question(QUESTION) == OriginQuestion("p", "r", "/t", (("A", "1"),), "refresh")
-    for changed in ({"trigger": "probe"}, {"headers": [["A"]]}, {"headers": None}, {"target": 1}):
+    assert decode_question(QUESTION) == OriginQuestion("p", "r", "/t", (("A", "1"),), "refresh", 1.5, True)
+    for changed in (
+        {"within_s": "1"},
+        {"alone": 1},
+        {"trigger": "probe"},
+        {"headers": [["A"]]},
+        {"headers": None},
+        {"target": 1},
+    ):
         with pytest.raises(WireError):
             decode_question(QUESTION | changed)
     with pytest.raises(WireError):
