@@ -140,7 +140,7 @@ def test_etag_and_max_age_are_optional(starting: Callable[..., Server]) -> None:
 
 
 def test_stats_count_paths_statuses_shapes_keys_and_connections(server: Server) -> None:
-    connection = http.client.HTTPConnection(server.address, timeout=5)
+    connection = http.client.HTTPConnection(server.address, timeout=30)
     for _ in range(3):
         connection.request("GET", f"{EPL}/odds?regions=us&apiKey=k&markets=h2h%2Ctotals")
         connection.getresponse().read()
@@ -238,9 +238,9 @@ def test_a_signal_stops_the_server_at_once_even_with_hanging_requests(
 ) -> None:
     server = starting("--latency-p50-ms", "0")
     server.control(fault={"kind": "hang"})
-    connection = http.client.HTTPConnection(server.address, timeout=5)
+    connection = http.client.HTTPConnection(server.address, timeout=30)
     connection.request("GET", US)
     wait_for_active(server, 1)
     server.process.send_signal(number)
-    assert server.process.wait(timeout=10) == 0
+    assert server.process.wait(timeout=30) == 0
     connection.close()

@@ -78,7 +78,7 @@ def test_a_body_that_is_asked_for_by_100(one: Client):
     ):
         mark = new_mark()
         with one.connect() as line:
-            line.patience(10)
+            line.patience(30)
             line.send(one.spelled(named(head, mark)))
             assert line.exactly(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
             assert one.place.provider.heads(mark.encode()) == []
@@ -171,7 +171,7 @@ def test_a_client_that_breaks_off_behind_its_end_is_forgotten(place: Place, whol
 
 def test_another_protocol_is_left_alone(one: Client):
     with one.connect() as line:
-        line.patience(10)
+        line.patience(30)
         odd = b"\x00\x01\r\n\r\nGET\x07"
         line.send(one.spelled(named(get(PASSED, b"Connection: Upgrade", b"Upgrade: echo"), new_mark())) + odd)
         reply = line.reply()
@@ -185,7 +185,7 @@ def test_another_protocol_is_left_alone(one: Client):
 def test_an_upgrade_that_is_not_made_changes_nothing(one: Client):
     mark = new_mark()
     with one.connect() as line:
-        line.patience(10)
+        line.patience(30)
         line.send(one.spelled(named(get(PASSED, b"Connection: Upgrade", b"Upgrade: other"), mark)) + b"GET /\x01")
         replies = [line.reply(), line.reply()]
         assert [reply.status for reply in replies if reply] == [200, 400]
@@ -197,7 +197,7 @@ def test_a_tunnel_to_somebody_else_is_left_alone(place: Place):
     there = f"127.0.0.1:{place.provider.port}".encode()
     opening = request(line=b"CONNECT " + there + b" HTTP/1.1", host=b"Host: " + there)
     with one.connect() as line:
-        line.patience(10)
+        line.patience(30)
         line.send(opening + named(get(PASSED), mark))
         replies = [line.reply(), line.reply()]
         assert [reply.status for reply in replies if reply] == [200, 200]

@@ -379,7 +379,7 @@ async def test_what_is_made_of_a_wider_answer_is_made_anew_when_that_comes_for_a
     assert scene.refresher.demand(narrow)
     await scene.filler.fill(wide, time.time(), "client")
     await until(lambda: len(origin.asked) >= 2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (after := await scene.filler.shelf.stored(narrow.key)) is None or after.identity == before.identity:
             await asyncio.sleep(0.01)
     assert after.requested_at > before.requested_at
