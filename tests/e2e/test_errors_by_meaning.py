@@ -13,6 +13,7 @@ import pytest
 from scripts.rig import CREDENTIAL, Emulator, House, emulator, running, stop, wait_for, write_house
 from tests.e2e.vendors import OPEN, count, order, port_of, shapes
 from tests.e2e.wire import Reply, arrivals, ask, fresh_target
+from tests.here import run
 
 MAX_STALE_S = 3
 NAME = "the-odds-api"
@@ -48,7 +49,7 @@ class Scene:
 
     def budget(self) -> tuple[str, dict[str, Any]]:
         """In words, and the account in the machine's form."""
-        text, told = self.house.run("budget"), self.house.run("budget", "--json")
+        text, told = run(self.house, "budget"), run(self.house, "budget", "--json")
         assert (text.returncode, told.returncode) == (0, 0), text.stderr
         (account,) = json.loads(told.stdout)["providers"][0]["accounts"]
         return text.stdout, account

@@ -69,7 +69,7 @@ def test_explain_uses_what_was_learnt(written: House):
         off = explained(written, DATES)
         assert off["learnt"] == "dates switched off by a comparison; odds verified by comparisons"
         assert "dateFormat=unix&markets=h2h&oddsFormat=american" in off["upstream"]
-    assert written.run("trust", "the-odds-api/dates").returncode == 0
+    assert run(written, "trust", "the-odds-api/dates").returncode == 0
     assert explained(written, DATES) == verified
 
 
@@ -175,7 +175,7 @@ def test_the_one_that_answers_is_named_among_several(shelf: House):
     assert "h2h%2Cspreads&" in answers
     assert answers.endswith("; this request is answered from it")
     assert other.endswith("; it would do")
-    text = shelf.run("explain", url_of(NARROW)).stdout.splitlines()
+    text = run(shelf, "explain", url_of(NARROW)).stdout.splitlines()
     first = next(n for n, line in enumerate(text) if line.startswith("superset"))
     assert [line[:11].strip() for line in text[first : first + 4]] == ["superset", "", "", "stored"]
 
@@ -378,7 +378,7 @@ def test_who_only_looks_changes_no_file(shelf: House, command: tuple[str, ...]):
     with closing(Ledger(shelf.folder / "var" / "store")) as ledger:
         ledger.spend("the-odds-api", "odds", "", 1.0, 1, time.time())
     before = content(shelf)
-    done = shelf.run(*command)
+    done = run(shelf, *command)
     assert done.returncode == (command[0] == "trust"), done.stderr
     assert content(shelf) == before
 
@@ -389,7 +389,7 @@ def test_a_damaged_ledger_is_told_and_left_alone(shelf: House, command: tuple[st
     Ledger(path.parent).close()
     damage(path)
     before = content(shelf)
-    said = sentence(shelf.run(*command), 1)
+    said = sentence(run(shelf, *command), 1)
     assert f"{path} is damaged (" in said
     assert "or let `holdover up` set it aside and begin it anew" in said
     assert content(shelf) == before
@@ -478,4 +478,4 @@ def test_explain_tells_why_a_call_is_not_cached(exchange: House, arguments: tupl
     ],
 )
 def test_explain_of_what_is_no_request(exchange: House, arguments: tuple[str, ...], said: str):
-    assert said in sentence(exchange.run("explain", CALL, *arguments), 1)
+    assert said in sentence(run(exchange, "explain", CALL, *arguments), 1)

@@ -16,6 +16,7 @@ from holdover.origin.client import TURNING
 from scripts.rig import House, wait_for
 from tests.e2e.scripted import HOST, SCRIPT, Scripted, Step, asked, house_of, played, script_of, scripted
 from tests.e2e.wire import ask, dial
+from tests.here import run
 
 OLD = -7_200
 _numbers = count(1)
@@ -957,9 +958,9 @@ def test_what_is_stored_can_be_explained_and_purged(house, origin):
     for what in ("key", "route"):
         target = f"/purged{next(_numbers)}"
         asked(house, step, target)
-        told = house.run("explain", f"http://{HOST}{target}").stdout
+        told = run(house, "explain", f"http://{HOST}{target}").stdout
         key = next(line.split()[-1] for line in told.splitlines() if line.split()[:1] == ["key"])
-        assert house.run("purge", key if what == "key" else "origin/all").returncode == 0
+        assert run(house, "purge", key if what == "key" else "origin/all").returncode == 0
         asked(house, step, target)
         assert len(origin.of(target)) == 2
 

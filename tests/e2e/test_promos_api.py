@@ -17,6 +17,7 @@ import pytest
 
 from scripts.rig import DIRECT, ROOT, House, running, wait_for, write_house
 from sidecar.promos.remembered import REMEMBERED
+from tests.here import run
 
 WHO = "jurisdiction=US-NJ&language=en&device=phone"
 
@@ -224,23 +225,23 @@ def test_what_was_accepted_is_live_after_a_restart_with_a_broken_folder(tmp_path
 def test_a_removal_that_ends_much_is_held_until_it_is_confirmed(tmp_path: Path):
     own = write_house(tmp_path, "http://127.0.0.1:9")
     shutil.copytree(ROOT / "config" / "promos", own.config / "promos")
-    away = own.run("promos", "status")
+    away = run(own, "promos", "status")
     assert (away.returncode, away.stdout) == (1, "")
     assert "no sidecar answers on" in away.stderr
     with running(own, "sidecar", ready="the sidecar is ready"):
         wait_for(lambda: len(shown(own)) == 1, every=0.05)
-        assert "welcome.json: live, since 2" in own.run("promos", "status").stdout
+        assert "welcome.json: live, since 2" in run(own, "promos", "status").stdout
         (own.config / "promos" / "welcome.json").unlink()
         wait_for(lambda: state(own, "welcome.json")["state"] == "held", every=0.05)
         assert len(shown(own)) == 1
-        told = own.run("promos", "status").stdout
+        told = run(own, "promos", "status").stdout
         assert "welcome.json: held as it was before, until somebody says that it is meant" in told
         assert "ends what is shown now: welcome-notice; confirm it, or put it back" in told
-        wrong = own.run("promos", "confirm", "slots.json")
+        wrong = run(own, "promos", "confirm", "slots.json")
         assert (wrong.returncode, wrong.stderr) == (
             1,
             "holdover: slots.json: nothing is held there; see `holdover promos status`\n",
         )
-        done = own.run("promos", "confirm", "welcome.json")
+        done = run(own, "promos", "confirm", "welcome.json")
         assert (done.returncode, done.stdout) == (0, "confirmed: welcome.json\n")
         wait_for(lambda: shown(own) == [], every=0.05)

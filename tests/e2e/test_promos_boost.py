@@ -14,6 +14,7 @@ import pytest
 
 from scripts.rig import DIRECT, ROOT, Emulator, House, emulator, fetch_json, running, wait_for, write_house
 from tests.e2e.wire import ask
+from tests.here import run
 
 SPORT = "soccer_epl"
 BOARD = f"/v4/sports/{SPORT}/odds?regions=uk&markets=h2h&apiKey=client"
@@ -222,5 +223,5 @@ def test_an_event_that_the_provider_takes_off_is_gone(scene: Scene):
 def test_other_providers_are_refused_in_a_sentence(scene: Scene):
     scene.save("foreign", scene.board()[0], provider="elsewhere")
     wait_for(lambda: scene.hidden("foreign") == 'provider "elsewhere" is not configured', SECONDS)
-    told = scene.house.run("promos", "status")
+    told = run(scene.house, "promos", "status")
     assert 'foreign: hidden: provider "elsewhere" is not configured' in told.stdout.splitlines()

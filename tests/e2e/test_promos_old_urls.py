@@ -18,6 +18,7 @@ from scripts.rig import ROOT, House, running, wait_for, write_house
 from tests.e2e.origin import BODY, Origin, origin
 from tests.e2e.test_promos_api import campaign, save, state
 from tests.e2e.wire import Reply, ask, dial, encrypted, total, trusting, tunnel
+from tests.here import run
 
 HOST = "www.sportsbook.test"
 FAILS_OPEN = "is answered by its origin, not with promos: "
@@ -169,7 +170,7 @@ def test_it_is_counted_and_explained(street: Street):
     for _ in range(3):
         street.shown()
     assert total(street.house.metrics("metrics"), family, *labels) == before + 3
-    done = street.house.run("explain", "--json", f"http://{HOST}{BANNERS}")
+    done = run(street.house, "explain", "--json", f"http://{HOST}{BANNERS}")
     assert json.loads(done.stdout) == {
         "route": "homepage/banners",
         "audience": ["jurisdiction US-NJ", "language en"],
@@ -179,9 +180,9 @@ def test_it_is_counted_and_explained(street: Street):
         "decision": "answered with promos; while the sidecar does not answer, "
         f"http://127.0.0.1:{street.legacy.port} does",
     }
-    preview = street.house.run("promos", "preview", "--jurisdiction=US-NJ", "--language=en")
+    preview = run(street.house, "promos", "preview", "--jurisdiction=US-NJ", "--language=en")
     assert "welcome-notice" in preview.stdout
-    unknown = street.house.run("explain", f"http://{HOST}/api/v2/banners?st=NV&lang=en_US").stdout
+    unknown = run(street.house, "explain", f"http://{HOST}/api/v2/banners?st=NV&lang=en_US").stdout
     assert "jurisdiction is not known: nothing is shown" in unknown
 
 

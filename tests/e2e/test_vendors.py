@@ -16,6 +16,7 @@ from scripts.emulator.vendors.launch import running as vendor
 from scripts.rig import CREDENTIAL, House, running, wait_for, write_house
 from tests.e2e.vendors import OPEN, calm, count, joined, port_of
 from tests.e2e.wire import Reply, ask
+from tests.here import run
 
 BASIC, DESK, WRONG = (
     "Basic " + base64.b64encode(pair).decode() for pair in (b"user:password", b"desk:word", b"user:wrong")
@@ -162,7 +163,7 @@ def test_sportsgameodds_spellings_are_one_key_and_objects_are_counted(scene: Sce
     assert spent == objects
 
     def budgeted() -> bool:
-        done = scene.house.run("budget", "--json")
+        done = run(scene.house, "budget", "--json")
         assert done.returncode == 0, done.stderr
         facts = next(one for one in json.loads(done.stdout)["providers"] if one["provider"] == name)
         accounts = facts["accounts"]

@@ -149,8 +149,8 @@ def test_sending_takes_as_long_as_the_body_is_large(server: Server) -> None:
     began = time.monotonic()
     server.get(US)
     assert time.monotonic() - began >= 0.45
-    newest = server.get(US).headers["x-emulator-generated-at"]
-    assert float(newest) == pytest.approx(server.get("/_world").json["now"], abs=0.4)
+    before = server.get("/_world").json["now"]
+    assert float(server.get(US).headers["x-emulator-generated-at"]) >= before + 0.45
 
 
 def refused(address: str) -> bool:
@@ -182,7 +182,7 @@ def test_a_blackout_refuses_connections_and_ends(starting: Callable[..., Server]
 
 def answered(server: Server) -> bool:
     """Whether an answer comes within a moment."""
-    connection = http.client.HTTPConnection(server.address, timeout=0.3)
+    connection = http.client.HTTPConnection(server.address, timeout=1.0)
     try:
         connection.request("GET", US)
         return connection.getresponse().status == 200

@@ -20,7 +20,7 @@ US = f"{EPL}/odds?regions=us&apiKey=k"
 
 
 def wait_for_active(server: Server, count: int) -> None:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while server.get("/_stats").json["active"] != count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -115,11 +115,11 @@ def test_the_board_is_read_after_the_delay_and_never_goes_back(server: Server) -
     completed: list[tuple[int, float]] = []
 
     def call(_: int) -> None:
-        newest = max(completed, default=(0, 0.0))
+        newest, asked = max(completed, default=(0, 0.0)), time.time()
         headers = server.get(US).headers
         seen = int(headers["x-emulator-revision"]), float(headers["x-emulator-generated-at"])
         assert seen >= newest
-        assert abs(seen[1] - time.time()) < 0.3
+        assert asked + 0.3 < seen[1] < time.time() + 0.01
         completed.append(seen)
 
     with ThreadPoolExecutor(8) as pool:
@@ -159,7 +159,7 @@ def test_stats_count_paths_statuses_shapes_keys_and_connections(server: Server) 
 
 
 def test_active_requests_are_counted_while_they_wait(server: Server) -> None:
-    server.control(latency_p50_ms=150, latency_p95_ms=150)
+    server.control(latency_p50_ms=1000, latency_p95_ms=1000)
     with ThreadPoolExecutor(6) as pool:
         waiting = [pool.submit(server.get, US) for _ in range(6)]
         for call in waiting:
@@ -196,7 +196,7 @@ def test_fault_hang_lasts_until_the_client_leaves(server: Server) -> None:
     connection.request("GET", US)
     with pytest.raises(TimeoutError):
         connection.getresponse()
-    assert server.get("/_stats").json["active"] == 1
+    wait_for_active(server, 1)
     connection.close()
     wait_for_active(server, 0)
     assert server.get("/_stats").json["by_status"] == {"cancelled": 1}

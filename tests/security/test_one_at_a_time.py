@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from addons.connection import LAST_WORD_S
+from addons.fast_lane import SWEEP_S
 from scripts.rig import wait_for
 from tests.security.corpus import PASSED, get, post, request
 from tests.security.place import Client, Place, client, new_mark
@@ -155,10 +156,10 @@ def test_a_client_that_breaks_off_behind_its_end_is_forgotten(place: Place, whol
         with socket.create_connection(("127.0.0.1", place.house.ports["reverse"]), 20) as sock:
             sock.sendall(raw)
             if whole:
-                wait_for(lambda: place.provider.heads(mark.encode()))
+                wait_for(lambda: place.provider.heads(mark.encode()) and connections() == 1)
             sock.shutdown(socket.SHUT_WR)
             if whole:
-                time.sleep(1)
+                time.sleep(2 * SWEEP_S)
                 assert connections() == 1
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:

@@ -622,10 +622,10 @@ async def test_a_disk_that_is_busy_or_full_delays_nothing(desk: Desk, caplog: py
 
     task = asyncio.create_task(watch(desk.folder, Standing(), got.put_nowait, keep, notified=False))
     try:
-        told_of = [await asyncio.wait_for(got.get(), 10)]
+        told_of = [await asyncio.wait_for(got.get(), 30)]
         await asyncio.sleep(2 * KEEP_AFTER_S)
         rename_over(desk.folder / "f0.json", NEW, lambda: None)
-        told_of.append(await asyncio.wait_for(got.get(), 10))
+        told_of.append(await asyncio.wait_for(got.get(), 30))
         assert kept == []
         free.set()
         while len(kept) < 2:
