@@ -188,7 +188,8 @@ def asked(house: House, step: Step, target: str) -> Reply:
 
 def played(house: House, origin: Scripted, steps: Sequence[Step]) -> list[Reply]:
     """Plays a case and judges each step; what came."""
-    mark = f"/case{next(_numbers)}"
+    # None is the beginning of another.
+    mark = f"/case{next(_numbers)}-"
     replies: list[Reply] = []
     for number, step in enumerate(steps, 1):
         time.sleep(step.wait)

@@ -132,9 +132,9 @@ def state(house: House, file: str) -> Any:
 
 def test_a_tag_until_something_changes_and_no_longer_kept_than_that(house: House):
     path = house.config / "promos" / "soon.json"
-    text = json.dumps(campaign("Soon over", until=timedelta(seconds=15), priority=910)).replace('"flash"', '"soon"')
+    text = json.dumps(campaign("Soon over", until=timedelta(seconds=10), priority=910)).replace('"flash"', '"soon"')
     save(path, text)
-    wait_for(lambda: "Soon over" in shown(house), 12, 0.05)
+    wait_for(lambda: "Soon over" in shown(house), 8, 0.05)
     asked_at = time.time()
     status, headers, facts = get(house, f"/v1/promos?{WHO}")
     assert status == 200
@@ -181,11 +181,11 @@ def test_who_waits_is_told_of_a_start(house: House):
     path = house.config / "promos" / "start.json"
     text = json.dumps(campaign("Starts", priority=920)).replace('"flash"', '"start"')
     document = json.loads(text)
-    begins = datetime.now(UTC) + timedelta(seconds=12)
+    begins = datetime.now(UTC) + timedelta(seconds=9)
     document["promos"][0]["start"] = begins.strftime("%Y-%m-%dT%H:%M:%S")
     before = promos(house, WHO)["revision"]
     save(path, json.dumps(document))
-    wait_for(lambda: promos(house, WHO)["revision"] != before, 11, 0.05)
+    wait_for(lambda: promos(house, WHO)["revision"] != before, 8, 0.05)
     status, headers, _ = get(house, f"/v1/promos?{WHO}")
     status, _, facts = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"], "Prefer": "wait=30"})
     assert status == 200
