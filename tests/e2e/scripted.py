@@ -188,8 +188,7 @@ def asked(house: House, step: Step, target: str) -> Reply:
 
 def played(house: House, origin: Scripted, steps: Sequence[Step]) -> list[Reply]:
     """Plays a case and judges each step; what came."""
-    # None is the beginning of another.
-    mark = f"/case{next(_numbers)}-"
+    mark = f"/case{next(_numbers)}"
     replies: list[Reply] = []
     for number, step in enumerate(steps, 1):
         time.sleep(step.wait)
