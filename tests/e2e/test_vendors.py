@@ -15,7 +15,7 @@ from scripts.emulator.vendors.launch import Running
 from scripts.emulator.vendors.launch import running as vendor
 from scripts.rig import CREDENTIAL, House, running, wait_for, write_house
 from tests.e2e.vendors import OPEN, calm, count, joined, port_of
-from tests.e2e.wire import Reply, ask
+from tests.e2e.wire import Reply, ask, calm_window
 from tests.here import run
 
 BASIC, DESK, WRONG = (
@@ -68,7 +68,7 @@ class Scene:
 def write(scene: Scene) -> None:
     """Nothing is fetched ahead but for Pinnacle and Sportradar's change log."""
     spaced = {"window_s": str(SPACING_S), "min_interval_s": str(SPACING_S)}
-    still, hourly = calm(), {"window_s": "3600", "min_interval_s": "3600"}
+    still, hourly = calm(), {key: str(calm_window()) for key in ("window_s", "min_interval_s")}
     changes: dict[str, dict[str, Any]] = {
         "api-sports": {**still, "top": OPEN},
         "sportsgameodds": {**still, "top": OPEN, "idle_after_s": "600"},

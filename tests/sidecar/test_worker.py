@@ -15,16 +15,10 @@ from holdover.intake import Failed, Fetched
 from holdover.rules import Rules
 from sidecar.refresh.schedule import Due
 from sidecar.refresh.starts import Starts
-from tests.e2e.wire import calm_window
-from tests.sidecar.scene import odds, until
+from tests.sidecar.scene import calm, odds, until
 
 SLOW = {"rate_per_s": 0.1, "burst": 1, "retries": 0}
 PACED = {"window_s": 30, "starts": "begins", "pace": {"in_play_s": 1, "near_from_s": 60}}
-
-
-def calm() -> dict[str, int]:
-    """Of a route with no boundary of its window near."""
-    return {"window_s": calm_window(), "max_stale_s": 2 * calm_window()}
 
 
 async def seen(scene, request, credential=NOBODY):
