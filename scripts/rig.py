@@ -343,6 +343,11 @@ def wait_for(condition: Any, seconds: float = 60.0, every: float = 0.02) -> None
         time.sleep(every)
 
 
+def busy() -> float:
+    """How many share a processor lately, 1 at least: so many times as long as it is promised anything may take."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+
+
 def client_environment(house: House, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Environment in which common clients use holdover as explicit proxy and trust its authority."""
     ca = str(house.ca)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-HANG_S = 15.0
+HANG_S = 30.0
 """Who has no answer by then counts as forgotten. Longer than any time-out of the configurations that are used."""
 
 type Sound = Callable[[str, int, bytes], bool]

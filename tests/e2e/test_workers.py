@@ -31,18 +31,21 @@ class Staying(Load):
     """Clients that keep their connections. They open others when told so, or when one ends between two requests."""
 
     def _poll(self, mine: list[Seen]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection, opened_at = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20), 0.0
         while not self._stop.wait(0.01):
             if connection.sock and select.select([connection.sock], [], [], 0)[0]:
                 connection.close()
             asked_at = time.time()
+            if not connection.sock:
+                opened_at = asked_at
             try:
                 connection.request("GET", self.target, headers={"Host": HOST})
                 answer = connection.getresponse()
                 answer.read()
                 mine.append(Seen(asked_at, time.time(), answer.status))
             except (OSError, http.client.HTTPException) as error:
-                mine.append(Seen(asked_at, time.time(), error=repr(error)))
+                # It befell the connection.
+                mine.append(Seen(opened_at, time.time(), error=repr(error)))
                 connection.close()
         connection.close()
 

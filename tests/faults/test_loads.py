@@ -54,7 +54,7 @@ async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path)
             proxy=f"workers = 1\nwait_s = {WAIT_S}",
             rate_per_s=RATE,
             burst=BURST,
-            timeout_s=3,
+            timeout_s=10,
             retries=0,
             window_s=5,
             max_stale_s=20,

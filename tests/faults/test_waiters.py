@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.rig import HOST, Emulator, House, percentile, running, wait_for, write_house
+from scripts.rig import HOST, Emulator, House, busy, percentile, running, wait_for, write_house
 from scripts.soak.clients import Connection, Crowd, Question, Seen
 from tests.e2e.wire import calm_window
 from tests.faults.table import ROWS, proves
@@ -26,6 +26,15 @@ def patient(provider: Emulator, tmp_path_factory):
     house = write_house(
         folder, provider.url, proxy="workers = 2", timeout_s=4, retries=0, rate_per_s=1000, burst=1000, **still
     )
+    with running(house):
+        yield house
+
+
+@pytest.fixture(scope="module")
+def unhurried(provider: Emulator, tmp_path_factory):
+    """Its calls may take as long as a busy machine takes for hundreds of them."""
+    folder = tmp_path_factory.mktemp("unhurried")
+    house = write_house(folder, provider.url, proxy="workers = 2", timeout_s=25, rate_per_s=1000, burst=1000)
     with running(house):
         yield house
 
@@ -120,22 +129,22 @@ async def test_the_leader_times_out(patient, provider, behaves):
     before = asked_for(provider, "us2")
     seen = await all_at_once(patient, "/v4/sports/soccer_epl/odds?regions=us2")
     assert {one.status for one in seen} == ROWS["leader-timed-out"].statuses
-    assert most_wait(seen) < 4 + 4
+    assert most_wait(seen) < 4 + 2 * busy()
     assert asked_for(provider, "us2") - before <= 2
 
 
 @proves("leader-refused")
 @pytest.mark.parametrize("directive", ["no-store", "private"])
-async def test_what_comes_must_not_be_stored(patient, provider, behaves, directive):
+async def test_what_comes_must_not_be_stored(unhurried, provider, behaves, directive):
     """What is not to be stored is for nobody else."""
     behaves(latency_p50_ms=100, latency_p95_ms=100, extra_headers={"Cache-Control": directive})
     regions = {"no-store": "eu", "private": "au"}[directive]
-    seen = await all_at_once(patient, f"/v4/sports/soccer_epl/odds?regions={regions}")
+    seen = await all_at_once(unhurried, f"/v4/sports/soccer_epl/odds?regions={regions}")
     assert told(seen) == {200: WAITERS}
     assert not any("stored" in one.cache for one in seen)
     assert WAITERS <= asked_for(provider, regions) <= most(WAITERS)
     # Eight calls at a time: nobody waits for one after the other.
-    assert most_wait(seen) < 0.1 * WAITERS / 2
+    assert most_wait(seen) < 0.1 * WAITERS / 2 * busy()
 
 
 @proves("leader-refused")
@@ -149,4 +158,4 @@ async def test_what_must_not_be_stored_comes_within_the_rate(provider, behaves, 
     own = told(seen)[200]
     assert own >= 4 * 20
     assert own <= asked_for(provider, "eu,us") <= most(own)
-    assert most_wait(seen) < 4 + 4
+    assert most_wait(seen) < 4 + 2 * busy()
