@@ -335,12 +335,13 @@ def running(house: House, *arguments: str, ready: str = " is ready") -> Iterator
 
 
 def wait_for(condition: Any, seconds: float = 60.0, every: float = 0.02) -> None:
-    """Until `condition()` is true; by default as long as a busy machine may need. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
+    """Until `condition()` is true; by default as long as a busy machine may need. What takes long is looked for less
+    often than `every` so many seconds. Raises TimeoutError."""
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if (waited := time.monotonic() - began) > seconds:
             raise TimeoutError(f"not within {seconds:g} s")
-        time.sleep(every)
+        time.sleep(max(every, min(waited / 20, 0.2)))
 
 
 def busy() -> float:

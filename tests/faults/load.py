@@ -70,7 +70,7 @@ class Load:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def _poll(self, mine: list[Seen]) -> None:
-        while not self._stop.wait(0.03):
+        while not self._stop.wait(0.05):
             mine.append(ask(self.port, self.target))
 
     @contextmanager
@@ -106,4 +106,4 @@ class Load:
         """Waits until clients get odds that the provider generated after this call; `seconds` on a machine that has
         nothing else to do."""
         now = time.time()
-        wait_for(lambda: any(one.generated_at > now for one in self.answers[-50:]), seconds * busy())
+        wait_for(lambda: any(one.generated_at > now for mine in self.seen for one in mine[-9:]), seconds * busy())

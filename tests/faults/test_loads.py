@@ -14,7 +14,7 @@ from tests.faults.load import Load
 from tests.faults.table import ROWS, proves
 
 SCRAPES_PER_S, SCRAPES = 20, 40
-KEYS, CLIENTS, RATE, BURST, SECONDS, WAIT_S = 5_000, 1_000, 40, 10, 8, 6
+KEYS, CLIENTS, RATE, BURST, SECONDS, WAIT_S = 5_000, 1_000, 40, 10, 8, 10
 UNEVEN_S = 1.0
 """What calls that start evenly may draw together on their way, on a machine that is busy."""
 POPULAR = "/v4/sports/soccer_epl/odds?regions=us"
