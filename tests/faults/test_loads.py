@@ -14,7 +14,7 @@ from tests.faults.load import Load
 from tests.faults.table import ROWS, proves
 
 SCRAPES_PER_S, SCRAPES = 20, 40
-KEYS, CLIENTS, RATE, BURST, SECONDS, WAIT_S = 5_000, 1_000, 40, 10, 8, 10
+KEYS, CLIENTS, RATE, BURST, SECONDS, WAIT_S = 5_000, 1_000, 40, 10, 8, 13
 UNEVEN_S = 1.0
 """What calls that start evenly may draw together on their way, on a machine that is busy."""
 POPULAR = "/v4/sports/soccer_epl/odds?regions=us"
@@ -54,7 +54,7 @@ async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path)
             proxy=f"workers = 1\nwait_s = {WAIT_S}",
             rate_per_s=RATE,
             burst=BURST,
-            timeout_s=10,
+            timeout_s=4,
             retries=0,
             window_s=5,
             max_stale_s=20,
@@ -64,7 +64,8 @@ async def test_far_more_keys_than_calls_are_demanded_of_an_empty_cache(tmp_path)
             [first] = await poll(crowd, [POPULAR], math.inf)
             wait_for(lambda: house.metrics("metrics")['holdover_degraded{dependency="sidecar"}'] == 0)
             origin.play({}, latency_s=1.5)
-            asyncio.get_running_loop().call_later(2, origin.play, {})
+            # What it holds up is three times as much as may draw together on its way.
+            asyncio.get_running_loop().call_later(4, origin.play, {})
             until = time.time() + SECONDS
             popular, *others = await asyncio.gather(
                 poll(crowd, [POPULAR] * 10**6, until, pause_s=0.1),
