@@ -152,7 +152,9 @@ async def smuggled_late(wire: Wire, good: Good) -> bool:
     other = good.saying(SMUGGLED)
     await wire.send(good.sized() + good.body)
     await asyncio.sleep(LATE_S)
-    await wire.send(other.sized() + other.body)
+    # To a request that has come meanwhile it would be the answer.
+    if not wire.asked:
+        await wire.send(other.sized() + other.body)
     return True
 
 
