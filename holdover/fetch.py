@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
 from aiohttp.tracing import Trace
 from yarl import URL
 
@@ -27,6 +28,7 @@ from holdover.exchange import Response, header
 from holdover.intake import Failed, Fetched, FetchResult, Question, Refused, judge
 from holdover.limits import Limits
 from holdover.metrics import Effect, UpstreamMetrics
+from holdover.outspoken import Outspoken, speaking
 from holdover.rules import Provider
 from holdover.tally import Tally
 
@@ -81,12 +83,13 @@ class Fetcher:
         # By key, since it fails; the latest last.
         self._said: dict[str, Refused] = {}
         self._books = Bookkeeping(provider, metrics, tally)
+        connector = _Connector(
+            limit=0,
+            resolver=FixedAddress(provider.address) if provider.settings.address else None,
+            ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+        )
         self._session = aiohttp.ClientSession(
-            connector=_Connector(
-                limit=0,
-                resolver=FixedAddress(provider.address) if provider.settings.address else None,
-                ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
-            ),
+            connector=speaking(Outspoken, connector),
             timeout=aiohttp.ClientTimeout(total=limits.timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -302,7 +305,7 @@ def phrase(error: Exception) -> str:
             return "the provider's answer broke off"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionResetError():
             return "the provider closed the connection"
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             return "the provider's answer is not valid HTTP"
     return f"the call failed ({type(error).__name__})"
 
