@@ -190,7 +190,7 @@ class Fetcher:
             heard[:] = [response := await self._without_credential(response, call.credential)]
             question = Question(self.provider, call.route.settings, call.canonical, call.previous, requested_at)
             judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
-            result = await off_loop(_decoded_size(response), judging)
+            result = await off_loop(decoded_size(response), judging)
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
         except Exception as error:
@@ -242,7 +242,7 @@ class Fetcher:
         secrets = [value for value in credential.values if len(value) >= MIN_CREDENTIAL]
         for secret in secrets:
             blank = partial(without, response, secret, self._limits.max_body_bytes)
-            response = await off_loop(_decoded_size(response), blank)
+            response = await off_loop(decoded_size(response), blank)
         return response
 
     def _count(self, result: FetchResult, key: str) -> None:
@@ -271,7 +271,7 @@ def _tells_of_trouble(result: FetchResult) -> bool:
     return False
 
 
-def _decoded_size(response: Response) -> int:
+def decoded_size(response: Response) -> int:
     """About how many bytes there will be: odds are compressed to a twentieth."""
     coded = header(response.headers, "content-encoding") is not None
     return len(response.body) * (20 if coded else 1)
