@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from holdover.cache_status import detail
-from holdover.coding import UnusableBodyError, inflate
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, date_of, elements, end_to_end, header
 from holdover.policy import age
@@ -21,7 +20,6 @@ type Reading = Callable[[], Headers]
 NAME = "holdover"
 _OPAQUE_TAG = re.compile(r'"[^"]*"')
 _ETAG_LIST = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
-_VERBATIM_LIMIT = 16_777_216
 REASONS = MappingProxyType({status.value: status.phrase.encode() for status in http.HTTPStatus})
 """The reason phrases that are known."""
 
@@ -145,20 +143,13 @@ def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
 
 
 def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
-    """A provider's answer that is passed on as it is, error or not; but decoded for a client that asked for no
-    gzip, which holdover did."""
+    """A provider's answer that is passed on as it is, error or not."""
     # Cookies were meant for holdover, not for whoever shares its answer.
-    left_out, body = {"content-length", "set-cookie", "set-cookie2"}, response.body
-    if elements(header(response.headers, "content-encoding")) == ["gzip"] and not wants.gzip:
-        try:
-            body = inflate(body, _VERBATIM_LIMIT)
-            left_out.add("content-encoding")
-        except UnusableBodyError:
-            body = response.body
+    left_out = {"content-length", "set-cookie", "set-cookie2"}
     fields = [item for item in end_to_end(response.headers) if item[0].lower() not in left_out]
-    fields.append(("Content-Length", str(len(body))))
+    fields.append(("Content-Length", str(len(response.body))))
     fields.append(("Cache-Status", f"{NAME}; {cache_status}"))
-    return Answer(response.status, encoded(tuple(fields)), b"" if wants.head else body)
+    return Answer(response.status, encoded(tuple(fields)), b"" if wants.head else response.body)
 
 
 def local(

@@ -15,11 +15,12 @@ from holdover.admission import Admission
 from holdover.answer import Answer, Reading, Ready, Wants, local, paid_answer, verbatim
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
-from holdover.coding import UnusableBodyError, compressed, decoded
+from holdover.coding import compressed, plain
 from holdover.config import Config
 from holdover.credential import NOBODY
 from holdover.demand import Demand
 from holdover.exchange import Request, Response, accepts_gzip
+from holdover.fetch import decoded_size, off_loop
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.homepage import Homepage
@@ -46,7 +47,8 @@ LOOK_INTERVAL_S = 0.2
 """How soon it is looked again for a sidecar that was not there: meanwhile two processes call the provider."""
 RECALL_S = 10.0
 STALE_LEASE_S = 0.05
-MAX_REFUSAL_BYTES = 1_048_576
+MAX_REFUSAL_BYTES = 16_777_216
+MOST_ECHOED_BYTES = 1_048_576
 _MADE_INVALID = Filled(Failed("what is stored was made invalid", retry_after=1.0), led=True)
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
@@ -376,7 +378,7 @@ class StandIn:
         elif isinstance(result, Refused) and result.means == "credential":
             await asyncio.to_thread(self._admission.refused, provider, credential)
             self.epoch += 1
-        return Filled(result, led=True)
+        return await _readable(Filled(result, led=True))
 
     def _cached(self, cacheable: Cacheable, ready: Ready, wants: Wants, now: float, status: str) -> Answer:
         """An answer that cost nothing."""
@@ -426,8 +428,9 @@ class StandIn:
                 self._count(cacheable, outcome, answer, waiting, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
-                if cacheable.echo:
-                    response = _echoed(cacheable, response)
+                # Asking for gzip was holdover's idea.
+                if filled.plain is not None and (cacheable.echo or not wants.gzip):
+                    response = _echoed(cacheable, filled.plain)
                 status = f"{status}; fwd-status={response.status}"
                 answer = verbatim(response, f"{status}; {detail(reason)}", wants)
             case Failed(reason, timed_out, retry_after):
@@ -506,11 +509,12 @@ class StandIn:
         # holdover's own credential is known on the other side; a client's travels only where it is needed.
         credential = cacheable.credential if _lent(cacheable) else NOBODY
         try:
-            return await self._link.fill(canonical, newer_than, credential, client, alone_s=alone_s)
+            filled = await self._link.fill(canonical, newer_than, credential, client, alone_s=alone_s)
         except LinkDown:
-            return await self._filler.fill(
+            filled = await self._filler.fill(
                 canonical, newer_than, "client", credential=credential, client=client, alone_s=alone_s
             )
+        return await _readable(filled)
 
 
 def _was_under_way(result: FetchResult) -> bool:
@@ -544,14 +548,20 @@ def _personal(rules: Rules) -> frozenset[str]:
     return frozenset[str]().union(*(provider.credentials | provider.personal for provider in rules.providers))
 
 
+async def _readable(filled: Filled) -> Filled:
+    """A refusal's coding is taken off once for all who wait, and beside the loop: 15 KB may be 15 MB."""
+    if not isinstance(filled.result, Refused):
+        return filled
+    response = filled.result.response
+    uncoded = await off_loop(decoded_size(response), partial(plain, response, MAX_REFUSAL_BYTES))
+    return replace(filled, plain=uncoded)
+
+
 def _echoed(cacheable: Cacheable, response: Response) -> Response:
-    """A refusal with what the client wants echoed in it; as it came when its body cannot be read."""
-    try:
-        plain = decoded(response, MAX_REFUSAL_BYTES)
-    except UnusableBodyError:
+    """A refusal with what the client wants echoed in it; as it came when it is large, or nothing is wanted."""
+    if not cacheable.echo or len(response.body) > MOST_ECHOED_BYTES:
         return response
-    headers = tuple(field for field in response.headers if field[0].lower() != "content-encoding")
-    return Response(response.status, headers, cacheable.provider.profile.echoed(plain, cacheable.echo))
+    return replace(response, body=cacheable.provider.profile.echoed(response.body, cacheable.echo))
 
 
 def _lent(cacheable: Cacheable) -> bool:

@@ -5,6 +5,7 @@ live, then all are good again; the tests judge what clients saw."""
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from scripts.fault_origin import faults
 from scripts.fault_origin.faults import FAULTS
 from scripts.fault_origin.launch import fault_origin
 from scripts.fault_origin.sources import sound
-from scripts.rig import PROVIDER, PROVIDER_DEFAULTS, House, busy, percentile, running, wait_for, write_house
+from scripts.rig import HOST, PROVIDER, PROVIDER_DEFAULTS, House, busy, percentile, running, wait_for, write_house
 from scripts.soak import promises
 from scripts.soak.clients import Connection, Crowd, Question, Seen
+from tests.faults.load import ask
 from tests.faults.table import FORGOTTEN, KEPT, Row, proves
 from tests.faults.table import PROVIDER as ROWS
 
@@ -150,6 +152,29 @@ def test_nothing_wrong_is_stored(played: Played, row: Row):
     # The new key has an entry only where the fault did no harm.
     entries = {"the good answer": 1 + (row.name in NEW), KEPT: 1, FORGOTTEN: 0}
     assert len(stored) == entries[row.stored]
+
+
+ORIGIN_MODE = '[limits]\nretries = 0\n[[routes]]\nname = "all"\npath = "/**"\nfreshness = "origin"\n'
+# What such a route gives on: as HTTP these are answers, by their announced length or by their end.
+GIVEN_ON = {"length-too-short", "close-delimited-and-cut", "broken-gzip", "gzip-bomb"}
+
+
+@pytest.fixture(scope="module")
+def by_origin(tmp_path_factory) -> Iterator[House]:
+    """The time-out is longer than this machine stands still."""
+    with fault_origin() as origin:
+        house = write_house(tmp_path_factory.mktemp("by-origin"), origin.url)
+        provider = f'name = "odds"\nhosts = ["{HOST}"]\norigin = "{origin.url}"\nclients = "open"\n'
+        (house.config / "providers" / "odds.toml").write_text(provider + ORIGIN_MODE)
+        with running(house):
+            yield house
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.statuses == {502} and row.name not in GIVEN_ON])
+def test_what_is_no_http_is_an_error_at_once_with_freshness_by_origin_too(by_origin: House, name: str):
+    """Not a time-out."""
+    seen = ask(by_origin.ports["reverse"], f"/fault-{name}/odds")
+    assert (seen.status, "detail=" in seen.cache) == (502, True), seen
 
 
 def test_every_fault_has_its_row():

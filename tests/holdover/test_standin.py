@@ -1,6 +1,8 @@
 import asyncio
+import gzip
 import json
 import re
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -46,9 +48,9 @@ class Vendor:
         number = len(self.asked)
         await self.open.wait()
         quota = {"X-Requests-Last": "6", "X-Requests-Remaining": str(100 - 6 * number)}
-        return web.json_response(
-            self.body or [number], status=self.status, headers={**quota, "ETag": f'"{number}"', **self.fields}
-        )
+        body = self.body if isinstance(self.body, bytes) else json.dumps(self.body or [number]).encode()
+        headers = {"Content-Type": "application/json", **quota, "ETag": f'"{number}"', **self.fields}
+        return web.Response(body=body, status=self.status, headers=headers)
 
 
 class Sidecar:
@@ -697,6 +699,30 @@ async def all_get_their_own(vendor, stand_in, says, status):
     assert {answer[0] for answer in answers} == {status}
     assert len({answer[2] for answer in answers}) == len(vendor.asked) == 11
     assert not any("stored" in answer[1]["cache-status"] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "calls"), [({}, 500, 1), ({"Cache-Control": "no-store"}, 200, 8)], ids=["shared", "alone"]
+)
+async def test_what_is_passed_on_is_inflated_beside_the_loop_and_once(
+    vendor, stand_in, inflations, fields, status, calls
+):
+    board = b"[%s]" % (b" " * 15_000_000)
+    vendor.fields, vendor.status = {"Content-Encoding": "gzip", **fields}, status
+    vendor.body = gzip.compress(board)
+    await get(stand_in)
+    each = len(inflations)
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in)) for _ in range(8)]
+    await until(lambda: len(vendor.asked) == 1 + calls)
+    vendor.open.set()
+    for answered, told, body in await asyncio.gather(*waiting):
+        assert (answered, "content-encoding" in told, body) == (status, False, board)
+    assert len(inflations) == each * (1 + calls)
+    assert {size for _, size in inflations} == {len(board)}
+    assert threading.get_ident() not in {thread for thread, _ in inflations}
+    _, told, body = await get(stand_in, ("Accept-Encoding", "gzip"))
+    assert (told["content-encoding"], body) == ("gzip", vendor.body)
 
 
 async def test_calls_for_one_alone_are_under_way_at_once(vendor, stand_in):

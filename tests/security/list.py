@@ -196,6 +196,7 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "split answers",
             "An answer with NUL or a bare CR in a field is not stored; in one that passes they become spaces.",
             "security/test_hostile_answers.py::test_a_field_that_could_be_two_is_not_stored "
+            "security/test_hostile_answers.py::test_what_is_the_same_to_every_reader_may_be "
             "security/test_hostile_answers.py::test_nor_does_it_become_two_on_its_way_to_the_one_who_asked",
         ),
         _item(
@@ -290,10 +291,11 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             30,
             "decompression bombs",
-            "What is inflated is limited, and inflated beside the event loop.",
+            "What is inflated is limited, and inflated beside the event loop: once, however many wait for it.",
             "security/test_hostile_answers.py::test_hits_are_given_while_a_bomb_is_taken_apart "
             "holdover/test_fetch.py::test_a_gzip_bomb_is_not_inflated "
             "holdover/test_fetch.py::test_the_loop_goes_on_while_a_bomb_is_taken_apart "
+            "holdover/test_standin.py::test_what_is_passed_on_is_inflated_beside_the_loop_and_once "
             "holdover/test_coding.py::test_the_limit_is_exact",
         ),
         _item(
