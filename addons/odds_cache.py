@@ -35,7 +35,7 @@ from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
 
 from holdover import config as configuration
-from holdover.answer import REASONS, Answer, closing, local
+from holdover.answer import REASONS, Answer, closing, encoded, local
 from holdover.caching.invalidation import SAFE
 from holdover.config import Config, ConfigError
 from holdover.exchange import Headers as Fields
@@ -43,6 +43,7 @@ from holdover.exchange import Request, Response, elements
 from holdover.key import Bypass, Cacheable, ForOrigin, ForPromos
 from holdover.lane import Lane
 from holdover.metrics import OTHER, Metrics, Outcome
+from holdover.passing import passed_on
 from holdover.rules import Provider
 from holdover.settings import split_address
 from holdover.standin import StandIn, wants_of
@@ -323,6 +324,9 @@ class OddsCache:
             flow.response.headers = Headers([(name, _SPLITTING.sub(b" ", value)) for name, value in fields])
         if self._standin is not None and _method(flow.request) not in SAFE:
             await self._changed(flow.request, flow.metadata[_PASSED].host, flow.response, self._standin)
+        # RFC 9110 sections 15.2.2 and 15.5.22.
+        switches = flow.response.status_code in (101, 426)
+        flow.response.headers = Headers(encoded(passed_on(_text(flow.response.headers), switches=switches)))
 
     async def _changed(self, request: HTTPRequest, host: str, response: HTTPResponse, standin: StandIn) -> None:
         """Before the client hears of it."""
@@ -430,10 +434,11 @@ class OddsCache:
     def _pass(self, flow: HTTPFlow, provider: Provider | None, route: str, outcome: Outcome, started: float) -> None:
         """Lets mitmproxy forward the request, to the provider's origin where it is known."""
         request, called = flow.request, _called(flow)
-        if request.headers.get("upgrade", "").lower() == "h2c":
-            # mitmproxy does not speak h2c; offering it upstream on the client's behalf would break the connection.
-            for name in ("upgrade", "http2-settings", "connection"):
-                request.headers.pop(name, None)
+        kept = set(provider.credentials if provider is not None else ())
+        if isinstance(flow.client_conn.proxy_mode, UpstreamMode):
+            # The next proxy's, by which mitmproxy authenticates there (RFC 9110 section 11.7.2).
+            kept.add("proxy-authorization")
+        request.headers = Headers(encoded(passed_on(_text(request.headers), kept=kept)))
         if provider is not None:
             request.scheme = provider.scheme
             host, port = provider.origin

@@ -85,10 +85,14 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             8,
             "other methods",
-            "HEAD is asked for as GET; other methods are neither answered from the cache nor stored, overrides "
-            "in fields reach no provider, TRACE is refused.",
+            "HEAD is asked for as GET; other methods are neither answered from the cache nor stored, TRACE is "
+            "refused. Overrides in fields do not reach the provider of what is cached; what passes has all fields of "
+            "the client that are not for the next hop alone, these too.",
             "security/test_poisoning.py::test_a_head_leaves_a_whole_answer "
             "security/test_poisoning.py::test_another_method_is_neither_answered_from_the_cache_nor_kept "
+            "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
+            "e2e/test_origin_mode.py::test_what_turns_a_request_into_another_is_not_asked_for_all "
+            "security/test_hops.py::test_to_the_provider "
             "holdover/test_key.py::test_other_methods_go_past_the_cache",
         ),
         _item(
@@ -221,8 +225,13 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             24,
             "fields that Connection names",
-            "They end at holdover, but never those that frame or authorise a request.",
-            "security/test_corpus.py::test_what_comes_of_it",
+            "They end at holdover, as do all that are for the next hop alone, in what passes too, either way; but "
+            "never those that frame or authorise a request. Of Upgrade all but h2c goes on.",
+            "security/test_corpus.py::test_what_comes_of_it "
+            "security/test_hops.py::test_to_the_provider "
+            "security/test_hops.py::test_and_back "
+            "security/test_hops.py::test_another_protocol_can_be_agreed_on "
+            "holdover/test_passing.py::test_what_connection_names",
         ),
         _item(
             25,
