@@ -448,6 +448,9 @@ class OddsCache:
         flow.metadata[_PASSED] = _Passed(called, upstream, route, outcome, started)
 
     def _ended(self, flow: HTTPFlow, status: int) -> None:
+        if self.reach is not None:
+            # Nobody looks at it any more, and the collector of garbage would leave it for long.
+            flow.request.data.content = None
         passed = flow.metadata.pop(_PASSED, None)
         if not isinstance(passed, _Passed):
             return

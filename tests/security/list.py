@@ -285,7 +285,10 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             29,
             "large bodies",
             "An answer beyond the limit is given up while it comes, one that passes is not kept, a request "
-            "beyond it is refused.",
+            "beyond it is refused. What is held of requests is limited in sum, HTTP/2 aside: the largest that is not "
+            "whole gives way. What clients leave unfinished is freed.",
+            "security/test_bodies.py::test_all_together_take_no_more_than_the_limit "
+            "security/test_bodies.py::test_what_clients_leave_unfinished_is_given_back "
             "security/test_hostile_answers.py::test_an_answer_beyond_the_limit_is_not_taken_in "
             "security/test_hostile_answers.py::test_an_answer_that_passes_is_not_kept_in_memory "
             "security/test_hostile_answers.py::test_a_request_beyond_the_limit_is_refused",
@@ -302,8 +305,9 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             31,
             "slow clients",
-            "Connections, those of an address, and the time of a head and of a read are limited; others are answered "
-            "meanwhile.",
+            "Connections, those of an address, and the time of a head, between two pieces of a body (HTTP/2 aside) "
+            "and of a read are limited; others are answered meanwhile.",
+            "security/test_bodies.py::test_a_body_that_does_not_go_on_is_waited_for_no_longer "
             "addons/test_fast_lane.py::test_a_thousand_half_open_connections_hold_up_nobody "
             "addons/test_fast_lane.py::test_no_more_connections_than_the_limit "
             "addons/test_fast_lane.py::test_no_more_connections_of_one_address_than_the_limit "
