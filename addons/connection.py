@@ -46,6 +46,8 @@ LAST_WORD_S = 5.0
 waited for so long while mitmproxy writes nothing."""
 
 _TURN = 64
+_STOPPED = Fault(408, "the rest of the request's body did not come in time")
+_CROWDED = Fault(503, "too much is being sent at once; send the request again later", retry_after=5)
 # How soon after mitmproxy has written it is looked again whether it is done, and how rarely at most.
 _SOON_S, _LATE_S = 0.001, 0.25
 _TLS_HANDSHAKE = 0x16
@@ -346,7 +348,7 @@ class Connection(RawTransport):
         self._look()
 
     def resume_reading(self) -> None:
-        self._paused = False
+        self._paused, self._active = False, True
         self._look()
 
     # Into mitmproxy's hands, and out of them: it has one request at a time, what is behind that is read here again.
@@ -373,6 +375,7 @@ class Connection(RawTransport):
         if not self._ended or self._held or self._phase is not Phase.THEIRS:
             return
         if self._raw or self._passed is None or not self._passed.body.done:
+            self._drop_body()
             self._handover.feed_eof()
         elif self._look_again is None:
             self._go_on(_SOON_S)
@@ -384,6 +387,9 @@ class Connection(RawTransport):
             self._refuse(Fault(400, "the chunks of the request's body are malformed (RFC 9112 section 7.1)"))
             return
         if part:
+            self._house.bodies.add(self, len(part), self._house.settings.max_bodies_bytes)
+            if self._phase is not Phase.THEIRS:
+                return
             self._handover.feed(part)
         if self._held and self._look_again is None:
             self._go_on(_SOON_S)
@@ -398,10 +404,30 @@ class Connection(RawTransport):
             self._lost(None)
             return
         if self._handover.is_idle():
-            self._phase = Phase.READY
+            self._take_back()
             self._advance()
         else:
             self._look_again = self._loop.call_later(pause_s, self._go_on, min(2 * pause_s, _LATE_S))
+
+    def _take_back(self) -> None:
+        """mitmproxy has nothing to do for it any more."""
+        self._phase = Phase.READY
+        self._drop_body()
+
+    def sends_body(self) -> bool:
+        """Whether mitmproxy has a request of which more is to come."""
+        return (
+            self._phase is Phase.THEIRS and not self._raw and self._passed is not None and not self._passed.body.done
+        )
+
+    def crowd_out(self) -> None:
+        """Others need the room that the body takes."""
+        self._refuse(_CROWDED, "max_bodies")
+
+    def _drop_body(self) -> None:
+        if self.sends_body():
+            self._handover.drop_body()
+        self._house.bodies.drop(self)
 
     def _wrote(self, passed: Passed, data: bytes) -> None:
         """mitmproxy says this to the client."""
@@ -522,8 +548,10 @@ class Connection(RawTransport):
         if reason is not None:
             self._house.metrics.lane.closed.labels(reason).inc()
         self._lane.refused()
+        self._drop_body()
         answered = self._phase is Phase.THEIRS and self._passed is not None and self._passed.answered
-        answer = closing(local(fault.status, fault.sentence, head=self._held.startswith(b"HEAD ")))
+        head = self._held.startswith(b"HEAD ")
+        answer = closing(local(fault.status, fault.sentence, retry_after=fault.retry_after, head=head))
         if fault.allow:
             answer = replace(answer, fields=(*answer.fields, (b"Allow", fault.allow.encode())))
         self._held, self._phase = b"", Phase.REFUSED
@@ -537,6 +565,7 @@ class Connection(RawTransport):
 
     def _forgotten(self) -> None:
         self._held = b""
+        self._drop_body()
         self._house.forget(self)
 
     def rest(self) -> None:
@@ -558,20 +587,32 @@ class Connection(RawTransport):
             if not self._out and now - self._head_since > LINGER_S:
                 self._lost(None)
         elif self._phase is Phase.READY:
-            patience_s = settings.head_timeout_s * (BODY_PATIENCE if self._needed else 1)
-            if self._head_since and now - self._head_since > patience_s:
-                self._refuse(Fault(408, "the request did not come in time"), "head_timeout")
-            elif now - self._quiet_since > settings.idle_timeout_s and not self._out:
-                self._expire("idle_timeout")
+            self._sweep_ready(now)
         elif self._phase is Phase.THEIRS:
             self._sweep_theirs(now)
+
+    def _sweep_ready(self, now: float) -> None:
+        settings = self._house.settings
+        patience_s = settings.head_timeout_s * (BODY_PATIENCE if self._needed else 1)
+        if self._head_since and now - self._head_since > patience_s:
+            self._refuse(Fault(408, "the request did not come in time"), "head_timeout")
+        elif now - self._quiet_since > settings.idle_timeout_s and not self._out:
+            if self._needed:
+                self._refuse(_STOPPED, "body_timeout")
+            else:
+                self._expire("idle_timeout")
 
     def _sweep_theirs(self, now: float) -> None:
         """From here on a client that asks nothing is idle."""
         if self._ended and now - self._quiet_since > LAST_WORD_S:
             self._handover.feed_eof()
+        elif self.sends_body():
+            quiet_s = now - self._quiet_since
+            # What waits here came in time: this process may have stood still.
+            if quiet_s > self._house.settings.idle_timeout_s and not (self._paused or self._has_unread()):
+                self._refuse(_STOPPED, "body_timeout")
         elif not (self._raw or self._held or self._ended) and self._handover.is_idle():
-            self._phase = Phase.READY
+            self._take_back()
 
     def _expire(self, reason: str) -> None:
         self._house.metrics.lane.closed.labels(reason).inc()

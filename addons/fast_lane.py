@@ -19,6 +19,7 @@ from holdover.lane import Lane
 from holdover.metrics import Metrics
 from holdover.settings import LaneSettings
 
+from .bodies import Bodies
 from .certificates import Certificates
 from .connection import Connection
 from .handover import Handover
@@ -59,6 +60,7 @@ class FastLane:
         self._own = tuple(own)
         self._http2 = http2
         self._buffers = Buffers()
+        self.bodies = Bodies()
         self.loop = asyncio.get_running_loop()
         self.watch = Watch(self.loop)
         self._manager = manager

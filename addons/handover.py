@@ -91,6 +91,13 @@ class Handover:
         handler, reader = self._handler, self._reader
         return handler is not None and reader.waiting and not reader.untaken and rests(handler.layer, handler.client)
 
+    def drop_body(self) -> None:
+        """Frees what mitmproxy has of a body that will not be whole. It would be left to the collector of garbage,
+        which heeds how many objects there are, not how large."""
+        http = self._layer()
+        for stream in http.streams.values() if http is not None else ():
+            stream.request_body_buf.clear()
+
     def is_used(self) -> None:
         """The client is there, though mitmproxy sees nothing of it."""
         if self._handler is not None:
@@ -98,7 +105,11 @@ class Handover:
 
     def _server(self) -> Http1Server | None:
         """mitmproxy's side towards the client, where that reads heads and nothing else is going on."""
+        http = self._layer()
+        return reads_heads(http) if http is not None else None
+
+    def _layer(self) -> HttpLayer | None:
         if self._http is None and self._handler is not None:
             layers = self._handler.layer.context.layers
             self._http = next((layer for layer in layers if isinstance(layer, HttpLayer)), None)
-        return reads_heads(self._http) if self._http is not None else None
+        return self._http

@@ -35,7 +35,7 @@ from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
 
 from holdover import config as configuration
-from holdover.answer import REASONS, Answer, closing, local
+from holdover.answer import REASONS, Answer, closing, encoded, local
 from holdover.caching.invalidation import SAFE
 from holdover.config import Config, ConfigError
 from holdover.exchange import Headers as Fields
@@ -43,6 +43,7 @@ from holdover.exchange import Request, Response, elements
 from holdover.key import Bypass, Cacheable, ForOrigin, ForPromos
 from holdover.lane import Lane
 from holdover.metrics import OTHER, Metrics, Outcome
+from holdover.passing import passed_on
 from holdover.rules import Provider
 from holdover.settings import split_address
 from holdover.standin import StandIn, wants_of
@@ -79,8 +80,10 @@ logger = logging.getLogger("holdover.proxy")
 
 @dataclass(slots=True)
 class _Passed:
-    """What to count when a flow that went to the provider ends."""
+    """What to count when a flow that went to the provider ends. `host`: what the client called, where mitmproxy's
+    flow has that of the origin."""
 
+    host: str
     upstream: str
     route: str
     outcome: Outcome
@@ -319,14 +322,17 @@ class OddsCache:
         if any(_SPLITTING.search(value) for _, value in fields):
             # RFC 9110 section 5.5. The client, or a proxy before it, could read another field or answer here.
             flow.response.headers = Headers([(name, _SPLITTING.sub(b" ", value)) for name, value in fields])
-        if flow.request.method not in SAFE and self._standin is not None:
-            await self._changed(flow, flow.response, self._standin)
+        if self._standin is not None and _method(flow.request) not in SAFE:
+            await self._changed(flow.request, flow.metadata[_PASSED].host, flow.response, self._standin)
+        # RFC 9110 sections 15.2.2 and 15.5.22.
+        switches = flow.response.status_code in (101, 426)
+        flow.response.headers = Headers(encoded(passed_on(_text(flow.response.headers), switches=switches)))
 
-    async def _changed(self, flow: HTTPFlow, response: HTTPResponse, standin: StandIn) -> None:
+    async def _changed(self, request: HTTPRequest, host: str, response: HTTPResponse, standin: StandIn) -> None:
         """Before the client hears of it."""
         try:
-            if isinstance(request := _request(flow), Request):
-                await standin.changed(request, Response(response.status_code, _text(response.headers)))
+            asked = Request(_method(request), host, request.path)
+            await standin.changed(asked, Response(response.status_code, _text(response.headers)))
         except Exception:
             logger.exception("what a request may have changed is still stored because of an internal error")
             self._metrics.runtime.internal_errors.labels("request").inc()
@@ -427,20 +433,24 @@ class OddsCache:
 
     def _pass(self, flow: HTTPFlow, provider: Provider | None, route: str, outcome: Outcome, started: float) -> None:
         """Lets mitmproxy forward the request, to the provider's origin where it is known."""
-        request = flow.request
-        if request.headers.get("upgrade", "").lower() == "h2c":
-            # mitmproxy does not speak h2c; offering it upstream on the client's behalf would break the connection.
-            for name in ("upgrade", "http2-settings", "connection"):
-                request.headers.pop(name, None)
+        request, called = flow.request, _called(flow)
+        kept = set(provider.credentials if provider is not None else ())
+        if isinstance(flow.client_conn.proxy_mode, UpstreamMode):
+            # The next proxy's, by which mitmproxy authenticates there (RFC 9110 section 11.7.2).
+            kept.add("proxy-authorization")
+        request.headers = Headers(encoded(passed_on(_text(request.headers), kept=kept)))
         if provider is not None:
             request.scheme = provider.scheme
             host, port = provider.origin
             if (request.host, request.port) != (host, port) or request.host_header != host:
                 request.host, request.port = host, port
         upstream = provider.name if provider else OTHER
-        flow.metadata[_PASSED] = _Passed(upstream, route, outcome, started)
+        flow.metadata[_PASSED] = _Passed(called, upstream, route, outcome, started)
 
     def _ended(self, flow: HTTPFlow, status: int) -> None:
+        if self.reach is not None:
+            # Nobody looks at it any more, and the collector of garbage would leave it for long.
+            flow.request.data.content = None
         passed = flow.metadata.pop(_PASSED, None)
         if not isinstance(passed, _Passed):
             return
@@ -454,12 +464,21 @@ class OddsCache:
 
     def _provider(self, flow: HTTPFlow) -> Provider | None:
         assert self._standin is not None
-        host = _host(flow.request.host_header) if _stands_in(flow) else flow.request.host
-        return self._standin.config.rules.provider_of(host)
+        return self._standin.config.rules.provider_of(_called(flow))
 
 
 def _stands_in(flow: HTTPFlow) -> bool:
     return isinstance(flow.client_conn.proxy_mode, ReverseMode)
+
+
+def _called(flow: HTTPFlow) -> str:
+    """The host that the client means, in lower case."""
+    return _host(flow.request.host_header) if _stands_in(flow) else flow.request.host.lower()
+
+
+def _method(request: HTTPRequest) -> str:
+    """As it came: `request.method` is in capitals, and `get` is another method than `GET` (RFC 9110 section 9.1)."""
+    return request.data.method.decode("ascii", "replace")
 
 
 def _has_one_meaning(request: HTTPRequest) -> bool:
@@ -478,14 +497,12 @@ def _request(flow: HTTPFlow) -> Request | str:
     request = flow.request
     if request.is_http2 and not _has_one_meaning(request):
         return "the request is malformed"
-    host = _host(request.host_header) if _stands_in(flow) else request.host.lower()
+    host = _called(flow)
     if not request.is_http2 and request.authority and _host(request.authority) != host:
         return "the request names two different hosts"
     peer = flow.client_conn.peername
-    # As it came: `request.method` is in capitals, and `get` is another method than `GET` (RFC 9110 section 9.1).
-    method = request.data.method.decode("ascii", "replace")
     address = peer[0] if peer else ""
-    return Request(method, host, request.path, _text(request.headers), request.raw_content or b"", address)
+    return Request(_method(request), host, request.path, _text(request.headers), request.raw_content or b"", address)
 
 
 def _speaks_http(mode: ProxyMode) -> bool:

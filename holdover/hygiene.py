@@ -28,11 +28,13 @@ _CODINGS = frozenset((b"compress", b"deflate", b"gzip", b"x-compress", b"x-gzip"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a request is refused, and by which status; `allow`: which methods may be used (RFC 9110 section 15.5.6)."""
+    """Why a request is refused, and by which status; `allow`: which methods may be used (RFC 9110 section 15.5.6);
+    `retry_after`: in how many seconds it may be sent again."""
 
     status: int
     sentence: str
     allow: str = ""
+    retry_after: float | None = None
 
 
 _FORBIDDEN = Fault(400, "the request's head has a control character in it")

@@ -34,7 +34,10 @@ TRIGGERS: tuple[Trigger, ...] = get_args(Trigger.__value__)
 EFFECTS: tuple[Effect, ...] = get_args(Effect.__value__)
 CIRCUIT_STATES = ("closed", "half_open", "open")
 OTHER = "_other"
-CLOSED_FOR = ("max_connections", "max_per_address", "head_timeout", "idle_timeout", "write_timeout", "head_size")
+CLOSED_FOR = (
+    *("max_connections", "max_per_address", "max_bodies", "head_size"),
+    *("head_timeout", "body_timeout", "idle_timeout", "write_timeout"),
+)
 
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 AGE = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 300)

@@ -121,7 +121,9 @@ class LaneSettings(Table):
         "take six times as long.",
     )
     idle_timeout_s: PositiveSeconds = Field(
-        default=120.0, description="Longest that a connection may be open without a request."
+        default=120.0,
+        description="Longest that a connection may be open without a request, or nothing may come of a body that is "
+        "not whole.",
     )
     write_timeout_s: PositiveSeconds = Field(
         default=30.0, description="Longest that a client may take none of the bytes that wait for it."
@@ -129,6 +131,12 @@ class LaneSettings(Table):
     max_head_bytes: int = Field(default=65_536, ge=1024, description="Largest head of a request.")
     max_pending_bytes: int = Field(
         default=262_144, ge=4096, description="Most bytes read ahead of a client whose request is being answered."
+    )
+    max_bodies_bytes: int = Field(
+        default=268_435_456,
+        ge=65_536,
+        description="Most bytes of bodies of requests that are passed on, per process; beyond it the largest that is "
+        "not whole is refused (503).",
     )
 
 

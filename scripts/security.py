@@ -18,7 +18,7 @@ LIMITS: tuple[tuple[str, type[settings.Table], str], ...] = (
         "[lane]",
         settings.LaneSettings,
         "max_connections max_per_address head_timeout_s idle_timeout_s write_timeout_s max_head_bytes "
-        "max_pending_bytes",
+        "max_pending_bytes max_bodies_bytes",
     ),
     ("[sidecar]", settings.SidecarSettings, "max_keys"),
     ("[store]", settings.StoreSettings, "max_bytes"),

@@ -18,11 +18,11 @@ UNDERSTOOD = frozenset(
 """Statuses whose caching requirements are implemented, for must-understand (RFC 9111 section 5.2.2.3)."""
 
 COOKIES = frozenset(("set-cookie", "set-cookie2"))
-# What decides about caching and framing stays even when Connection names it: that may not take it away.
-_KEPT = frozenset(
-    "age cache-control content-encoding content-length content-range content-type date etag expires last-modified "
-    "set-cookie vary".split()
+KEPT = PERSONAL | set(
+    "age cache-control content-encoding content-length content-range content-type date etag expires host "
+    "last-modified set-cookie vary".split()
 )
+"""What decides about caching, framing and who asks stays even when Connection names it: that may not take it away."""
 
 _RANGE_OF_BYTES = re.compile(r"bytes[ \t]*[\d*]", re.IGNORECASE | re.ASCII)
 
@@ -120,7 +120,7 @@ def storable(headers: Headers, told: Directives, override: Collection[str] = ())
 
 def forwarded(headers: Headers) -> Headers:
     """The fields that go on to the next hop (RFC 9110 section 7.6.1)."""
-    dropped = HOP_BY_HOP.union(set(elements(header(headers, "connection"))) - _KEPT)
+    dropped = HOP_BY_HOP.union(set(elements(header(headers, "connection"))) - KEPT)
     return tuple((name, value) for name, value in headers if name.lower() not in dropped)
 
 

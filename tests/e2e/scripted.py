@@ -24,8 +24,8 @@ SCRIPT = "Test-Script"
 _numbers = count(1)
 
 PROVIDER = """
-name = "origin"
-hosts = ["{host}", "127.0.0.1"]
+name = "{name}"
+hosts = ["{host}"]
 origin = "http://127.0.0.1:{port}"
 clients = "open"
 personal = ["X-Who"]
@@ -193,11 +193,15 @@ def house_of(
     path: str = "/**",
     proxy: str = "workers = 1",
     limits: str = "",
+    other: str | None = None,
 ) -> Iterator[House]:
+    """`other`: the host of a second provider, which has the same origin."""
     written = write_house(folder, f"http://127.0.0.1:{origin.port}", proxy=proxy)
     (written.config / "providers" / "odds.toml").unlink()
-    text = PROVIDER.format(host=HOST, port=origin.port, lines=lines, path=path, limits=limits)
-    (written.config / "providers" / "origin.toml").write_text(text)
+    for name, host in (("origin", HOST), ("other", other)):
+        if host is not None:
+            text = PROVIDER.format(name=name, host=host, port=origin.port, lines=lines, path=path, limits=limits)
+            (written.config / "providers" / f"{name}.toml").write_text(text)
     with running(written):
         yield written
 

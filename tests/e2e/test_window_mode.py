@@ -9,8 +9,8 @@ from itertools import count
 import pytest
 
 from scripts.rig import House, wait_for
-from tests.e2e.scripted import Scripted, Step, asked, house_of, played, script_of, scripted
-from tests.e2e.wire import calm_window
+from tests.e2e.scripted import HOST, ORIGIN_MODE, Scripted, Step, asked, house_of, played, script_of, scripted
+from tests.e2e.wire import ask, calm_window
 
 _numbers = count(1)
 
@@ -157,6 +157,23 @@ def test_cookies_are_for_nobody_else(house, origin):
 @pytest.mark.parametrize("method", ["POST", "DELETE", "FOO"])
 def test_an_unsafe_method_makes_what_is_stored_invalid(house, origin, method, status, came):
     played(house, origin, [Step(came=True), Step(method=method, status=status, came=True), Step(came=came)])
+
+
+@pytest.mark.parametrize("lines", [settings(), ORIGIN_MODE], ids=["window", "origin"])
+def test_of_the_provider_that_was_called_and_of_no_other(origin, tmp_path, lines):
+    """Also where the name of its origin is another provider's, or nobody's."""
+    for other in (None, "127.0.0.1"):
+        with house_of(tmp_path / f"{other}", origin, lines, path="/{name}", other=other) as house:
+            for role, prefix in (("reverse", ""), ("regular", f"http://{HOST}")):
+                target = f"/called{next(_numbers)}"
+                origin.scripts[target] = script_of(Step(says=[("Cache-Control", "max-age=600")]))
+                stored = [ask(house.ports["reverse"], target, host=host) for host in (HOST, other) if host]
+                assert all("stored" in reply.cache for reply in stored)
+                for method in ("POST", "get"):
+                    assert ask(house.ports[role], prefix + target, method=method, host=HOST).status == 200
+                    assert "stored" in ask(house.ports["reverse"], target, host=HOST).cache
+                if other:
+                    assert ask(house.ports["reverse"], target, host=other).cache.startswith("hit")
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Cookie", "Lang"])

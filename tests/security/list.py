@@ -91,10 +91,14 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             8,
             "other methods",
-            "HEAD is asked for as GET; other methods are neither answered from the cache nor stored, overrides "
-            "in fields reach no provider, TRACE is refused.",
+            "HEAD is asked for as GET; other methods are neither answered from the cache nor stored, TRACE is "
+            "refused. Overrides in fields do not reach the provider of what is cached; what passes has all fields of "
+            "the client that are not for the next hop alone, these too.",
             "security/test_poisoning.py::test_a_head_leaves_a_whole_answer "
             "security/test_poisoning.py::test_another_method_is_neither_answered_from_the_cache_nor_kept "
+            "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
+            "e2e/test_origin_mode.py::test_what_turns_a_request_into_another_is_not_asked_for_all "
+            "security/test_hops.py::test_to_the_provider "
             "holdover/test_key.py::test_other_methods_go_past_the_cache",
         ),
         _item(
@@ -228,8 +232,13 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             24,
             "fields that Connection names",
-            "They end at holdover, but never those that frame or authorise a request.",
-            "security/test_corpus.py::test_what_comes_of_it",
+            "They end at holdover, as do all that are for the next hop alone, in what passes too, either way; but "
+            "never those that frame or authorise a request. Of Upgrade all but h2c goes on.",
+            "security/test_corpus.py::test_what_comes_of_it "
+            "security/test_hops.py::test_to_the_provider "
+            "security/test_hops.py::test_and_back "
+            "security/test_hops.py::test_another_protocol_can_be_agreed_on "
+            "holdover/test_passing.py::test_what_connection_names",
         ),
         _item(
             25,
@@ -283,7 +292,10 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             29,
             "large bodies",
             "An answer beyond the limit is given up while it comes, one that passes is not kept, a request "
-            "beyond it is refused.",
+            "beyond it is refused. What is held of requests is limited in sum, HTTP/2 aside: the largest that is not "
+            "whole gives way. What clients leave unfinished is freed.",
+            "security/test_bodies.py::test_all_together_take_no_more_than_the_limit "
+            "security/test_bodies.py::test_what_clients_leave_unfinished_is_given_back "
             "security/test_hostile_answers.py::test_an_answer_beyond_the_limit_is_not_taken_in "
             "security/test_hostile_answers.py::test_an_answer_that_passes_is_not_kept_in_memory "
             "security/test_hostile_answers.py::test_a_request_beyond_the_limit_is_refused",
@@ -301,8 +313,9 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             31,
             "slow clients",
-            "Connections, those of an address, and the time of a head and of a read are limited; others are answered "
-            "meanwhile.",
+            "Connections, those of an address, and the time of a head, between two pieces of a body (HTTP/2 aside) "
+            "and of a read are limited; others are answered meanwhile.",
+            "security/test_bodies.py::test_a_body_that_does_not_go_on_is_waited_for_no_longer "
             "addons/test_fast_lane.py::test_a_thousand_half_open_connections_hold_up_nobody "
             "addons/test_fast_lane.py::test_no_more_connections_than_the_limit "
             "addons/test_fast_lane.py::test_no_more_connections_of_one_address_than_the_limit "
