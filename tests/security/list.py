@@ -212,7 +212,12 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             23,
             "malformed and ambiguous requests",
-            "Exactly one request reaches the provider, or the client gets a 4xx; the lane and mitmproxy alike.",
+            "Exactly one request reaches the provider, or the client gets a 4xx; the lane and mitmproxy alike. Under "
+            "`mitmdump -s` a start with `validate_inbound_headers=false` is refused; where it is set later, it is on "
+            "again at once, and an error says where to take it out.",
+            "e2e/test_lane_differential.py::test_the_same_bytes_are_answered_by_the_same_bytes "
+            "e2e/test_script_mode.py::test_a_mitmdump_that_would_pass_malformed_requests_on_does_not_start "
+            "addons/test_odds_cache.py::test_what_keeps_malformed_requests_out_stays_on "
             "security/test_corpus.py::test_what_comes_of_it "
             "security/test_corpus.py::test_what_comes_of_some_in_all_modes "
             "security/test_corpus.py::test_nothing_that_was_planted_is_in_the_cache "
