@@ -12,7 +12,7 @@ BACK_S = 10.0
 class Row:
     """`what` happens; what is `stored`; what a `client` gets. `statuses`: honest errors that clients may see while it
     lasts, past the limit of what is stored. `back_s`: seconds after its end within which clients have odds that are
-    newer."""
+    newer. Not under `load`: nothing runs yet."""
 
     name: str
     what: str
@@ -20,6 +20,7 @@ class Row:
     client: str
     statuses: frozenset[int] = NOTHING
     back_s: float = BACK_S
+    load: bool = True
 
 
 KEPT = "nothing; the good answer from before stays"
@@ -135,21 +136,21 @@ PROCESSES = [
         "supervisor-killed",
         "the parent of all is killed",
         "all that was",
-        "nothing: no process stays behind",
+        "a lost connection, and none from then on: no process stays behind",
         back_s=0,
     ),
     Row(
         "restarted",
         "everything is stopped and started again",
         "all that was",
-        "what was stored, without a new call",
+        "no connection meanwhile; then what was stored, without a new call",
         back_s=0,
     ),
     Row(
         "demand-forgotten",
         "the sidecar that knew the demand is gone",
         "all that was",
-        "odds: the new one goes on",
+        "odds: the new one goes on, with what nobody asks for meanwhile, too",
         back_s=0,
     ),
 ]
@@ -169,8 +170,15 @@ FILES = [
         "",
         "nothing: no start, and a sentence that says why",
         back_s=0,
+        load=False,
     ),
-    Row("port-taken", "an address is taken", "", "nothing: no start, and a sentence that says why", back_s=0),
+    Row(
+        "port-taken",
+        "an address is taken by a house that serves",
+        "",
+        "odds of that house; of the other there is no start, and a sentence that says why",
+        back_s=0,
+    ),
 ]
 
 WAITERS = [
@@ -199,7 +207,7 @@ WAITERS = [
     ),
     Row(
         "leader-broke-off",
-        "the provider breaks every connection while many wait",
+        "the provider breaks every connection while 500 wait",
         "nothing",
         "502, or 503",
         frozenset({502, 503}),

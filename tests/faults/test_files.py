@@ -182,7 +182,12 @@ def test_a_taken_port_is_a_sentence(provider, tmp_path, house, role):
     other = write_house(tmp_path / "other", provider.url)
     text = (other.config / "holdover.toml").read_text()
     (other.config / "holdover.toml").write_text(text.replace(str(other.ports[role]), str(house.ports[role])))
-    result = other.run("up")
+    with Load(house.ports["reverse"]).on() as load:
+        load.until_newer()
+        result = other.run("up")
+        load.until_newer()
+    assert load.failures() == []
+    assert load.backwards() == 0
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "cannot start" in result.stderr

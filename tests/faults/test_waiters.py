@@ -11,6 +11,7 @@ import pytest
 from scripts.rig import HOST, Emulator, House, busy, percentile, running, wait_for, write_house
 from scripts.soak.clients import Connection, Crowd, Question, Seen
 from tests.e2e.wire import calm_window
+from tests.faults.load import ask
 from tests.faults.table import ROWS, proves
 
 WAITERS = 500
@@ -131,6 +132,20 @@ async def test_the_leader_times_out(patient, provider, behaves):
     assert {one.status for one in seen} == ROWS["leader-timed-out"].statuses
     assert most_wait(seen) < 4 + 2 * busy()
     assert asked_for(provider, "us2") - before <= 2
+
+
+@proves("leader-broke-off")
+async def test_the_leader_is_broken_off(patient, provider, behaves):
+    behaves(**SLOW, fault={"kind": "reset"})
+    target = "/v4/sports/soccer_epl/odds?regions=us,us2"
+    seen = await all_at_once(patient, target)
+    assert {one.error or one.status for one in seen} <= ROWS["leader-broke-off"].statuses
+    assert told(seen)[502] > WAITERS / 2
+    assert most_wait(seen) < 2.5 + 4
+    # One for all; on a busy machine some come only when it has broken off.
+    assert 1 <= asked_for(provider, "us,us2") <= 5
+    behaves(fault=None)
+    wait_for(lambda: ask(patient.ports["reverse"], target).status == 200)
 
 
 @proves("leader-refused")

@@ -223,7 +223,12 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             23,
             "malformed and ambiguous requests",
-            "Exactly one request reaches the provider, or the client gets a 4xx; the lane and mitmproxy alike.",
+            "Exactly one request reaches the provider, or the client gets a 4xx; the lane and mitmproxy alike. Under "
+            "`mitmdump -s` a start with `validate_inbound_headers=false` is refused; where it is set later, it is on "
+            "again at once, and an error says where to take it out.",
+            "e2e/test_lane_differential.py::test_the_same_bytes_are_answered_by_the_same_bytes "
+            "e2e/test_script_mode.py::test_a_mitmdump_that_would_pass_malformed_requests_on_does_not_start "
+            "addons/test_odds_cache.py::test_what_keeps_malformed_requests_out_stays_on "
             "security/test_corpus.py::test_what_comes_of_it "
             "security/test_corpus.py::test_what_comes_of_some_in_all_modes "
             "security/test_corpus.py::test_nothing_that_was_planted_is_in_the_cache "
@@ -265,8 +270,15 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             27,
             "metrics, admin and console",
-            "They are on loopback by default, and the clients' addresses lead to none of them, whatever "
-            "`foreign` says; there is no `mitm.it`. The console answers to its own names alone (DNS rebinding).",
+            "They are on loopback by default, and the clients' addresses lead to none of them, whatever `foreign` "
+            "says; there is no `mitm.it`. Most of what the sidecar has it gives under its own names alone (DNS "
+            "rebinding): the console, all writes, and of `/v1/promos` what is not for everybody, as what is to come "
+            "(`at=`). Prometheus and homepages have names of their own for it: under any name it gives `/metrics`, "
+            "`/metrics/proxy`, `/healthz`, and of `/v1/promos` what is shown now, its stream, images of that, "
+            "schemas and the API's description. So do proxies with their metrics. These change nothing, tell of no "
+            "credential, client or key, and let no page of another origin read them (no CORS); a page that rebinds "
+            "its name learns providers, counts and quotas.",
+            "security/test_reach.py::test_under_any_name_there_is_only_what_everybody_may_know "
             "security/test_reach.py::test_what_is_for_operators_is_not_reached_by_the_clients_doors "
             "security/test_reach.py::test_a_providers_path_is_the_providers "
             "security/test_reach.py::test_there_is_no_page_about_certificates "
