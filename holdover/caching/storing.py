@@ -18,8 +18,8 @@ UNDERSTOOD = frozenset(
 """Statuses whose caching requirements are implemented, for must-understand (RFC 9111 section 5.2.2.3)."""
 
 COOKIES = frozenset(("set-cookie", "set-cookie2"))
-# What decides about caching and framing, and what tells who asks, stays even when Connection names it: that may not take
-# it away.
+# What decides about caching and framing, and what tells who asks, stays even when Connection names it: that may not
+# take it away.
 _KEPT = frozenset(
     "age cache-control content-encoding content-length content-range content-type date etag expires host "
     "last-modified set-cookie vary".split()
