@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "api.the-odds-api.com"
 CREDENTIAL = "rig-credential"
-START_S = 60.0
+START_S = 120.0
 PORTS, BLOCK = range(20_000, 32_000), 100
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens URLs without heeding proxy variables."""

@@ -169,7 +169,9 @@ async def test_what_must_not_be_stored_comes_within_the_rate(provider, behaves, 
     with running(house):
         seen = await all_at_once(house, "/v4/sports/soccer_epl/odds?regions=us,eu")
     assert {one.error or one.status for one in seen} == {200} | ROWS["leader-refused"].statuses
-    assert all("rate limit" in one.cache for one in seen if one.status == 503)
+    # A busy machine does not come to what the rate allows.
+    why = ("rate limit", "answers in time")
+    assert all(any(each in one.cache for each in why) for one in seen if one.status == 503)
     own = told(seen)[200]
     assert own >= 4 * 20
     assert own <= asked_for(provider, "eu,us") <= most(own)
