@@ -258,7 +258,8 @@ class Connection(RawTransport):
         self._needed = 0
         end = end_of_head(held, max(0, self._judged - 3))
         if (len(held) if end < 0 else end) > limit:
-            self._refuse(Fault(431, "the request's head is too long"), "head_size")
+            wrong = early(held[:limit], self._judged) or Fault(431, "the request's head is too long")
+            self._refuse(wrong, "head_size" if wrong.status == 431 else None)
             return True
         asked = lane.take(held, self.client)
         if asked == "unfinished" or (asked is None and end < 0):

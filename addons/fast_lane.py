@@ -28,7 +28,7 @@ from .watch import Watch
 
 ACCEPTS = 4
 SWEEP_S = 1.0
-ADD_UP_S = 0.25
+ADD_UP_S = 1.0
 LINGER_S = 1.0
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S = 1.0

@@ -73,6 +73,10 @@ _HTTP = re.compile(rb"(GET|HEAD|POST) /")
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(rb"/[!-~]*|\*")
 _SPLITTING = re.compile(rb"[\0\r\n]")
+_VALIDATES = (
+    "without it one client's malformed request can become another's answer. Take `validate_inbound_headers=false` "
+    "out of where it was set: `--set` on the command line, or config.yaml in mitmproxy's confdir"
+)
 METRICS_RETRY_S = 0.1
 
 logger = logging.getLogger("holdover.proxy")
@@ -129,6 +133,11 @@ class OddsCache:
             self._start(self._config)
 
     def configure(self, updated: set[str]) -> None:
+        if "validate_inbound_headers" in updated and not ctx.options.validate_inbound_headers:
+            # Without it mitmproxy passes on heads that it takes for one request and the provider for two.
+            ctx.options.update(validate_inbound_headers=True)
+            # During start-up an error ends mitmproxy with status 1.
+            logger.error("mitmproxy's option validate_inbound_headers must stay on, and is on again: %s", _VALIDATES)
         if "holdover_config" not in updated:
             return
         try:

@@ -3,12 +3,11 @@
 import http
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from holdover.cache_status import detail
-from holdover.coding import UnusableBodyError, inflate
 from holdover.entry import Entry
 from holdover.exchange import Headers, Response, date_of, elements, end_to_end, header
 from holdover.policy import age
@@ -16,11 +15,11 @@ from holdover.provider_settings import QuotaSettings
 from holdover.quota import Told, figure
 
 type Fields = tuple[tuple[bytes, bytes], ...]
+type Reading = Callable[[], Headers]
 
 NAME = "holdover"
 _OPAQUE_TAG = re.compile(r'"[^"]*"')
 _ETAG_LIST = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
-_VERBATIM_LIMIT = 16_777_216
 REASONS = MappingProxyType({status.value: status.phrase.encode() for status in http.HTTPStatus})
 """The reason phrases that are known."""
 
@@ -51,14 +50,14 @@ def closing(answer: Answer) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What of a client's request shapes the answer to it; `client` is who asks, for the accounts. `fields` are all
-    that it has: which of them count is told by answers."""
+    """What of a client's request shapes the answer to it; `client` is who asks, for the accounts. `fields` reads all
+    that it has: which of them count is told by answers, and where none does they are not held."""
 
     gzip: bool = False
     if_none_match: str | None = None
     head: bool = False
     client: str = ""
-    fields: Headers = field(default=(), compare=False, repr=False)
+    fields: Reading = field(default=tuple, compare=False, repr=False)
 
 
 class Ready:
@@ -144,20 +143,13 @@ def paid_answer(entry: Entry, wants: Wants, cache_status: str) -> Answer:
 
 
 def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
-    """A provider's answer that is passed on as it is, error or not; but decoded for a client that asked for no
-    gzip, which holdover did."""
+    """A provider's answer that is passed on as it is, error or not."""
     # Cookies were meant for holdover, not for whoever shares its answer.
-    left_out, body = {"content-length", "set-cookie", "set-cookie2"}, response.body
-    if elements(header(response.headers, "content-encoding")) == ["gzip"] and not wants.gzip:
-        try:
-            body = inflate(body, _VERBATIM_LIMIT)
-            left_out.add("content-encoding")
-        except UnusableBodyError:
-            body = response.body
+    left_out = {"content-length", "set-cookie", "set-cookie2"}
     fields = [item for item in end_to_end(response.headers) if item[0].lower() not in left_out]
-    fields.append(("Content-Length", str(len(body))))
+    fields.append(("Content-Length", str(len(response.body))))
     fields.append(("Cache-Status", f"{NAME}; {cache_status}"))
-    return Answer(response.status, encoded(tuple(fields)), b"" if wants.head else body)
+    return Answer(response.status, encoded(tuple(fields)), b"" if wants.head else response.body)
 
 
 def local(

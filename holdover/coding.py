@@ -32,6 +32,16 @@ def decoded(response: Response, limit: int) -> bytes:
     return inflate(response.body, limit)
 
 
+def plain(response: Response, limit: int) -> Response | None:
+    """The response without a coding; None when that does not come off, or leaves more than `limit` bytes."""
+    try:
+        identity = decoded(response, limit)
+    except UnusableBodyError:
+        return None
+    kept = tuple(field for field in response.headers if field[0].lower() != "content-encoding")
+    return Response(response.status, kept, identity)
+
+
 def recoded(response: Response) -> bytes:
     """The body, of which `decoded` made something, in gzip: the provider's own bytes where they are it."""
     named = elements(header(response.headers, "content-encoding"))

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
 from aiohttp.tracing import Trace
 from yarl import URL
 
@@ -27,6 +28,7 @@ from holdover.exchange import Response, header
 from holdover.intake import Failed, Fetched, FetchResult, Question, Refused, judge
 from holdover.limits import Limits
 from holdover.metrics import Effect, UpstreamMetrics
+from holdover.outspoken import Outspoken, speaking
 from holdover.rules import Provider
 from holdover.tally import Tally
 
@@ -81,12 +83,13 @@ class Fetcher:
         # By key, since it fails; the latest last.
         self._said: dict[str, Refused] = {}
         self._books = Bookkeeping(provider, metrics, tally)
+        connector = _Connector(
+            limit=0,
+            resolver=FixedAddress(provider.address) if provider.settings.address else None,
+            ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+        )
         self._session = aiohttp.ClientSession(
-            connector=_Connector(
-                limit=0,
-                resolver=FixedAddress(provider.address) if provider.settings.address else None,
-                ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
-            ),
+            connector=speaking(Outspoken, connector),
             timeout=aiohttp.ClientTimeout(total=limits.timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -187,7 +190,7 @@ class Fetcher:
             heard[:] = [response := await self._without_credential(response, call.credential)]
             question = Question(self.provider, call.route.settings, call.canonical, call.previous, requested_at)
             judging = partial(judge, question, response, seconds, self._limits.max_body_bytes)
-            result = await off_loop(_decoded_size(response), judging)
+            result = await off_loop(decoded_size(response), judging)
         except TimeoutError:
             result = Failed(f"no answer within {self._limits.timeout_s:g} s", timed_out=True)
         except Exception as error:
@@ -239,7 +242,7 @@ class Fetcher:
         secrets = [value for value in credential.values if len(value) >= MIN_CREDENTIAL]
         for secret in secrets:
             blank = partial(without, response, secret, self._limits.max_body_bytes)
-            response = await off_loop(_decoded_size(response), blank)
+            response = await off_loop(decoded_size(response), blank)
         return response
 
     def _count(self, result: FetchResult, key: str) -> None:
@@ -268,7 +271,7 @@ def _tells_of_trouble(result: FetchResult) -> bool:
     return False
 
 
-def _decoded_size(response: Response) -> int:
+def decoded_size(response: Response) -> int:
     """About how many bytes there will be: odds are compressed to a twentieth."""
     coded = header(response.headers, "content-encoding") is not None
     return len(response.body) * (20 if coded else 1)
@@ -302,7 +305,7 @@ def phrase(error: Exception) -> str:
             return "the provider's answer broke off"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionResetError():
             return "the provider closed the connection"
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             return "the provider's answer is not valid HTTP"
     return f"the call failed ({type(error).__name__})"
 

@@ -16,6 +16,7 @@ from holdover.books import Books
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
 from holdover.entry import Entry
+from holdover.exchange import Response
 from holdover.fetch import off_loop
 from holdover.flight import Flights
 from holdover.intake import Failed, Fetched, FetchResult, Refused
@@ -35,10 +36,12 @@ logger = logging.getLogger("holdover.fill")
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What came of a fill; `led` when this caller's request started the fetch rather than joined it."""
+    """What came of a fill; `led` when this caller's request started the fetch rather than joined it. `plain`: what
+    the provider refused with, without a coding; only in the process that answers clients."""
 
     result: FetchResult
     led: bool
+    plain: Response | None = None
 
 
 class Filler:

@@ -53,17 +53,21 @@ def end_of_head(data: bytes, start: int = 0) -> int:
 
 
 def early(data: bytes, start: int) -> Fault | None:
-    """What is wrong with a head of which no more than this has come; `start`: how much of it was judged before."""
-    if _CONTROL.search(data, max(0, start - 1)):
-        return _FORBIDDEN
+    """What is wrong with a head of which no more than this has come; `start`: how much of it was judged before. What
+    it says is what `fault` says of the whole, however that is cut: the first line's fault comes before all others."""
+    if not _BEGIN.match(data):
+        return _NO_REQUEST
     end = data.find(b"\n")
-    if end >= start:
-        return _line_fault(data[:end].removesuffix(b"\r"))
-    return None if _BEGIN.match(data) else _NO_REQUEST
+    if end >= start and (wrong := _line_fault(data[:end].removesuffix(b"\r"))) is not None:
+        return wrong
+    return _FORBIDDEN if _CONTROL.search(data, max(0, start - 1)) else None
 
 
 def fault(head: bytes) -> Fault | None:
     """What is wrong with a whole head."""
+    line, *fields = head.replace(b"\r\n", b"\n")[:-2].split(b"\n")
+    if (wrong := _line_fault(line)) is not None:
+        return wrong
     if _CONTROL.search(head):
         return _FORBIDDEN
     lines = head.count(b"\n")
@@ -71,12 +75,15 @@ def fault(head: bytes) -> Fault | None:
         return Fault(400, "some lines of the request's head end with CR LF, others with LF")
     if lines - 2 > MAX_FIELDS:
         return Fault(431, f"the request has more than {MAX_FIELDS} fields")
-    line, *fields = head.replace(b"\r\n", b"\n")[:-2].split(b"\n")
-    return _line_fault(line) or _fields_fault(fields, old=line.endswith(b"0"), tunnel=line.startswith(b"CONNECT "))
+    return _fields_fault(fields, old=line.endswith(b"0"), tunnel=line.startswith(b"CONNECT "))
 
 
 def _line_fault(line: bytes) -> Fault | None:
     """The request line (section 3)."""
+    if not _BEGIN.match(line):
+        return _NO_REQUEST
+    if _CONTROL.search(line):
+        return _FORBIDDEN
     if len(line) > MAX_TARGET_BYTES and len(max(line.split(b" "), key=len)) > MAX_TARGET_BYTES:
         return Fault(414, f"the request's target is longer than {MAX_TARGET_BYTES} bytes")
     if (found := _LINE.fullmatch(line)) is None:

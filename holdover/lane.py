@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
 from holdover.answer import Answer, Wants, closing, head_of
-from holdover.head import Tunnel, Unfinished, read, read_connect
+from holdover.exchange import Headers
+from holdover.head import Head, Tunnel, Unfinished, read, read_connect
 from holdover.key import Cacheable
 from holdover.lease import AnonymousFile, Lease
 from holdover.metrics import LaneMetrics
@@ -184,12 +186,15 @@ class Lane:
         planned = self._standin.plan(head.request)
         if not isinstance(planned, Cacheable) or planned.route.settings.lane == "full":
             return None
-        asked = Asked(planned, replace(wants_of(head.request), client=""), head.length, head.close)
+        # Of thousands that are remembered, hardly any needs its fields.
+        same = data[: head.length]
+        wants = replace(wants_of(head.request), client="", fields=partial(_fields, same))
+        asked = Asked(planned, wants, head.length, head.close)
         # What echoes its request is asked once, and has a body of its own.
         if head.length <= MAX_REMEMBERED_BYTES and not planned.echo:
             if len(self._asked) >= MAX_REMEMBERED:
                 del self._asked[next(iter(self._asked))]
-            self._asked[data[: head.length]] = asked
+            self._asked[same] = asked
         return asked
 
     def park(self, asked: Asked, client: str, started: float, deliver: Deliver) -> Coroutine[Any, Any, None] | None:
@@ -294,6 +299,12 @@ class Lane:
         if lease.together:
             self._standin.follow()
         return lease.since <= now < lease.until and not lease.ready.outdated and lease.epoch == self._standin.epoch
+
+
+def _fields(data: bytes) -> Headers:
+    """Those of a request that was taken."""
+    head = read(data)
+    return head.request.headers if isinstance(head, Head) else ()
 
 
 def _parts(answer: Answer, close: bool) -> tuple[bytes, ...]:

@@ -3,8 +3,8 @@ keeps or ends connections, on either side, as Connection says."""
 
 from collections.abc import Collection
 
-from holdover.caching.storing import KEPT
-from holdover.exchange import HOP_BY_HOP, Headers, elements, header
+from holdover.caching.storing import by_hop
+from holdover.exchange import Headers, elements, header
 
 
 def passed_on(headers: Headers, *, switches: bool = True, kept: Collection[str] = ()) -> Headers:
@@ -13,7 +13,7 @@ def passed_on(headers: Headers, *, switches: bool = True, kept: Collection[str] 
     case."""
     told = set(elements(header(headers, "connection")))
     options: list[str] = [option for option in ("close", "keep-alive") if option in told]
-    dropped = (HOP_BY_HOP | told | {"http2-settings"}) - KEPT.difference(HOP_BY_HOP) - {"transfer-encoding", *kept}
+    dropped = (by_hop(headers) | {"http2-settings"}) - {"transfer-encoding", *kept}
     fields = tuple(item for item in headers if item[0].lower() not in dropped)
     if switches and "upgrade" in told and (protocols := _protocols(headers)):
         options.append("Upgrade")

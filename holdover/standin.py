@@ -12,14 +12,15 @@ from functools import lru_cache, partial
 from itertools import count
 
 from holdover.admission import Admission
-from holdover.answer import Answer, Ready, Wants, local, paid_answer, verbatim
+from holdover.answer import Answer, Reading, Ready, Wants, local, paid_answer, verbatim
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
-from holdover.coding import UnusableBodyError, compressed, decoded
+from holdover.coding import compressed, plain
 from holdover.config import Config
 from holdover.credential import NOBODY
 from holdover.demand import Demand
-from holdover.exchange import Headers, Request, Response, accepts_gzip
+from holdover.exchange import Request, Response, accepts_gzip
+from holdover.fetch import decoded_size, off_loop
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.homepage import Homepage
@@ -32,10 +33,11 @@ from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
 from holdover.origin.cache import OriginCache
 from holdover.origin.filler import OriginFiller
+from holdover.personal import is_personal
 from holdover.phase import longest_stale
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
-from holdover.rules import CREDENTIAL_LIKE, Rules
+from holdover.rules import Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 from holdover.variants import is_variant, nominated, selected, variant
@@ -45,11 +47,11 @@ LOOK_INTERVAL_S = 0.2
 """How soon it is looked again for a sidecar that was not there: meanwhile two processes call the provider."""
 RECALL_S = 10.0
 STALE_LEASE_S = 0.05
-MAX_REFUSAL_BYTES = 1_048_576
+MAX_REFUSAL_BYTES = 16_777_216
+MOST_ECHOED_BYTES = 1_048_576
 _MADE_INVALID = Filled(Failed("what is stored was made invalid", retry_after=1.0), led=True)
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
-_PERSONAL = CREDENTIAL_LIKE | {"cookie"}
 
 logger = logging.getLogger("holdover.standin")
 _gzip_accepted = lru_cache(256)(accepts_gzip)
@@ -58,12 +60,12 @@ _gzip_accepted = lru_cache(256)(accepts_gzip)
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Who waits for an answer, and since when (`time.perf_counter()`). `patience_s`: who waited for a call that ended
-    by time-out waits so long in all, for one more. `fields` are those of his request."""
+    by time-out waits so long in all, for one more. `fields` reads those of his request."""
 
     client: str
     started: float
     patience_s: float | None = field(default=None, kw_only=True)
-    fields: Headers = field(default=(), kw_only=True, repr=False)
+    fields: Reading = field(default=tuple, kw_only=True, repr=False)
 
 
 class StandIn:
@@ -134,7 +136,7 @@ class StandIn:
         usual = (
             request.method == "GET"
             and not request.body
-            and not any(field.lower() in self._personal for field, _ in request.headers)
+            and not any(is_personal(field, self._personal) for field, _ in request.headers)
         )
         if usual and (known := self._memo.get(name)) is not None:
             return known
@@ -376,7 +378,7 @@ class StandIn:
         elif isinstance(result, Refused) and result.means == "credential":
             await asyncio.to_thread(self._admission.refused, provider, credential)
             self.epoch += 1
-        return Filled(result, led=True)
+        return await _readable(Filled(result, led=True))
 
     def _cached(self, cacheable: Cacheable, ready: Ready, wants: Wants, now: float, status: str) -> Answer:
         """An answer that cost nothing."""
@@ -426,8 +428,9 @@ class StandIn:
                 self._count(cacheable, outcome, answer, waiting, ready or fresh, now)
                 return answer
             case Refused(response, reason, trouble):
-                if cacheable.echo:
-                    response = _echoed(cacheable, response)
+                # Asking for gzip was holdover's idea.
+                if filled.plain is not None and (cacheable.echo or not wants.gzip):
+                    response = _echoed(cacheable, filled.plain)
                 status = f"{status}; fwd-status={response.status}"
                 answer = verbatim(response, f"{status}; {detail(reason)}", wants)
             case Failed(reason, timed_out, retry_after):
@@ -506,11 +509,12 @@ class StandIn:
         # holdover's own credential is known on the other side; a client's travels only where it is needed.
         credential = cacheable.credential if _lent(cacheable) else NOBODY
         try:
-            return await self._link.fill(canonical, newer_than, credential, client, alone_s=alone_s)
+            filled = await self._link.fill(canonical, newer_than, credential, client, alone_s=alone_s)
         except LinkDown:
-            return await self._filler.fill(
+            filled = await self._filler.fill(
                 canonical, newer_than, "client", credential=credential, client=client, alone_s=alone_s
             )
+        return await _readable(filled)
 
 
 def _was_under_way(result: FetchResult) -> bool:
@@ -540,18 +544,24 @@ def _mean(waiting: Sequence[Waiting]) -> float:
 
 
 def _personal(rules: Rules) -> frozenset[str]:
-    """Header fields by which requests for one target differ."""
-    return frozenset(_PERSONAL.union(*(provider.credentials for provider in rules.providers)))
+    """Header fields by which requests for one target differ, beside those whose names say so."""
+    return frozenset[str]().union(*(provider.credentials | provider.personal for provider in rules.providers))
+
+
+async def _readable(filled: Filled) -> Filled:
+    """A refusal's coding is taken off once for all who wait, and beside the loop: 15 KB may be 15 MB."""
+    if not isinstance(filled.result, Refused):
+        return filled
+    response = filled.result.response
+    uncoded = await off_loop(decoded_size(response), partial(plain, response, MAX_REFUSAL_BYTES))
+    return replace(filled, plain=uncoded)
 
 
 def _echoed(cacheable: Cacheable, response: Response) -> Response:
-    """A refusal with what the client wants echoed in it; as it came when its body cannot be read."""
-    try:
-        plain = decoded(response, MAX_REFUSAL_BYTES)
-    except UnusableBodyError:
+    """A refusal with what the client wants echoed in it; as it came when it is large, or nothing is wanted."""
+    if not cacheable.echo or len(response.body) > MOST_ECHOED_BYTES:
         return response
-    headers = tuple(field for field in response.headers if field[0].lower() != "content-encoding")
-    return Response(response.status, headers, cacheable.provider.profile.echoed(plain, cacheable.echo))
+    return replace(response, body=cacheable.provider.profile.echoed(response.body, cacheable.echo))
 
 
 def _lent(cacheable: Cacheable) -> bool:
@@ -569,4 +579,4 @@ def wants_of(request: Request) -> Wants:
         elif lower == "if-none-match":
             if_none_match = value if if_none_match is None else f"{if_none_match}, {value}"
     head = request.method == "HEAD"
-    return Wants(_gzip_accepted(accept_encoding), if_none_match, head, request.client, request.headers)
+    return Wants(_gzip_accepted(accept_encoding), if_none_match, head, request.client, lambda: request.headers)

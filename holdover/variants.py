@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from holdover.answer import Ready
+from holdover.answer import Reading, Ready
 from holdover.caching.vary import normal
 from holdover.canonical import CanonicalRequest
 from holdover.exchange import Headers, header
@@ -20,11 +20,13 @@ from holdover.route_settings import RouteSettings
 _UNSENDABLE = re.compile(r"[\0-\x08\n-\x1f\x7f\ud800-\udfff]")
 
 
-def variant(cacheable: Cacheable, names: Collection[str], fields: Headers) -> Cacheable | None:
+def variant(cacheable: Cacheable, names: Collection[str], fields: Reading) -> Cacheable | None:
     """The request with those of the client's `fields` that `names` tells of; None where it has none of them beside
     those of its key, so that holdover's own request is this client's too."""
-    known = {name for name, _ in cacheable.canonical.headers}
-    told = [(name, value) for name in names if name not in known and (value := _told(name, fields)) is not None]
+    if not (more := set(names).difference(name for name, _ in cacheable.canonical.headers)):
+        return None
+    sent = fields()
+    told = [(name, value) for name in more if (value := _told(name, sent)) is not None]
     if not told:
         return None
     headers = tuple(sorted((*cacheable.canonical.headers, *told)))
@@ -38,7 +40,7 @@ def is_variant(route: RouteSettings, request: CanonicalRequest) -> bool:
 
 
 def selected(
-    cacheable: Cacheable, fields: Headers, guess: Collection[str], look: Callable[[str], Ready | None]
+    cacheable: Cacheable, fields: Reading, guess: Collection[str], look: Callable[[str], Ready | None]
 ) -> tuple[Cacheable, Ready | None]:
     """The request as far as what is stored tells which fields count, and what is stored of it. `guess`: those that
     may count where nothing is; one too many makes a variant of what is none, one too few a second call."""

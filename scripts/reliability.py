@@ -25,7 +25,8 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for row in rows:
         back = f"{row.back_s:g} s" if row.back_s else "-"
-        yield f"| {row.what} | {row.stored or '-'} | {row.client} | {back} |"
+        what = row.what if row.load else f"{row.what} (not under load: nothing runs yet)"
+        yield f"| {what} | {row.stored or '-'} | {row.client} | {back} |"
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def fetch_json(url: str, body: object = None) -> Any:
     """GET, or POST when there is a body. Goes around any proxy variable."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310
-    with DIRECT.open(request, timeout=10) as answer:
+    with DIRECT.open(request, timeout=30) as answer:
         return json.load(answer)
 
 
@@ -279,7 +279,7 @@ class House:
 
     def metrics(self, role: str) -> dict[str, float]:
         """Samples by name with labels, as in the exposition."""
-        with DIRECT.open(f"{self.url(role)}/metrics", timeout=10) as answer:
+        with DIRECT.open(f"{self.url(role)}/metrics", timeout=30) as answer:
             lines = answer.read().decode().splitlines()
         return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines if not x.startswith("#"))}
 
@@ -334,13 +334,19 @@ def running(house: House, *arguments: str, ready: str = " is ready") -> Iterator
             stop(process)
 
 
-def wait_for(condition: Any, seconds: float = 10.0, every: float = 0.02) -> None:
-    """Until `condition()` is true. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Any, seconds: float = 60.0, every: float = 0.02) -> None:
+    """Until `condition()` is true; by default as long as a busy machine may need. What takes long is looked for less
+    often than `every` so many seconds. Raises TimeoutError."""
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if (waited := time.monotonic() - began) > seconds:
             raise TimeoutError(f"not within {seconds:g} s")
-        time.sleep(every)
+        time.sleep(max(every, min(waited / 20, 0.2)))
+
+
+def busy() -> float:
+    """How many share a processor lately, 1 at least: so many times as long as it is promised anything may take."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
 def client_environment(house: House, extra: Mapping[str, str] | None = None) -> dict[str, str]:

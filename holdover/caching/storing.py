@@ -10,7 +10,7 @@ from holdover.caching.freshness import HEURISTIC_STATUSES, age_when_received, ex
 from holdover.caching.stored import Stored
 from holdover.caching.vary import selecting
 from holdover.exchange import HOP_BY_HOP, Headers, Response, elements, header
-from holdover.rules import PERSONAL
+from holdover.personal import is_personal
 
 UNDERSTOOD = frozenset(
     (200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504)
@@ -18,11 +18,12 @@ UNDERSTOOD = frozenset(
 """Statuses whose caching requirements are implemented, for must-understand (RFC 9111 section 5.2.2.3)."""
 
 COOKIES = frozenset(("set-cookie", "set-cookie2"))
-KEPT = PERSONAL | set(
+# What decides about caching and framing, and what tells who asks, stays even when Connection names it: that may not
+# take it away.
+_KEPT = frozenset(
     "age cache-control content-encoding content-length content-range content-type date etag expires host "
     "last-modified set-cookie vary".split()
 )
-"""What decides about caching, framing and who asks stays even when Connection names it: that may not take it away."""
 
 _RANGE_OF_BYTES = re.compile(r"bytes[ \t]*[\d*]", re.IGNORECASE | re.ASCII)
 
@@ -30,7 +31,7 @@ _RANGE_OF_BYTES = re.compile(r"bytes[ \t]*[\d*]", re.IGNORECASE | re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Exchanged:
     """A request and its complete final response; times are Unix seconds, `told` is what the response says to this
-    cache."""
+    cache, `personal` are names of fields as `is_personal` has them."""
 
     method: str
     asked: Headers
@@ -38,6 +39,7 @@ class Exchanged:
     told: Directives
     requested_at: float
     received_at: float
+    personal: frozenset[str] = frozenset()
 
 
 def refusal(one: Exchanged, override: Collection[str] = ()) -> str | None:
@@ -58,7 +60,7 @@ def _personal(one: Exchanged) -> str | None:
     """The field of the request that makes the response one client's own. RFC 9111 section 3.5 has that for
     Authorization; other fields that tell who asks are used likewise, but a response that is selected by one of them
     is for nobody else anyway."""
-    names = {name.lower() for name, _ in one.asked} & PERSONAL
+    names = {name.lower() for name, _ in one.asked if is_personal(name, one.personal)}
     if "public" in one.told or "s-maxage" in one.told:
         return None
     if "authorization" in names and "must-revalidate" not in one.told:
@@ -117,9 +119,15 @@ def storable(headers: Headers, told: Directives, override: Collection[str] = ())
     return tuple((name, value) for name, value in forwarded(headers) if name.lower() not in dropped | {"age"})
 
 
+def by_hop(headers: Headers) -> frozenset[str]:
+    """Names, in lower case, of the fields that are for the next hop alone (RFC 9110 section 7.6.1)."""
+    told = elements(header(headers, "connection"))
+    return HOP_BY_HOP.union(name for name in told if name not in _KEPT and not is_personal(name))
+
+
 def forwarded(headers: Headers) -> Headers:
-    """The fields that go on to the next hop (RFC 9110 section 7.6.1)."""
-    dropped = HOP_BY_HOP.union(set(elements(header(headers, "connection"))) - KEPT)
+    """The fields that go on to the next hop."""
+    dropped = by_hop(headers)
     return tuple((name, value) for name, value in headers if name.lower() not in dropped)
 
 

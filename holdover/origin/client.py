@@ -5,7 +5,6 @@ mitmproxy takes an interim response for the final one."""
 import asyncio
 import ssl
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +16,7 @@ from holdover.coding import UnusableBodyError
 from holdover.exchange import Headers, Request, Response
 from holdover.fetch import FixedAddress, phrase, text
 from holdover.origin.framed import Final, Framed
+from holdover.outspoken import speaking
 from holdover.rules import TURNING, Provider
 
 KEPT_S = 1.5
@@ -55,9 +55,8 @@ class OriginClient:
             resolver=FixedAddress(provider.address) if provider.settings.address else None,
             ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
         )
-        connector._factory = partial(Framed, asyncio.get_running_loop())  # type: ignore[assignment]  # noqa: SLF001
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=speaking(Framed, connector),
             response_class=Final,
             timeout=aiohttp.ClientTimeout(),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -7,11 +7,11 @@ from asyncio import AbstractEventLoop
 from typing import Any
 
 from aiohttp import ClientResponse
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
 from holdover.exchange import Headers
 from holdover.fetch import text
+from holdover.outspoken import Outspoken
 
 MOST_INTERIM = 5
 """Of one answer; Go's client bears no more."""
@@ -21,7 +21,7 @@ _END = re.compile(rb"\n\r?\n")
 type _Interim = tuple[tuple[int, Headers], ...]
 
 
-class Framed(ResponseHandler):
+class Framed(Outspoken):
     """`interim`: status and fields of the 1xx responses to the request that is under way. They are forwarded (RFC
     9110 section 15.2), but for 100, which only who expects it may get, and 101."""
 

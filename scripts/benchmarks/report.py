@@ -70,6 +70,18 @@ PIVOTS = (
         },
     ),
     Pivot("scrape", "meanwhile", {f"latency of hits {share}": f"hits {share}, ms" for share in SPREAD}),
+    Pivot(
+        "memory",
+        "",
+        {
+            "resident at 20 %": "resident after a fifth, MiB",
+            "resident at 100 %": "in the end, MiB",
+            "metric series at 100 %": "metric series",
+            "CPU per request, start included": f"{CPU}, µs",
+            "database": "database, MiB",
+            "write-ahead log": "write-ahead log, MiB",
+        },
+    ),
     Pivot("workers", "holdover with", {CPU: f"{CPU}, µs", "requests per second": "requests per second"}),
     Pivot("layer", "way", {CPU: f"{CPU}, µs", f"{CPU} / nginx": "/ nginx", "latency P50 / nginx": "P50 / nginx"}),
 )

@@ -15,6 +15,7 @@ HUGE_FIELD_BYTES = 1_048_576
 DRIP_S = 20.0
 DRIPS = 200
 LATE_S = 0.02
+APART_S = 0.25
 SMUGGLED = b'[{"smuggled": true}]'
 PAGE = b"<html><head><title>Maintenance</title></head><body>We will be back soon.</body></html>"
 NOT_JSON = b'[{"id":"\xff\xfe", unfinished'
@@ -91,6 +92,31 @@ async def huge_chunk_size(wire: Wire, good: Good) -> None:
     await wire.send(good.chunked() + b"fffffffffffffffff\r\n" + good.body + b"\r\n" + END)
 
 
+async def bad_chunk_size_later(wire: Wire, good: Good) -> None:
+    await _in_two(wire, good.chunked(), b"0x3g\r\n" + good.body + b"\r\n" + END)
+
+
+async def huge_chunk_size_later(wire: Wire, good: Good) -> None:
+    await _in_two(wire, good.chunked() + chunk(good.half), b"fffffffffffffffff\r\n")
+
+
+async def overlong_chunk(wire: Wire, good: Good) -> None:
+    rest = good.body[len(good.half) :]
+    await _in_two(wire, good.chunked() + chunk(good.half)[:-2], rest + b"\r\n" + END)
+
+
+async def bad_trailer(wire: Wire, good: Good) -> None:
+    await _in_two(wire, good.chunked() + chunk(good.body), b"0\r\nX Bad\x01Name: 1\r\n\r\n")
+
+
+async def _in_two(wire: Wire, first: bytes, bad: bytes) -> None:
+    """The bad part in a packet of its own. Then silence: an end would show it as broken off, if nothing else did."""
+    await wire.send(first)
+    await asyncio.sleep(APART_S)
+    await wire.send(bad)
+    await wire.silence()
+
+
 async def early_hints(wire: Wire, good: Good) -> bool:
     await wire.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
     await asyncio.sleep(LATE_S)
@@ -152,7 +178,9 @@ async def smuggled_late(wire: Wire, good: Good) -> bool:
     other = good.saying(SMUGGLED)
     await wire.send(good.sized() + good.body)
     await asyncio.sleep(LATE_S)
-    await wire.send(other.sized() + other.body)
+    # To a request that has come meanwhile it would be the answer.
+    if not wire.asked:
+        await wire.send(other.sized() + other.body)
     return True
 
 
@@ -229,6 +257,10 @@ _ALL: tuple[Play, ...] = (
     length_too_short,
     bad_chunk_size,
     huge_chunk_size,
+    bad_chunk_size_later,
+    huge_chunk_size_later,
+    overlong_chunk,
+    bad_trailer,
     early_hints,
     continued,
     endless_hints,

@@ -53,6 +53,11 @@ class Wire:
         self._writer.write(data)
         await self._writer.drain()
 
+    @property
+    def asked(self) -> bool:
+        """Whether something has come that was not read yet."""
+        return bool(self._reader._buffer)  # type: ignore[attr-defined]
+
     async def silence(self) -> None:
         """Until the peer leaves."""
         while await self._reader.read(65_536):

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from scripts.emulator.books import of_regions
 from scripts.rig import HOST, wait_for
 
 from . import promises, truth
@@ -34,13 +36,21 @@ class Verdict:
 
 
 def sound(target: str, _revision: int, body: bytes) -> bool:
-    """Whether a body is a board of the sport that was asked for."""
-    sport = target.split("/")[3]
+    """Whether a body is a board of the sport that was asked for, with bookmakers of each region and of no other."""
+    sport, regions = target.split("/")[3], target.partition("regions=")[2]
     try:
         board = json.loads(body)
-    except ValueError:
+        found = {book["key"] for event in board for book in event["bookmakers"]}
+        sports = {event["sport_key"] for event in board}
+    except (ValueError, TypeError, LookupError):
         return False
-    return isinstance(board, list) and all(isinstance(e, dict) and e.get("sport_key") == sport for e in board)
+    asked = [books_of(region) for region in regions.split(",")]
+    return sports == {sport} and found <= frozenset().union(*asked) and all(map(found.intersection, asked))
+
+
+@cache
+def books_of(region: str) -> frozenset[str]:
+    return of_regions(frozenset({region}))
 
 
 def questions(clients: int) -> list[Question]:
@@ -77,22 +87,23 @@ def verdicts(seen: list[Seen], ended: float, unlike: list[str]) -> list[Verdict]
         Verdict(f"no odds are older than {LIMIT_S} s", len(seen), promises.too_old(seen, LIMIT_S)),
         Verdict("errors are honest: 502, 503, 504", len(heard), promises.errors(heard, HONEST)),
         Verdict(f"all have new odds {BACK_S:g} s after the last fault", len(mine), late),
-        Verdict("what is served at the end is the provider's truth", len(SPORTS), unlike),
+        Verdict("what is served at the end is the provider's truth", len(mine), unlike),
     ]
 
 
 def run(seed: int, minutes: float, clients: int, *, tell: bool) -> list[Verdict]:
     """Plays, and judges. Raises RuntimeError when holdover does not even start, or does not come back."""
     with tempfile.TemporaryDirectory(prefix="holdover-soak-") as folder, world(Path(folder)) as here:
-        port = here.house.ports["reverse"]
-        with Crowd(port, questions(clients), sound).on() as crowd:
+        port, asked = here.house.ports["reverse"], questions(clients)
+        with Crowd(port, asked, sound).on() as crowd:
             wait_for(lambda: {one.client for one in crowd.seen if one.good} == set(range(clients)), 30)
             played = soak(here, seed, minutes * 60, tell)
             ended = time.time()
             with suppress(TimeoutError):
                 wait_for(lambda: all(back(crowd, client, ended) for client in range(clients)), BACK_S)
             time.sleep(CALM_S)
-            unlike = [wrong for sport in SPORTS for wrong in asyncio.run(truth.unlike(here.provider, port, sport))]
+        # Nobody polls any more: odds that stand still grow old.
+        unlike = asyncio.run(truth.unlike(here.provider, port, [each.target for each in asked], BACK_S))
         if tell:
             print(f"\n{len(crowd.seen)} answers to {clients} clients; {counted(played)}\n")
         return verdicts(list(crowd.seen), ended, unlike)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-HANG_S = 15.0
+HANG_S = 30.0
 """Who has no answer by then counts as forgotten. Longer than any time-out of the configurations that are used."""
 
 type Sound = Callable[[str, int, bytes], bool]
@@ -45,8 +45,9 @@ class Seen:
 
     @property
     def age_s(self) -> float:
-        """How long before the answer its content was made; 0 where it does not tell."""
-        return self.at - self.generated_at if self.generated_at else 0.0
+        """How old its content was at least when it was given; 0 where it does not tell. Of when it was read a busy
+        machine decides."""
+        return self.asked_at - self.generated_at if self.generated_at else 0.0
 
 
 class Crowd:

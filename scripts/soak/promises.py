@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 from .clients import Seen
 
 SLACK_S = 1.0
-"""What a loaded machine may add between the moment an answer is made and the moment it is read."""
+"""What a loaded machine may add between the moment an answer is chosen and the moment it is given."""
 
 
 def hung(seen: Iterable[Seen]) -> list[Seen]:

@@ -1,45 +1,60 @@
-"""Whether what clients are told is what the provider had."""
+"""Whether what clients are told is what the provider has, all of it and nothing else."""
 
+import asyncio
 import json
+import time
+from collections.abc import Sequence
 from typing import Any
 
-from scripts.rig import HOST, Emulator, fetch_json
+from scripts.rig import CREDENTIAL, HOST, Emulator, fetch_json
 
-from .clients import Connection
+from .clients import HANG_S, Connection
 
-MARKET = "h2h"
+STILL = 1e-6
+LOOK_S = 0.25
+DEFAULTS = "dateFormat=iso&oddsFormat=decimal"
 
-type Board = dict[tuple[str, str], list[float]]
-"""By event and bookmaker, the American prices of MARKET."""
+type Board = list[dict[str, Any]]
+"""Events, each with its `id`."""
 
 
-async def unlike(provider: Emulator, port: int, sport: str) -> list[str]:
-    """What differs between an answer of now and the provider's own record of the tick that the answer names."""
+async def unlike(provider: Emulator, port: int, targets: Sequence[str], within_s: float) -> list[str]:
+    """What differs between the answers to these targets, each on a connection of its own, and the provider's. The
+    provider's odds are made to stand still, and what is from before has so many seconds to be replaced."""
+    fetch_json(f"{provider.url}/_world", {"speed": STILL})
+    truth = {
+        target: fetch_json(f"{provider.url}{target}&{DEFAULTS}&apiKey={CREDENTIAL}")
+        for target in dict.fromkeys(targets)
+    }
+    until = time.monotonic() + within_s
+    while True:
+        told = [(target, await _told(port, target)) for target in targets]
+        wrong = [f"{target}: {what}" for target, board in told for what in differences(board, truth[target])]
+        if not wrong or time.monotonic() > until:
+            return wrong
+        await asyncio.sleep(LOOK_S)
+
+
+def differences(told: Board | str, truth: Board) -> list[str]:
+    """Both ways. `told` may be why there is no board."""
+    if isinstance(told, str):
+        return [told]
+    if not truth:
+        return ["the provider has nothing to compare with"]
+    mine, theirs = ({event["id"]: event for event in board} for board in (told, truth))
+    wrong = [f"{name} is missing" for name in theirs.keys() - mine.keys()]
+    wrong += [f"{name} is not the provider's" for name in mine.keys() - theirs.keys()]
+    wrong += [f"{name} differs" for name in mine.keys() & theirs.keys() if mine[name] != theirs[name]]
+    return wrong if wrong or told == truth else ["the events stand in another order, or twice"]
+
+
+async def _told(port: int, target: str) -> Board | str:
     connection = Connection(port)
-    target = f"/v4/sports/{sport}/odds?regions=us&oddsFormat=american"
-    status, fields, body = await connection.get(HOST, target)
-    connection.close()
-    if status != 200:
-        return [f"{sport}: status {status}"]
-    told = board_of(json.loads(body))
-    truth = fetch_json(f"{provider.url}/_truth?sport={sport}&tick={fields['x-emulator-revision']}")["prices"]
-    known = {
-        (event, book): sorted(markets[MARKET].values())
-        for event, books in truth.items()
-        for book, markets in books.items()
-        if MARKET in markets
-    }
-    wrong = [
-        f"{sport}: {event} at {book}" for (event, book), found in told.items() if known.get((event, book)) != found
-    ]
-    return wrong if told else [f"{sport}: no odds"]
-
-
-def board_of(events: list[dict[str, Any]]) -> Board:
-    return {
-        (event["id"], book["key"]): sorted(outcome["price"] for outcome in market["outcomes"])
-        for event in events
-        for book in event["bookmakers"]
-        for market in book["markets"]
-        if market["key"] == MARKET
-    }
+    try:
+        async with asyncio.timeout(HANG_S):
+            status, _, body = await connection.get(HOST, target)
+        return list(json.loads(body)) if status == 200 else f"status {status}"
+    except (OSError, EOFError, ValueError) as error:
+        return repr(error)
+    finally:
+        connection.close()

@@ -28,10 +28,9 @@ def door(access: Access) -> Middleware:
     async def passed(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path != PREFIX and not request.path.startswith(f"{PREFIX}/"):
             return await handler(request)
-        if request.path not in PUBLIC and not request.path.startswith(OPEN):
-            if isinstance(who := access.who(request), Denied):
-                return told(who.status, who.sentence, **({"WWW-Authenticate": "Bearer"} if who.status == 401 else {}))
-            request[WHO] = who
+        if (denied := _denied(access, request)) is not None:
+            fields = {"WWW-Authenticate": "Bearer"} if denied.status == 401 else {}
+            return told(denied.status, denied.sentence, **fields)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -48,6 +47,17 @@ def door(access: Access) -> Middleware:
             return told(503, f"{where}{error.strerror or error}; see to the disk, and try again")
 
     return passed
+
+
+def _denied(access: Access, request: web.Request) -> Denied | None:
+    """Why it is not for who asks; else the request knows who asks for what is not for everybody."""
+    if request.path in PUBLIC or request.path.startswith(OPEN):
+        # What will be shown some time is not for everybody yet.
+        return access.foreign(request) if "at" in request.query else None
+    if isinstance(who := access.who(request), Denied):
+        return who
+    request[WHO] = who
+    return None
 
 
 def brief(record: logging.LogRecord) -> bool:

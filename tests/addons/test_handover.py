@@ -9,7 +9,6 @@ from mitmproxy import ctx
 from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 
-from addons.connection import LAST_WORD_S
 from scripts.rig import HOST
 from tests.addons.inside import BIG, Line, foreign, odds, until
 
@@ -142,7 +141,7 @@ async def test_a_client_that_goes_while_mitmproxy_works(house):
     await line.send(foreign("slow"))
     await until(lambda: house.vendor.asked)
     await line.close()
-    await until(lambda: not house.fast._connections, 3 * LAST_WORD_S)
+    await until(lambda: not house.fast._connections)
     house.vendor.open.set()
     manager = house.fast._manager
     await until(lambda: not manager.connections)

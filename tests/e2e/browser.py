@@ -62,4 +62,4 @@ def complaints(driver: Browser) -> list[str]:
 def opened(driver: Browser, house: House, target: str) -> None:
     """A page of the console, once it follows what is live."""
     driver.get(f"{house.url('admin')}{target}")
-    wait_for(lambda: driver.find_element(By.ID, "live").get_attribute("data-state") == "live", 20)
+    wait_for(lambda: driver.find_element(By.ID, "live").get_attribute("data-state") == "live")

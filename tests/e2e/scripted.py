@@ -28,6 +28,7 @@ name = "{name}"
 hosts = ["{host}"]
 origin = "http://127.0.0.1:{port}"
 clients = "open"
+personal = ["X-Who"]
 
 [limits]
 timeout_s = 3

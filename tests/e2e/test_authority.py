@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from addons.certificates import authority
 from scripts.rig import HOST, Emulator, House, running, write_house
 from tests.e2e.wire import ask, dial, encrypted, fresh_target, trusting
+from tests.here import run
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def written(shared_provider: Emulator, tmp_path: Path) -> House:
 
 
 def test_before_the_first_start_there_is_none(written: House):
-    done = written.run("ca")
+    done = run(written, "ca")
     assert done.returncode == 1
     assert f"{written.ca}: there is no certificate" in done.stderr
     assert "the first start of the proxy makes it" in done.stderr
@@ -31,12 +32,12 @@ def test_before_the_first_start_there_is_none(written: House):
 
 def test_it_is_told_with_fingerprints_and_hosts(written: House):
     authority(written.ca.parent)
-    told = json.loads(written.run("ca", "--json").stdout)
+    told = json.loads(run(written, "ca", "--json").stdout)
     cert = x509.load_pem_x509_certificate(written.ca.read_bytes())
     assert told["file"] == str(written.ca)
     assert told["sha256"].replace(":", "").lower() == cert.fingerprint(hashes.SHA256()).hex()
     assert (told["hosts"], told["only"], told["exposed"]) == ([HOST], [], False)
-    text = written.run("ca").stdout
+    text = run(written, "ca").stdout
     assert f"  {HOST}\n" in text
     assert "warning" not in text
 
@@ -44,7 +45,7 @@ def test_it_is_told_with_fingerprints_and_hosts(written: House):
 def test_a_key_that_others_may_read_is_told(written: House):
     authority(written.ca.parent)
     written.ca.with_name("mitmproxy-ca.pem").chmod(0o644)
-    assert "chmod 600" in written.run("ca").stdout
+    assert "chmod 600" in run(written, "ca").stdout
 
 
 def limited(folder: Path, domain: str) -> None:
@@ -71,7 +72,7 @@ def limited(folder: Path, domain: str) -> None:
 
 def test_an_authority_limited_to_a_domain_serves_it_and_no_other(written: House):
     limited(written.ca.parent, "the-odds-api.com")
-    assert json.loads(written.run("ca", "--json").stdout)["only"] == ["the-odds-api.com"]
+    assert json.loads(run(written, "ca", "--json").stdout)["only"] == ["the-odds-api.com"]
     with running(written):
         line = encrypted(dial(written.ports["reverse"]), trusting(written), HOST)
         assert ask(line, fresh_target()).status == 200

@@ -10,6 +10,7 @@ import pytest
 
 from scripts.rig import HOST, Emulator, House, fetch_json, running, write_house
 from tests.e2e.wire import arrivals, ask, calm_window, dial, fresh_target, reconfigure
+from tests.here import run
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def line_of(path: Path, text: str) -> int:
 
 def test_check_of_a_good_configuration(written: House, tmp_path: Path):
     elsewhere = House(tmp_path / "elsewhere", {}, {})
-    done = elsewhere.run("check", str(written.config))
+    done = run(elsewhere, "check", str(written.config))
     assert (done.returncode, done.stderr) == (0, "")
     first, provider, *lines = done.stdout.splitlines()
     assert first == f"{written.config}: good (1 provider, 2 routes)"
@@ -70,7 +71,7 @@ def test_check_of_a_good_configuration(written: House, tmp_path: Path):
 )
 def test_check_warns_of_windows_that_cannot_be_kept(written: House, extra: str, warnings: list[str]):
     written.write_provider(window_s=20, max_stale_s=60, route_extra=extra)
-    done = written.run("check")
+    done = run(written, "check")
     assert (done.returncode, done.stderr) == (0, "")
     provider = written.config / "providers" / "odds.toml"
     number = line_of(provider, extra.partition("\n")[0])
@@ -83,7 +84,7 @@ def test_check_tells_every_problem_with_file_and_line(written: House):
     written.write_provider(window_s='"soon"', timeout_s=-1)
     top = written.config / "holdover.toml"
     top.write_text(top.read_text() + "\n[store]\nfoldr = 'x'\n")
-    said = sentence(written.run("check"), 2)
+    said = sentence(run(written, "check"), 2)
     provider = written.config / "providers" / "odds.toml"
     number = line_of(provider, 'window_s = "soon"')
     assert f"{provider}:{number}: routes[0].window_s: must be a valid number" in said
@@ -96,14 +97,14 @@ def test_check_tells_every_problem_with_file_and_line(written: House):
 def test_check_of_what_is_no_toml_and_of_no_folder(written: House, tmp_path: Path):
     provider = written.config / "providers" / "odds.toml"
     provider.write_text('name = "odds"\nhosts = [\n')
-    assert f"{provider}:" in sentence(written.run("check"), 2)
-    assert f"{tmp_path}/none: no holdover.toml here" in sentence(written.run("check", f"{tmp_path}/none"), 2)
+    assert f"{provider}:" in sentence(run(written, "check"), 2)
+    assert f"{tmp_path}/none: no holdover.toml here" in sentence(run(written, "check", f"{tmp_path}/none"), 2)
 
 
 @pytest.mark.parametrize("command", [("up",), ("explain", "https://x/y")])
 def test_every_command_refuses_a_bad_configuration_alike(written: House, command: tuple[str, ...]):
     written.write_provider(window_s=0)
-    assert "routes[0].window_s" in sentence(written.run(*command), 2)
+    assert "routes[0].window_s" in sentence(run(written, *command), 2)
 
 
 def test_a_credential_that_is_not_set_is_told(written: House):
@@ -116,8 +117,8 @@ def test_a_credential_that_is_not_set_is_told(written: House):
 
 def test_explain_as_text_and_as_json(own: House):
     url = f"https://{HOST}{fresh_target(regions='uk,eu')}"
-    text = own.run("explain", url)
-    facts = json.loads(own.run("explain", url, "--json").stdout)
+    text = run(own, "explain", url)
+    facts = json.loads(run(own, "explain", url, "--json").stdout)
     assert text.returncode == 0
     assert facts["route"] == "odds/odds"
     assert "regions=eu%2Cuk" in facts["canonical"]
@@ -131,7 +132,7 @@ def test_explain_as_text_and_as_json(own: House):
 def test_explain_tells_of_a_stored_answer(own: House):
     target = fresh_target()
     body = ask(own.ports["reverse"], target).body
-    facts = json.loads(own.run("explain", f"http://{HOST}{target}", "--json").stdout)
+    facts = json.loads(run(own, "explain", f"http://{HOST}{target}", "--json").stdout)
     assert facts["decision"].startswith("hit: ")
     assert f"{len(body)} bytes" in facts["stored"]
 
@@ -145,13 +146,13 @@ def test_explain_tells_of_a_stored_answer(own: House):
 )
 def test_explain_tells_why_something_is_not_cached(own: House, url: str, headers: list[str], decision: str):
     fields = [word for header in headers for word in ("-H", header)]
-    done = own.run("explain", "--json", *fields, url)
+    done = run(own, "explain", "--json", *fields, url)
     assert json.loads(done.stdout)["decision"].startswith(decision)
 
 
 @pytest.mark.parametrize("url", ["api.example.com/x?apiKey=secret", "https://[::1/x?apiKey=secret"])
 def test_explain_of_what_is_no_url(own: House, url: str):
-    said = sentence(own.run("explain", url), 1)
+    said = sentence(run(own, "explain", url), 1)
     assert said.count("\n") == 1
     assert "secret" not in said
 
@@ -160,8 +161,8 @@ def test_purge_of_a_key(own: House, provider: Emulator):
     target, kept = fresh_target(), fresh_target()
     for asked in (target, kept):
         assert ask(own.ports["reverse"], asked).way == "fwd=uri-miss; stored"
-    key = json.loads(own.run("explain", f"http://{HOST}{target}", "--json").stdout)["key"]
-    done = own.run("purge", key)
+    key = json.loads(run(own, "explain", f"http://{HOST}{target}", "--json").stdout)["key"]
+    done = run(own, "purge", key)
     assert (done.returncode, done.stdout, done.stderr) == (0, "purged 1 answer\n", "")
     assert ask(own.ports["reverse"], target).way == "fwd=uri-miss; stored"
     assert ask(own.ports["reverse"], kept).cache.startswith("hit")
@@ -174,7 +175,7 @@ def test_purge_of_a_route(own: House, provider: Emulator):
         ask(own.ports["reverse"], target)
     sports = fresh_target("/v4/sports")
     ask(own.ports["reverse"], sports)
-    done = own.run("purge", "odds/odds")
+    done = run(own, "purge", "odds/odds")
     assert done.returncode == 0
     assert int(done.stdout.split()[1]) >= 3
     for target in targets:
@@ -184,20 +185,20 @@ def test_purge_of_a_route(own: House, provider: Emulator):
 
 
 def test_purge_of_nothing(own: House):
-    assert "nothing is stored for 0000" in sentence(own.run("purge", "0" * 32), 1)
-    assert "there are: odds/odds, odds/sports" in sentence(own.run("purge", "odds/oods"), 1)
+    assert "nothing is stored for 0000" in sentence(run(own, "purge", "0" * 32), 1)
+    assert "there are: odds/odds, odds/sports" in sentence(run(own, "purge", "odds/oods"), 1)
 
 
 def test_version_help_and_wrong_usage(written: House):
-    version = written.run("version")
+    version = run(written, "version")
     assert version.returncode == 0
     assert version.stdout.startswith("holdover ")
-    helped = written.run("--help")
+    helped = run(written, "--help")
     assert helped.returncode == 0
     for command in ("up", "proxy", "sidecar", "check", "explain", "purge", "version"):
         assert f"\n    {command} " in helped.stdout
     for arguments in ((), ("purge",)):
-        done = written.run(*arguments)
+        done = run(written, *arguments)
         assert done.returncode == 2
         assert done.stdout == ""
         assert "usage: holdover" in done.stderr

@@ -76,32 +76,32 @@ def test_every_page_opens_without_a_complaint_and_fits(
 
 def test_an_edit_on_disk_appears_without_a_reload_and_focus_stays(house: House, chrome: Browser):
     opened(chrome, house, "/console/now")
-    wait_for(lambda: "Big Sunday of football" in titles(chrome), 20)
+    wait_for(lambda: "Big Sunday of football" in titles(chrome))
     chrome.execute_script("window.sameDocument = true; document.getElementById('pick-device').focus()")
     path = house.config / "promos" / "carousel.json"
     promos = json.loads(path.read_text())["promos"]
     promos[0]["content"]["en"]["title"] = "Hoops <b>all</b> week"
     gallery.save(path, promos)
-    wait_for(lambda: "Hoops <b>all</b> week" in titles(chrome), 10)
+    wait_for(lambda: "Hoops <b>all</b> week" in titles(chrome))
     assert chrome.execute_script("return window.sameDocument && document.activeElement.id") == "pick-device"
-    wait_for(lambda: seen_by(house)["fetched"] == seen_by(house)["streams"] == 1, 10)
+    wait_for(lambda: seen_by(house)["fetched"] == seen_by(house)["streams"] == 1)
     path.write_text("{")
-    wait_for(lambda: "carousel.json:1:" in said(chrome), 20)
+    wait_for(lambda: "carousel.json:1:" in said(chrome))
     assert "Hoops <b>all</b> week" in titles(chrome)
     gallery.save(path, promos)
-    wait_for(lambda: "carousel.json:1:" not in said(chrome), 20)
+    wait_for(lambda: "carousel.json:1:" not in said(chrome))
     assert complaints(chrome) == []
 
 
 def test_what_is_chosen_stands_in_the_address(house: House, chrome: Browser):
     opened(chrome, house, "/console/now")
     Select(chrome.find_element(By.ID, "pick-jurisdiction")).select_by_visible_text("GB")
-    wait_for(lambda: titles(chrome) == ["Cup weekend"], 10)
+    wait_for(lambda: titles(chrome) == ["Cup weekend"])
     assert "jurisdiction=GB" in chrome.current_url
     tabs = "return [...document.querySelectorAll('.tabs a')].map((link) => link.href)"
     assert all("jurisdiction=GB" in link for link in chrome.execute_script(tabs))
     chrome.back()
-    wait_for(lambda: "Big Sunday of football" in titles(chrome), 10)
+    wait_for(lambda: "Big Sunday of football" in titles(chrome))
 
 
 def test_times_are_the_viewers_own_and_count_down(house: House, chrome: Browser):
@@ -130,7 +130,7 @@ def test_the_slider_and_the_keyboard_travel_in_time(house: House, chrome: Browse
     slider = chrome.find_element(By.ID, "slider")
     slider.send_keys(Keys.ARROW_RIGHT)
     now = "return document.querySelector('.travel-now strong').textContent"
-    wait_for(lambda: chrome.execute_script(now) == after, 10)
+    wait_for(lambda: chrome.execute_script(now) == after)
     assert chrome.execute_script("return document.activeElement.id") == "slider"
     assert "at=" in chrome.current_url
     assert complaints(chrome) == []
@@ -141,7 +141,7 @@ def test_the_viewers_zone_is_one_click_away(house: House, chrome: Browser):
     [mine] = [each for each in chrome.find_elements(By.CSS_SELECTOR, "a[data-zone]") if each.is_displayed()]
     mine.click()
     zone = "return document.getElementById('pick-zone').value"
-    wait_for(lambda: chrome.execute_script(zone) == "Europe/London", 10)
+    wait_for(lambda: chrome.execute_script(zone) == "Europe/London")
 
 
 def test_the_skip_link_is_first_and_leads_to_the_content(house: House, chrome: Browser):

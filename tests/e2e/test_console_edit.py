@@ -26,7 +26,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = write_house(tmp_path_factory.mktemp("edited"), "http://127.0.0.1:9")
     gallery.write(house.config / "promos", ROOT / "config" / "promos", time.time())
     with running(house, "sidecar", ready="the sidecar is ready"):
-        wait_for(lambda: fetch_json(f"{house.url('admin')}/v1/promos/status")["files"], 20)
+        wait_for(lambda: fetch_json(f"{house.url('admin')}/v1/promos/status")["files"])
         yield house
 
 
@@ -44,7 +44,7 @@ def edited(driver: Browser, house: House, file: str) -> None:
 def said(driver: Browser, words: str) -> None:
     """Waits until the newest text was judged so."""
     verdict = "const v = document.getElementById('verdict'); return v.dataset.state === 'busy' ? '' : v.textContent"
-    wait_for(lambda: (told := driver.execute_script(verdict)) and words in told, 10, 0.05)
+    wait_for(lambda: (told := driver.execute_script(verdict)) and words in told, every=0.05)
 
 
 def field(driver: Browser, pointer: str) -> Any:
@@ -63,7 +63,7 @@ def document(driver: Browser) -> Any:
 
 def reviewed(driver: Browser) -> str:
     driver.find_element(By.ID, "review").click()
-    wait_for(lambda: driver.find_element(By.ID, "dialog").is_displayed(), 10, 0.05)
+    wait_for(lambda: driver.find_element(By.ID, "dialog").is_displayed(), every=0.05)
     return driver.find_element(By.ID, "dialog").text
 
 
@@ -74,7 +74,7 @@ def pressed(driver: Browser, label: str) -> None:
 
 def headed(driver: Browser, title: str) -> None:
     found = "return document.getElementById('dialog-title')?.textContent"
-    wait_for(lambda: driver.execute_script(found) == title, 10, 0.05)
+    wait_for(lambda: driver.execute_script(found) == title, every=0.05)
 
 
 def published(driver: Browser, why: str = "") -> None:
@@ -139,7 +139,7 @@ def test_a_campaign_is_made_mended_in_place_reviewed_published_and_seen(house: H
     [latest] = fetch_json(f"{house.url('admin')}/v1/promos/history?limit=1")["records"]
     assert latest["why"] == "for the holiday"
     pressed(chrome, "See it on Now")
-    wait_for(lambda: HOSTILE in chrome.execute_script("return document.body.textContent"), 10, 0.05)
+    wait_for(lambda: HOSTILE in chrome.execute_script("return document.body.textContent"), every=0.05)
     chrome.get(f"{house.url('admin')}/console/edit")
     assert HOSTILE in chrome.find_element(By.TAG_NAME, "main").text
     assert complaints(chrome) == []
@@ -163,7 +163,7 @@ def test_form_and_text_are_one_document_and_nothing_else_of_it_changes(house: Ho
     assert not field(chrome, "/promos/2/content/en/title").is_enabled()
     area.send_keys(Keys.BACKSPACE)
     said(chrome, "Good, 2 changes")
-    wait_for(lambda: field(chrome, "/promos/2/content/en/title").is_enabled(), 5, 0.05)
+    wait_for(lambda: field(chrome, "/promos/2/content/en/title").is_enabled(), every=0.05)
     assert field(chrome, "/promos/2/content/en/title").get_attribute("value") == HOSTILE
     told = reviewed(chrome)
     assert HOSTILE in told
@@ -184,11 +184,11 @@ def test_a_draft_survives_a_reload_and_is_seen_in_the_preview(house: House, chro
     opened(chrome, house, "/console/preview?draft=football.json&jurisdiction=US-NJ")
     heroes = "return [...document.querySelectorAll('.home-hero h4')].map((h) => h.textContent)"
     both = ["Big Sunday of football", f"Draft {HOSTILE}"]
-    wait_for(lambda: chrome.execute_script(heroes) == both, 10, 0.05)
+    wait_for(lambda: chrome.execute_script(heroes) == both, every=0.05)
     now = "return document.querySelector('.travel-now strong').textContent"
     before = chrome.execute_script(now)
     chrome.find_element(By.ID, "slider").send_keys(Keys.ARROW_RIGHT)
-    wait_for(lambda: chrome.execute_script(now) != before, 10, 0.05)
+    wait_for(lambda: chrome.execute_script(now) != before, every=0.05)
     assert chrome.execute_script("return document.querySelectorAll('.stage h2')[1].textContent") == "With your draft"
     assert "draft=football.json" in chrome.current_url
     assert complaints(chrome) == []
@@ -244,11 +244,11 @@ def test_an_answer_that_comes_late_does_not_win(house: House, chrome: Browser):
     edited(chrome, house, "notices.json#promo-limits")
     chrome.execute_script(SLOW)
     typed(chrome, "/promos/0/timezone", "Nowhere")
-    wait_for(lambda: chrome.execute_script("return Boolean(window.tell)"), 5, 0.05)
+    wait_for(lambda: chrome.execute_script("return Boolean(window.tell)"), every=0.05)
     typed(chrome, "/promos/0/timezone", "America/Chicago")
     said(chrome, "Good, 1 change")
     chrome.execute_script("window.tell()")
-    wait_for(lambda: chrome.execute_script("return window.late"), 5, 0.05)
+    wait_for(lambda: chrome.execute_script("return window.late"), every=0.05)
     said(chrome, "Good, 1 change")
     assert field(chrome, "/promos/0/timezone").get_attribute("aria-invalid") is None
     chrome.find_element(By.ID, "discard").click()
@@ -289,7 +289,7 @@ def test_by_the_keyboard_alone(house: House, chrome: Browser):
     chrome.switch_to.active_element.send_keys(Keys.ENTER)
     headed(chrome, "It is live")
     chrome.switch_to.active_element.send_keys(Keys.ESCAPE)
-    wait_for(lambda: not chrome.find_element(By.ID, "dialog").is_displayed(), 5, 0.05)
+    wait_for(lambda: not chrome.find_element(By.ID, "dialog").is_displayed(), every=0.05)
     assert (house.config / "promos" / "notices.json").read_text().startswith("  {")
     assert complaints(chrome) == []
 
@@ -329,9 +329,9 @@ def test_who_is_unknown_is_asked_to_sign_in_and_loses_nothing(house: House, chro
         typed(chrome, "/promos/0/content/en/title", "Unsigned")
         said(chrome, "Not checked: a token is asked for")
         chrome.refresh()
-        wait_for(lambda: chrome.find_elements(By.ID, "token"), 10)
+        wait_for(lambda: chrome.find_elements(By.ID, "token"))
         chrome.find_element(By.ID, "token").send_keys(mine, Keys.ENTER)
-        wait_for(lambda: chrome.find_elements(By.ID, "verdict"), 10)
+        wait_for(lambda: chrome.find_elements(By.ID, "verdict"))
         said(chrome, "Good, 1 change")
         assert document(chrome)["promos"][0]["content"]["en"]["title"] == "Unsigned"
     finally:
@@ -357,7 +357,7 @@ def test_codemirror_takes_the_place_of_the_plain_text_under_the_same_policy(tmp_
     (tmp_path / "var" / "console").mkdir(parents=True)
     shutil.copy(MIRROR, tmp_path / "var" / "console")
     with running(house, "sidecar", ready="the sidecar is ready"):
-        wait_for(lambda: fetch_json(f"{house.url('admin')}/v1/promos/status")["files"], 20)
+        wait_for(lambda: fetch_json(f"{house.url('admin')}/v1/promos/status")["files"])
         edited(chrome, house, "notices.json#promo-limits")
         assert chrome.execute_script(CONTENT + "return c.adoptedStyleSheets.length") > 0
         typed(chrome, "/promos/0/priority", "5000")
@@ -372,10 +372,10 @@ def test_codemirror_takes_the_place_of_the_plain_text_under_the_same_policy(tmp_
         content = chrome.execute_script(CONTENT + "return c.activeElement")
         content.send_keys(Keys.CONTROL, Keys.HOME)
         content.send_keys("[")
-        wait_for(lambda: not field(chrome, "/promos/0/priority").is_enabled(), 5, 0.05)
+        wait_for(lambda: not field(chrome, "/promos/0/priority").is_enabled(), every=0.05)
         content.send_keys(Keys.CONTROL, "z")
         typed_back = "return document.querySelector('.form-pane').classList.contains('off')"
-        wait_for(lambda: not chrome.execute_script(typed_back), 5, 0.05)
+        wait_for(lambda: not chrome.execute_script(typed_back), every=0.05)
         typed(chrome, "/promos/0/priority", "100")
         said(chrome, "Good")
         assert "priority" in chrome.execute_script(CONTENT + "return c.textContent")

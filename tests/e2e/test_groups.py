@@ -51,10 +51,11 @@ class Scene:
         return ask(house.ports["reverse"], target)
 
     def watched(self, seconds: float, first: int = 0) -> list[Reply]:
-        """What a reader gets who never stops asking."""
+        """What a reader gets who asks far more often than answers of one moment are apart."""
         replies, until = list[Reply](), time.monotonic() + seconds
         while time.monotonic() < until:
             replies.append(self.read(first + len(replies)))
+            time.sleep(0.01)
         return replies
 
     def generations(self, result: str) -> float:

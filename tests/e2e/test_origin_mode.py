@@ -16,6 +16,7 @@ from holdover.rules import TURNING
 from scripts.rig import House, wait_for
 from tests.e2e.scripted import HOST, SCRIPT, Scripted, Step, asked, house_of, played, script_of, scripted
 from tests.e2e.wire import ask, dial
+from tests.here import run
 
 OLD = -7_200
 _numbers = count(1)
@@ -327,12 +328,30 @@ def test_cookies_are_not_given_to_the_next(house, origin, also):
     assert "set-cookie" not in second.names
 
 
-WHO = [{"Cookie": "s=alice"}, {"X-Api-Key": "alice"}, {"Proxy-Authorization": "alice"}, {"Authorization": "alice"}]
+WHO = [
+    {name: "alice"}
+    for name in (
+        *("Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "x-apisports-key", "X-RapidAPI-Key"),
+        *("X-App-Key", "X-Session-Token", "X-Who"),
+    )
+]
 
 
 @pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
 def test_what_was_asked_by_somebody_is_nobody_elses(house, origin, who):
     played(house, origin, [Step(who, [FRESH], body="alice"), Step(says=[FRESH], body="all", came=True, gives="all")])
+
+
+@pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
+def test_what_is_fetched_behind_a_clients_back_is_without_what_tells_who_asks(house, origin, who):
+    mark = f"/unsent{next(_numbers)}"
+    says = [cc("max-age=1, stale-while-revalidate=60")]
+    asked(house, Step(says=says), mark)
+    time.sleep(1.2)
+    asked(house, Step({**who, "X-Other": "sent"}, says), mark)
+    wait_for(lambda: len(origin.of(mark)) > 1)
+    refresh = origin.of(mark)[1]
+    assert (refresh["x-other"], *(refresh[name] for name in who)) == ("sent", *(None for _ in who))
 
 
 @pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
@@ -393,9 +412,11 @@ def test_what_may_go_on_without_end_is_passed_on(house, origin, sends, kept):
 
 def test_age_and_date(house, origin):
     says = [("Date", -5), FRESH, ("Age", "10")]
+    began = time.monotonic()
     first, second = played(house, origin, [Step(says=says), Step(wait=1.1, came=False)])
-    assert first["age"] == "10"
-    assert int(second["age"]) in (11, 12)
+    took = time.monotonic() - began
+    assert 10 <= int(first["age"]) <= 10 + took
+    assert 11 <= int(second["age"]) <= 10 + took
     assert first["date"] == second["date"]
 
 
@@ -541,7 +562,8 @@ def test_stale_while_revalidate(house, origin, says, came):
     asked(house, Step(says=[cc(says)], body="old"), mark)
     time.sleep(1.2)
     with ThreadPoolExecutor(5) as pool:
-        step = Step(says=[FRESH], body="new", delay=0.4)
+        # Who is given the old one is, however late he comes, while the new one is on its way.
+        step = Step(says=[FRESH], body="new", delay=0.4 if came else 2.0)
         replies = list(pool.map(lambda _: asked(house, step, mark), range(5)))
     assert {reply.body for reply in replies} == {b"new" if came else b"old"}
     wait_for(lambda: asked(house, Step(), mark).body == b"new")
@@ -862,7 +884,9 @@ def test_all_who_ask_for_what_may_be_shared_cost_one_request(house, origin):
         replies = list(pool.map(lambda _: asked(house, Step(says=[FRESH], delay=0.5), mark), range(20)))
     assert len(origin.of(mark)) == 1
     assert len({reply.body for reply in replies}) == 1
-    assert sum("collapsed" in reply.cache for reply in replies) == 19
+    # Who came late had it from the store.
+    assert sum("collapsed" in reply.cache or reply.cache.startswith("hit") for reply in replies) == 19
+    assert any("collapsed" in reply.cache for reply in replies)
 
 
 def herd(house: House, target: str, size: int, **variants: Mapping[str, str]) -> None:
@@ -895,11 +919,12 @@ def test_who_waited_for_what_may_not_be_shared_asks_at_once(house, origin, says)
         replies = list(pool.map(lambda _: asked(house, Step(says=says, delay=0.5), mark), range(20)))
     assert len(origin.of(mark)) == 20
     assert len({reply.body for reply in replies}) == 20
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20 * 0.5, "one after the other"
 
 
 def test_an_origin_in_trouble_is_asked_once_by_all_who_wait(house, origin):
-    mark, step = f"/trouble{next(_numbers)}", Step(status=503, delay=0.5)
+    # As long as even the last of them may take to get there.
+    mark, step = f"/trouble{next(_numbers)}", Step(status=503, delay=1.5)
     with ThreadPoolExecutor(20) as pool:
         replies = list(pool.map(lambda _: asked(house, step, mark), range(20)))
         assert (len(origin.of(mark)), {reply.status for reply in replies}) == (1, {503})
@@ -989,9 +1014,9 @@ def test_what_is_stored_can_be_explained_and_purged(house, origin):
     for what in ("key", "route"):
         target = f"/purged{next(_numbers)}"
         asked(house, step, target)
-        told = house.run("explain", f"http://{HOST}{target}").stdout
+        told = run(house, "explain", f"http://{HOST}{target}").stdout
         key = next(line.split()[-1] for line in told.splitlines() if line.split()[:1] == ["key"])
-        assert house.run("purge", key if what == "key" else "origin/all").returncode == 0
+        assert run(house, "purge", key if what == "key" else "origin/all").returncode == 0
         asked(house, step, target)
         assert len(origin.of(target)) == 2
 
@@ -1021,14 +1046,15 @@ def test_who_waits_while_the_origin_fails_gets_what_is_stored(house, origin):
     asked(house, Step(says=[cc("max-age=1, stale-if-error=60")], body="good"), mark)
     time.sleep(1.2)
     with ThreadPoolExecutor(10) as pool:
-        replies = list(pool.map(lambda _: asked(house, Step(status=503, delay=0.5), mark), range(10)))
+        replies = list(pool.map(lambda _: asked(house, Step(status=503, delay=1.5), mark), range(10)))
     assert {reply.body for reply in replies} == {b"good"}
     assert len(origin.of(mark)) == 2
 
 
 def test_no_credential_of_a_client_is_on_the_disk(house, origin):
-    says = [cc("public, max-age=60"), ("Vary", "Authorization, Cookie, X-Api-Key")]
-    secrets = {"Authorization": "Bearer canary-one", "Cookie": "session=canary-two", "X-Api-Key": "canary-three"}
+    says = [cc("public, max-age=60"), ("Vary", "Authorization, Cookie, X-Api-Key, X-App-Key, X-Who, X-Foo")]
+    names = ("Authorization", "Cookie", "X-Api-Key", "X-App-Key", "X-Who", "X-Foo")
+    secrets = {name: f"canary-{name}" for name in names}
     played(
         house,
         origin,

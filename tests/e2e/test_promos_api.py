@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from scripts.rig import DIRECT, ROOT, House, running, wait_for, write_house
+from sidecar.promos.remembered import REMEMBERED
+from tests.here import run
 
 WHO = "jurisdiction=US-NJ&language=en&device=phone"
 
@@ -25,7 +27,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = write_house(tmp_path_factory.mktemp("promos"), "http://127.0.0.1:9")
     shutil.copytree(ROOT / "config" / "promos", house.config / "promos")
     with running(house, "sidecar", ready="the sidecar is ready"):
-        wait_for(lambda: promos(house, WHO)["revision"], 20)
+        wait_for(lambda: promos(house, WHO)["revision"])
         yield house
 
 
@@ -38,20 +40,20 @@ def notified(house: House) -> bool:
 
 @pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
 def test_notifications_are_used_unless_they_are_turned_off(house: House, tmp_path: Path):
-    wait_for(lambda: notified(house), 20)
+    wait_for(lambda: notified(house))
     other = write_house(tmp_path, "http://127.0.0.1:9", "[promos]\nnotify = false")
     shutil.copytree(ROOT / "config" / "promos", other.config / "promos")
     with running(other, "sidecar", ready="the sidecar is ready"):
-        wait_for(lambda: promos(other, WHO)["revision"], 20)
+        wait_for(lambda: promos(other, WHO)["revision"])
         assert not notified(other)
         save(other.config / "promos" / "flash.json", json.dumps(campaign("First")))
-        wait_for(lambda: "First" in shown(other), 10, 0.05)
+        wait_for(lambda: "First" in shown(other), every=0.05)
 
 
 def get(house: House, target: str, **headers: str) -> tuple[int, dict[str, str], Any]:
     request = urllib.request.Request(f"{house.url('admin')}{target}", headers=headers)
     try:
-        with DIRECT.open(request, timeout=20) as answer:
+        with DIRECT.open(request, timeout=60) as answer:
             body = answer.read()
             return answer.status, {k.lower(): v for k, v in answer.headers.items()}, json.loads(body)
     except urllib.error.HTTPError as error:
@@ -93,18 +95,18 @@ def save(path: Path, text: str) -> None:
 def test_an_edit_is_followed_and_a_bad_one_takes_nothing_away(house: House):
     path = house.config / "promos" / "flash.json"
     save(path, json.dumps(campaign("First")))
-    wait_for(lambda: "First" in shown(house), 10, 0.05)
+    wait_for(lambda: "First" in shown(house), every=0.05)
     assert shown(house)[0] == "First"
     assert "First" not in shown(house, "jurisdiction=GB&language=en")
     assert shown(house, "jurisdiction=XX&language=en") == shown(house, "language=en") == []
     for bad in ("", '{"promos": [', json.dumps(campaign("Bad")).replace('"notice"', '"note"', 1)):
         path.write_text(bad)
-        wait_for(lambda: state(house, "flash.json")["state"] == "kept", 10, 0.05)
+        wait_for(lambda: state(house, "flash.json")["state"] == "kept", every=0.05)
         assert "First" in shown(house)
         save(path, json.dumps(campaign("First")))
-        wait_for(lambda: state(house, "flash.json")["state"] == "good", 10, 0.05)
+        wait_for(lambda: state(house, "flash.json")["state"] == "good", every=0.05)
     save(path, json.dumps(campaign("Second")))
-    wait_for(lambda: "Second" in shown(house), 10, 0.05)
+    wait_for(lambda: "Second" in shown(house), every=0.05)
     assert "First" not in shown(house)
 
 
@@ -112,14 +114,14 @@ def test_how_much_is_live_stands_in_the_metrics(house: House):
     path = house.config / "promos" / "counted.json"
     before = house.metrics("admin")
     save(path, json.dumps(campaign("Counted")).replace('"flash"', '"counted"'))
-    wait_for(lambda: house.metrics("admin")["holdover_promos_live"] > before["holdover_promos_live"], 10)
+    wait_for(lambda: house.metrics("admin")["holdover_promos_live"] > before["holdover_promos_live"])
     save(path, "{")
-    wait_for(lambda: house.metrics("admin")['holdover_promos_files{state="kept"}'] == 1, 10)
+    wait_for(lambda: house.metrics("admin")['holdover_promos_files{state="kept"}'] == 1)
     after = house.metrics("admin")
     assert after["holdover_promos_live"] == before["holdover_promos_live"] + 1
     assert after["holdover_promos_edits_total"] == before["holdover_promos_edits_total"] + 1
     save(path, json.dumps(campaign("Counted")).replace('"flash"', '"counted"'))
-    wait_for(lambda: house.metrics("admin")['holdover_promos_files{state="kept"}'] == 0, 10)
+    wait_for(lambda: house.metrics("admin")['holdover_promos_files{state="kept"}'] == 0)
 
 
 def state(house: House, file: str) -> Any:
@@ -130,14 +132,15 @@ def state(house: House, file: str) -> Any:
 
 def test_a_tag_until_something_changes_and_no_longer_kept_than_that(house: House):
     path = house.config / "promos" / "soon.json"
-    text = json.dumps(campaign("Soon over", until=timedelta(seconds=15), priority=910)).replace('"flash"', '"soon"')
+    text = json.dumps(campaign("Soon over", until=timedelta(seconds=10), priority=910)).replace('"flash"', '"soon"')
     save(path, text)
-    wait_for(lambda: "Soon over" in shown(house), 12, 0.05)
+    wait_for(lambda: "Soon over" in shown(house), 8, 0.05)
+    asked_at = time.time()
     status, headers, facts = get(house, f"/v1/promos?{WHO}")
     assert status == 200
-    left = datetime.fromisoformat(facts["next_change_at"]).timestamp() - time.time()
+    left = datetime.fromisoformat(facts["next_change_at"]).timestamp() - asked_at
     assert headers["cache-control"].startswith("private, max-age=")
-    assert int(headers["cache-control"].rpartition("=")[2]) <= left + 1
+    assert int(headers["cache-control"].rpartition("=")[2]) <= left
     status, again, _ = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"]})
     assert (status, again["etag"]) == (304, headers["etag"])
     wait_for(lambda: "Soon over" not in shown(house), 40, 0.1)
@@ -159,7 +162,7 @@ def test_who_streams_or_waits_is_told_of_an_edit(house: House):
         waiting = pool.submit(get, house, f"/v1/promos?{WHO}", **waits)
         save(path, json.dumps(campaign("Told", priority=915)).replace('"flash"', '"told"'))
         [after] = {told(stream) for stream in streams}
-        status, fields, facts = waiting.result(timeout=20)
+        status, fields, facts = waiting.result(timeout=60)
     assert after != before
     assert (status, facts["revision"], fields["preference-applied"]) == (200, after, "wait=20")
     assert "Told" in shown(house)
@@ -178,11 +181,11 @@ def test_who_waits_is_told_of_a_start(house: House):
     path = house.config / "promos" / "start.json"
     text = json.dumps(campaign("Starts", priority=920)).replace('"flash"', '"start"')
     document = json.loads(text)
-    begins = datetime.now(UTC) + timedelta(seconds=12)
+    begins = datetime.now(UTC) + timedelta(seconds=9)
     document["promos"][0]["start"] = begins.strftime("%Y-%m-%dT%H:%M:%S")
     before = promos(house, WHO)["revision"]
     save(path, json.dumps(document))
-    wait_for(lambda: promos(house, WHO)["revision"] != before, 11, 0.05)
+    wait_for(lambda: promos(house, WHO)["revision"] != before, 8, 0.05)
     status, headers, _ = get(house, f"/v1/promos?{WHO}")
     status, _, facts = get(house, f"/v1/promos?{WHO}", **{"If-None-Match": headers["etag"], "Prefer": "wait=30"})
     assert status == 200
@@ -209,37 +212,36 @@ def test_what_was_accepted_is_live_after_a_restart_with_a_broken_folder(tmp_path
     shutil.copytree(ROOT / "config" / "promos", own.config / "promos")
     welcome = "Betting should be fun. Set your limits."
     with running(own, "sidecar", ready="the sidecar is ready"):
-        wait_for(lambda: shown(own) == [welcome], 20, 0.05)
-        wait_for(lambda: (tmp_path / "var" / "promos").is_dir(), 20, 0.05)
-        time.sleep(0.5)
+        wait_for(lambda: shown(own) == [welcome], every=0.05)
+        wait_for((tmp_path / "var" / "promos" / REMEMBERED).exists, every=0.05)
     for path in {*(own.config / "promos").rglob("*.json")} - {own.config / "promos" / "kill.json"}:
         path.write_text("{")
     with running(own, "sidecar", ready="the sidecar is ready"):
-        wait_for(lambda: shown(own) == [welcome], 20, 0.05)
-        wait_for(lambda: {state(own, n)["state"] for n in ("slots.json", "welcome.json")} == {"kept"}, 20, 0.05)
+        wait_for(lambda: shown(own) == [welcome], every=0.05)
+        wait_for(lambda: {state(own, n)["state"] for n in ("slots.json", "welcome.json")} == {"kept"}, every=0.05)
         assert shown(own) == [welcome]
 
 
 def test_a_removal_that_ends_much_is_held_until_it_is_confirmed(tmp_path: Path):
     own = write_house(tmp_path, "http://127.0.0.1:9")
     shutil.copytree(ROOT / "config" / "promos", own.config / "promos")
-    away = own.run("promos", "status")
+    away = run(own, "promos", "status")
     assert (away.returncode, away.stdout) == (1, "")
     assert "no sidecar answers on" in away.stderr
     with running(own, "sidecar", ready="the sidecar is ready"):
-        wait_for(lambda: len(shown(own)) == 1, 20, 0.05)
-        assert "welcome.json: live, since 2" in own.run("promos", "status").stdout
+        wait_for(lambda: len(shown(own)) == 1, every=0.05)
+        assert "welcome.json: live, since 2" in run(own, "promos", "status").stdout
         (own.config / "promos" / "welcome.json").unlink()
-        wait_for(lambda: state(own, "welcome.json")["state"] == "held", 20, 0.05)
+        wait_for(lambda: state(own, "welcome.json")["state"] == "held", every=0.05)
         assert len(shown(own)) == 1
-        told = own.run("promos", "status").stdout
+        told = run(own, "promos", "status").stdout
         assert "welcome.json: held as it was before, until somebody says that it is meant" in told
         assert "ends what is shown now: welcome-notice; confirm it, or put it back" in told
-        wrong = own.run("promos", "confirm", "slots.json")
+        wrong = run(own, "promos", "confirm", "slots.json")
         assert (wrong.returncode, wrong.stderr) == (
             1,
             "holdover: slots.json: nothing is held there; see `holdover promos status`\n",
         )
-        done = own.run("promos", "confirm", "welcome.json")
+        done = run(own, "promos", "confirm", "welcome.json")
         assert (done.returncode, done.stdout) == (0, "confirmed: welcome.json\n")
-        wait_for(lambda: shown(own) == [], 20, 0.05)
+        wait_for(lambda: shown(own) == [], every=0.05)

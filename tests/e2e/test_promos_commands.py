@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from scripts.rig import ROOT
+from tests.here import command
 
 
 def promos(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sidecar", "promos", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return command("--config", str(ROOT / "config"), "promos", *arguments)
 
 
 def lint(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,8 +53,8 @@ def test_a_mistake_is_shown_where_it_is(folder: Path):
 
 @pytest.mark.parametrize("which", ["occupancy", "lint"])
 def test_who_reads_the_beginning_alone_is_told_of_no_error(folder: Path, which: str):
-    command = [sys.executable, "-m", "sidecar", "promos", which, str(folder), "--json"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    line = [sys.executable, "-m", "sidecar", "promos", which, str(folder), "--json"]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
         running.stdout.close()
         assert running.stderr is not None

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from holdover.homepage import REUSE_S
 from scripts.rig import ROOT, House, running, wait_for, write_house
 from tests.e2e.origin import BODY, Origin, origin
-from tests.e2e.test_promos_api import campaign, save
+from tests.e2e.test_promos_api import campaign, save, state
 from tests.e2e.wire import Reply, ask, dial, encrypted, total, trusting, tunnel
+from tests.here import run
 
 HOST = "www.sportsbook.test"
+FAILS_OPEN = "is answered by its origin, not with promos: "
 BANNERS, START = "/api/v2/banners?st=nj&lang=en_US", "/NJ/start.json"
 HOMEPAGE = """
 name = "homepage"
@@ -65,8 +68,19 @@ class Street:
         """As a visitor's browser, whose name service leads to holdover."""
         return ask(self.house.ports["reverse"], target, host=HOST, **more)
 
+    def shown(self, target: str = BANNERS, **more: Any) -> Reply:
+        """What the sidecar shows there. Where it takes a second, as on a busy machine, the old origin answers."""
+        replies = list[Reply]()
+
+        def answered() -> bool:
+            replies.append(self.ask(target, **more))
+            return replies[-1].status != 207
+
+        wait_for(answered, every=0.1)
+        return replies[-1]
+
     def headlines(self, target: str = BANNERS) -> list[str]:
-        return [each["headline"] for each in self.ask(target).json["data"]["banners"]]
+        return [each["headline"] for each in self.shown(target).json["data"]["banners"]]
 
     def passed(self, mark: str) -> list[str]:
         """Methods of the requests with this mark that reached the old origin."""
@@ -86,12 +100,12 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         house = written(tmp_path_factory.mktemp("street"), legacy)
         with running(house):
             street = Street(house, legacy)
-            wait_for(lambda: street.ask(BANNERS).status == 200, 20, 0.1)
+            assert street.shown().status == 200
             yield street
 
 
 def test_the_old_url_is_answered_in_its_old_shape(street: Street):
-    reply = street.ask(BANNERS)
+    reply = street.shown()
     [welcome] = reply.json["data"]["banners"]
     assert welcome == {
         "headline": "Betting should be fun. Set your limits.",
@@ -101,10 +115,10 @@ def test_the_old_url_is_answered_in_its_old_shape(street: Street):
     assert reply["cache-control"].startswith("private, max-age=")
     assert reply["content-type"] == "application/json; charset=utf-8"
     assert reply["access-control-allow-origin"] == "*"
-    assert street.ask("/api/v2/banners?state=NJ&lang=es_US").json["data"]["banners"][0]["headline"].startswith("Apo")
-    again = street.ask(BANNERS, headers={"If-None-Match": reply["etag"]})
+    assert street.headlines("/api/v2/banners?state=NJ&lang=es_US")[0].startswith("Apo")
+    again = street.shown(headers={"If-None-Match": reply["etag"]})
     assert (again.status, again.body, again["etag"]) == (304, b"", reply["etag"])
-    headed = street.ask(BANNERS, method="HEAD")
+    headed = street.shown(method="HEAD")
     assert (headed.status, headed.body, headed["content-length"]) == (200, b"", str(len(reply.body)))
 
 
@@ -116,7 +130,7 @@ def test_whoever_is_not_understood_is_shown_nothing(street: Street):
 
 
 def test_without_a_shape_it_is_the_answer_of_the_api(street: Street):
-    reply = street.ask(START, headers={"Accept-Language": "es-US,en;q=0.5"})
+    reply = street.shown(START, headers={"Accept-Language": "es-US,en;q=0.5"})
     assert list(reply.json) == ["revision", "next_change_at", "responsible", "slots", "generated_at"]
     assert [each["id"] for each in reply.json["slots"]["notices"]] == ["welcome-notice"]
     assert reply["vary"] == "Accept-Language"
@@ -124,7 +138,7 @@ def test_without_a_shape_it_is_the_answer_of_the_api(street: Street):
 
 def test_through_an_explicit_proxy_and_over_tls_it_is_the_same(street: Street):
     regular, reverse = street.house.ports["regular"], street.house.ports["reverse"]
-    expected = street.ask(BANNERS).body
+    expected = street.shown().body
     assert ask(regular, f"http://{HOST}{BANNERS}", host=HOST).body == expected
     tls = trusting(street.house)
     with closing(encrypted(tunnel(regular, f"{HOST}:443"), tls, HOST)) as line:
@@ -137,9 +151,9 @@ def test_an_edit_is_seen_at_the_old_url(street: Street):
     path = street.house.config / "promos" / "flash.json"
     for title in ("First", "Second"):
         save(path, json.dumps(campaign(title)))
-        wait_for(lambda title=title: street.headlines()[0] == title, 10, 0.05)
+        wait_for(lambda title=title: street.headlines()[0] == title, every=0.05)
     path.write_text('{"promos": [')
-    time.sleep(1)
+    wait_for(lambda: state(street.house, "flash.json")["state"] == "kept")
     assert street.headlines()[0] == "Second"
 
 
@@ -154,9 +168,9 @@ def test_it_is_counted_and_explained(street: Street):
     family, labels = "holdover_client_requests_total", ('upstream="homepage"', 'route="banners"', 'outcome="promos"')
     before = total(street.house.metrics("metrics"), family, *labels)
     for _ in range(3):
-        street.ask(BANNERS)
+        street.shown()
     assert total(street.house.metrics("metrics"), family, *labels) == before + 3
-    done = street.house.run("explain", "--json", f"http://{HOST}{BANNERS}")
+    done = run(street.house, "explain", "--json", f"http://{HOST}{BANNERS}")
     assert json.loads(done.stdout) == {
         "route": "homepage/banners",
         "audience": ["jurisdiction US-NJ", "language en"],
@@ -166,9 +180,9 @@ def test_it_is_counted_and_explained(street: Street):
         "decision": "answered with promos; while the sidecar does not answer, "
         f"http://127.0.0.1:{street.legacy.port} does",
     }
-    preview = street.house.run("promos", "preview", "--jurisdiction=US-NJ", "--language=en")
+    preview = run(street.house, "promos", "preview", "--jurisdiction=US-NJ", "--language=en")
     assert "welcome-notice" in preview.stdout
-    unknown = street.house.run("explain", f"http://{HOST}/api/v2/banners?st=NV&lang=en_US").stdout
+    unknown = run(street.house, "explain", f"http://{HOST}/api/v2/banners?st=NV&lang=en_US").stdout
     assert "jurisdiction is not known: nothing is shown" in unknown
 
 
@@ -178,30 +192,27 @@ def test_the_old_origin_answers_while_the_sidecar_does_not(tmp_path: Path):
         house = written(tmp_path, legacy)
         with running(house):
             street = Street(house, legacy)
-            wait_for(lambda: street.ask(BANNERS).status == 200, 20, 0.1)
-            sidecar = house.pid("sidecar")
+            assert street.shown().status == 200
+            told, sidecar = house.log.read_text().count(FAILS_OPEN), house.pid("sidecar")
             os.kill(sidecar, signal.SIGSTOP)
             try:
-                time.sleep(0.3)
+                time.sleep(2 * REUSE_S)
                 for number in range(8):
                     reply = street.ask(f"{BANNERS}&mark=stopped{number}")
                     assert (reply.status, reply.body) == (207, BODY)
             finally:
                 os.kill(sidecar, signal.SIGCONT)
             assert len(street.passed("stopped")) == 8
-            wait_for(lambda: street.ask(BANNERS).status == 200, 20, 0.1)
+            assert house.log.read_text().count(FAILS_OPEN) == told + 1, "once"
+            assert street.shown().status == 200
             os.kill(sidecar, signal.SIGKILL)
             seen = {street.ask(BANNERS).status for _ in range(20)}
             assert seen <= {200, 207}
-            wait_for(lambda: street.ask(BANNERS).status == 200, 20, 0.1)
             assert len(street.headlines()) == 1
             scraped = house.metrics("metrics")
         labels = ('upstream="homepage"', 'route="banners"', 'outcome="failopen"')
         assert total(scraped, "holdover_client_requests_total", *labels) >= 8
-        log = house.log.read_text()
-        assert "Traceback" not in log
-        # One for each time, and one for the start if the first request came before the promos were read.
-        assert 1 <= log.count("is answered by its origin, not with promos: ") <= 4
+        assert "Traceback" not in house.log.read_text()
 
 
 def test_the_old_origin_answers_when_there_are_no_promos(tmp_path: Path):
@@ -210,10 +221,9 @@ def test_the_old_origin_answers_when_there_are_no_promos(tmp_path: Path):
         shutil.rmtree(house.config / "promos")
         with running(house):
             street = Street(house, legacy)
-            wait_for(lambda: "there is no vocabulary of promos yet" in _after(street), 20, 0.2)
+            wait_for(lambda: "there is no vocabulary of promos yet" in _after(street), every=0.2)
             assert street.ask(BANNERS).status == 207
             shutil.copytree(ROOT / "config" / "promos", house.config / "promos")
-            wait_for(lambda: street.ask(BANNERS).status == 200, 20, 0.1)
             assert len(street.headlines()) == 1
 
 

@@ -94,7 +94,7 @@ def test_the_document_and_its_schemas_are_served_and_the_stream_is_as_it_says(ho
     schema = asked(house, "GET", "/schema/promo.schema.json")[2]
     assert schema == json.loads((ROOT / "config" / "schema" / "promo.schema.json").read_bytes())
     assert asked(house, "GET", "/schema/none.schema.json")[0] == 404
-    with DIRECT.open(f"{house.url('admin')}{STREAM}?instance=%1b%5d0;web-1", timeout=20) as stream:
+    with DIRECT.open(f"{house.url('admin')}{STREAM}?instance=%1b%5d0;web-1", timeout=60) as stream:
         assert stream.headers["Content-Type"] in told["paths"][STREAM]["get"]["responses"]["200"]["content"]
         assert set(heard(stream)) == {"revision", "stream"}
         # It is shown in terminals.
@@ -208,7 +208,7 @@ def test_to_kill_again_is_no_mistake_and_what_cannot_be_read_is_not_written_over
 
 
 def connected(house: House) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", house.ports["admin"]), timeout=20)
+    return socket.create_connection(("127.0.0.1", house.ports["admin"]), timeout=60)
 
 
 def raw(house: House, data: bytes) -> tuple[int, bytes]:

@@ -123,3 +123,21 @@ def test_a_configuration_that_cannot_be_used_ends_mitmdump(written: House):
     [line] = [n for n, text in enumerate(file.read_text().splitlines(), 1) if text == 'window_s = "soon"']
     assert f"{file}:{line}: routes[0].window_s: must be a valid number" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("place", ["command line", "config.yaml"])
+def test_a_mitmdump_that_would_pass_malformed_requests_on_does_not_start(written: House, place: str):
+    """S23."""
+    words = command(written)
+    if place == "command line":
+        words += ["--set", "validate_inbound_headers=false"]
+    else:
+        (written.folder / "ca").mkdir()
+        (written.folder / "ca" / "config.yaml").write_text("validate_inbound_headers: false\n")
+    done = subprocess.run(words, cwd=ROOT, env=written.environment(), capture_output=True, text=True, timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "validate_inbound_headers must stay on" in said
+    assert "--set" in said
+    assert "config.yaml" in said
+    assert "Traceback" not in said

@@ -81,7 +81,7 @@ def let_the_provider_fail(burdened: Burdened) -> None:
 def burdened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Burdened]:
     with emulator(**STILL) as provider:
         settings: dict[str, Any] = {
-            "window_s": 1,
+            "window_s": 5,
             "max_stale_s": 60,
             "timeout_s": 1,
             "retries": "0\nbreaker_failures = 1000",

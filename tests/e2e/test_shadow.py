@@ -13,6 +13,7 @@ from typing import Any
 from scripts.rig import emulator, running, stop, wait_for
 from tests.e2e.vendors import OPEN, count, port_of, stood_in
 from tests.e2e.wire import STILL, Reply, ask
+from tests.here import run
 
 WIDE = "/v4/sports/soccer_epl/odds?apiKey=k&regions=uk&markets=h2h,totals"
 CHEATED = "/v4/sports/soccer_epl/odds?apiKey=k&regions=uk&markets=h2h"
@@ -128,10 +129,10 @@ def test_a_projection_that_differs_is_switched_off_until_somebody_trusts_it(tmp_
 
         assert 'projected=dates"' in ask(asked.port, HONEST).cache
 
-        refused = house.run("trust", "the-odds-api/dates")
+        refused = run(house, "trust", "the-odds-api/dates")
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "is not switched off; there are: markets" in refused.stderr
-        assert house.run("trust", "the-odds-api/markets").returncode == 0
+        assert run(house, "trust", "the-odds-api/markets").returncode == 0
         vendor.cheating = False
         assert house.process is not None
         stop(house.process)

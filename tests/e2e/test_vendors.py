@@ -14,8 +14,9 @@ import pytest
 from scripts.emulator.vendors.launch import Running
 from scripts.emulator.vendors.launch import running as vendor
 from scripts.rig import CREDENTIAL, House, running, wait_for, write_house
-from tests.e2e.vendors import OPEN, calm, count, port_of
-from tests.e2e.wire import Reply, ask
+from tests.e2e.vendors import OPEN, calm, count, joined, port_of
+from tests.e2e.wire import Reply, ask, calm_window
+from tests.here import run
 
 BASIC, DESK, WRONG = (
     "Basic " + base64.b64encode(pair).decode() for pair in (b"user:password", b"desk:word", b"user:wrong")
@@ -29,7 +30,8 @@ HOSTS = {
     "generic": "odds.example",
 }
 LIMITS: dict[str, Any] = {"rate_per_s": "1000", "burst": "1000"}
-SPACING_S = 2.0
+SPACING_S, ON_THE_WAY_S = 2.0, 1.0
+"""holdover starts calls so far apart; on a busy machine two of them may draw together on their way."""
 PINNACLE = ["user:password", "desk:word"]
 RPC = "/exchange/betting/json-rpc/v1"
 FEEDS = "/oddscomparison-prematch/trial/v2/en"
@@ -66,7 +68,7 @@ class Scene:
 def write(scene: Scene) -> None:
     """Nothing is fetched ahead but for Pinnacle and Sportradar's change log."""
     spaced = {"window_s": str(SPACING_S), "min_interval_s": str(SPACING_S)}
-    still, hourly = calm(), {"window_s": "3600", "min_interval_s": "3600"}
+    still, hourly = calm(), {key: str(calm_window()) for key in ("window_s", "min_interval_s")}
     changes: dict[str, dict[str, Any]] = {
         "api-sports": {**still, "top": OPEN},
         "sportsgameodds": {**still, "top": OPEN, "idle_after_s": "600"},
@@ -87,17 +89,10 @@ def write(scene: Scene) -> None:
         scene.house.write_profile(name, hosts=f'["{host}"]', origin=origin, **LIMITS, **changes[name])
 
 
-def joined(house: House) -> bool:
-    """Whether the proxy has heard of the sidecar; before that it calls vendors, and counts calls, by itself. It shows
-    the size of its memory a second after its first report to the sidecar."""
-    known = count(house, "metrics", "holdover_cache_max_bytes", 'tier="memory"') > 0
-    return known and count(house, "metrics", "holdover_degraded", 'dependency="sidecar"') == 0
-
-
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     options: dict[str, dict[str, Any]] = {
-        "pinnacle": {"spacing_s": 0.75 * SPACING_S, "credential": PINNACLE, "snapshot_cache_s": 0},
+        "pinnacle": {"spacing_s": SPACING_S - ON_THE_WAY_S, "credential": PINNACLE, "snapshot_cache_s": 0},
         "betfair": {"calls_per_s": 0, "credential": "live", "delayed_key": "late", "session": ["one", "two"]},
     }
     with ExitStack() as stack:
@@ -168,7 +163,7 @@ def test_sportsgameodds_spellings_are_one_key_and_objects_are_counted(scene: Sce
     assert spent == objects
 
     def budgeted() -> bool:
-        done = scene.house.run("budget", "--json")
+        done = run(scene.house, "budget", "--json")
         assert done.returncode == 0, done.stderr
         facts = next(one for one in json.loads(done.stdout)["providers"] if one["provider"] == name)
         accounts = facts["accounts"]
@@ -221,8 +216,8 @@ def test_sportradar_403_of_the_gateway_is_a_rate_and_not_a_dead_key(scene: Scene
     told = {"count": 1000, "status": 403, "headers": stated, "body": "<h1>Developer Over Qps</h1>"}
     target = f"{FEEDS}/sports/sr:sport:1/schedules/2026-01-01/schedules.json"
     scene.vendors[name].control(faults=told)
-    reply = scene.ask(name, target, {"x-api-key": "k"})
     began = time.monotonic()
+    reply = scene.ask(name, target, {"x-api-key": "k"})
     assert (reply.status, reply.body) == (403, b"<h1>Developer Over Qps</h1>")
     assert reply["x-mashery-error-code"] == "ERR_403_DEVELOPER_OVER_QPS"
     asked = scene.vendors[name].stats()["requests"]
@@ -231,7 +226,7 @@ def test_sportradar_403_of_the_gateway_is_a_rate_and_not_a_dead_key(scene: Scene
         again = scene.ask(name, target, {"x-api-key": "k"})
         assert (again.status, again.body) == (403, reply.body)
         time.sleep(0.1)
-    assert time.monotonic() - began >= 2.5
+    assert time.monotonic() - began >= 3
     scene.vendors[name].control(faults=[])
     wait_for(lambda: scene.ask(name, target, {"x-api-key": "k"}).status == 200, 30, 0.2)
 
@@ -291,11 +286,10 @@ def test_pinnacle_many_clients_are_one_request_per_spacing(scene: Scene):
         return followers[0].periods == followers[2].periods == truth
 
     wait_for(caught_up, 30, 0.25)
-    elapsed = time.monotonic() - began
     assert followers[1].periods == {place: period for place, period in truth.items() if place[0] == 555}
     assert "spreads" not in followers[0].periods[next(p for p in truth if p[1:] == (event, 0))]
     asked = scene.requests("pinnacle", "/v2/odds?")
-    assert 2 <= len(asked) <= elapsed / SPACING_S + 1
+    assert 2 <= len(asked) <= (time.monotonic() - began) / SPACING_S + 1
     assert not any("leagueIds" in line for line in asked)
     assert upstream.stats()["pinnacle"].get("too_many", 0) == 0
 
@@ -336,8 +330,8 @@ def test_pinnacle_fixtures_come_to_each_client_since_its_own_last(scene: Scene):
     second = fixtures(scene)
     upstream.control(kick_off=waiting)
     wait_for(lambda: waiting in events_of(fixtures(scene, f"&since={second['last']}")), 30, 0.25)
-    elapsed = time.monotonic() - began
     asked = scene.requests("pinnacle", "/v1/fixtures?")
+    elapsed = time.monotonic() - began
     direct = scene.direct("pinnacle", "/v1/fixtures?sportId=29", {"Authorization": DESK}).json
     assert fixtures(scene)["league"] == direct["league"]
     assert events_of(fixtures(scene, f"&since={second['last']}")).keys() == {waiting}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from scripts.rig import Emulator, House, fetch_json, running, write_house
+from scripts.rig import Emulator, House, fetch_json, running, wait_for, write_house
 from tests.e2e.wire import calm_window, total
 
 OPEN = 'clients = "open"'
@@ -29,14 +29,23 @@ CALM_PACE = ("in_play_s", "near_s", "far_s", "empty_s", "max_stale_in_play_s")
 """The further keys of The Odds API's profile."""
 
 
+def joined(house: House) -> bool:
+    """Whether the proxy has heard of the sidecar; before that it calls vendors, and counts calls, by itself. It shows
+    the size of its memory a second after its first report to the sidecar."""
+    known = count(house, "metrics", "holdover_cache_max_bytes", 'tier="memory"') > 0
+    return known and count(house, "metrics", "holdover_degraded", 'dependency="sidecar"') == 0
+
+
 @contextmanager
 def stood_in(
     folder: Path, origin: str, profile: str, *, verbose: bool = False, holdover: str = "", **changes: Any
 ) -> Iterator[House]:
-    """holdover with a shipped profile changed as `House.write_profile` does; `holdover` is added to holdover.toml."""
+    """holdover with a shipped profile changed as `House.write_profile` does, once the sidecar is asked; `holdover` is
+    added to holdover.toml."""
     house = write_house(folder, origin, holdover)
     house.write_profile(profile, **changes)
     with running(house, *(("--verbose", "up") if verbose else ())):
+        wait_for(lambda: joined(house))
         yield house
 
 

@@ -79,7 +79,7 @@ def start(*options: str) -> Server:
 
 def stop(server: Server) -> int:
     server.process.terminate()
-    status = server.process.wait(timeout=5)
+    status = server.process.wait(timeout=30)
     assert server.process.stdout is not None
     server.process.stdout.close()
     return status

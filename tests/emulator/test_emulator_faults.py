@@ -62,7 +62,7 @@ def test_a_drip_sends_the_whole_body_slowly(server: Server) -> None:
 
 def test_a_cut_resets_the_connection_within_the_body(server: Server) -> None:
     server.control(fault={"kind": "cut"})
-    connection = http.client.HTTPConnection(server.address, timeout=5)
+    connection = http.client.HTTPConnection(server.address, timeout=30)
     connection.request("GET", US)
     answer = connection.getresponse()
     assert answer.status == 200
@@ -85,7 +85,7 @@ def test_a_truncated_gzip_body_has_its_own_length(server: Server) -> None:
 
 def test_a_wrong_length_is_shorter_than_the_body(server: Server) -> None:
     server.control(fault={"kind": "wrong_length"})
-    with socket.create_connection(place(server.address), timeout=5) as raw:
+    with socket.create_connection(place(server.address), timeout=30) as raw:
         raw.sendall(f"GET {US} HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
         received = b""
         while piece := raw.recv(65536):
@@ -149,13 +149,13 @@ def test_sending_takes_as_long_as_the_body_is_large(server: Server) -> None:
     began = time.monotonic()
     server.get(US)
     assert time.monotonic() - began >= 0.45
-    newest = server.get(US).headers["x-emulator-generated-at"]
-    assert float(newest) == pytest.approx(server.get("/_world").json["now"], abs=0.4)
+    before = server.get("/_world").json["now"]
+    assert float(server.get(US).headers["x-emulator-generated-at"]) >= before + 0.45
 
 
 def refused(address: str) -> bool:
     try:
-        socket.create_connection(place(address), timeout=5).close()
+        socket.create_connection(place(address), timeout=30).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -170,7 +170,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_a_blackout_refuses_connections_and_ends(starting: Callable[..., Server]) -> None:
     server = starting(*QUICK)
-    kept = http.client.HTTPConnection(server.address, timeout=5)
+    kept = http.client.HTTPConnection(server.address, timeout=30)
     kept.request("GET", US)
     kept.getresponse().read()
     assert server.order("/_blackout", for_s=1.5).json == {"mode": "refuse", "for_s": 1.5}
@@ -182,7 +182,7 @@ def test_a_blackout_refuses_connections_and_ends(starting: Callable[..., Server]
 
 def answered(server: Server) -> bool:
     """Whether an answer comes within a moment."""
-    connection = http.client.HTTPConnection(server.address, timeout=0.3)
+    connection = http.client.HTTPConnection(server.address, timeout=1.0)
     try:
         connection.request("GET", US)
         return connection.getresponse().status == 200

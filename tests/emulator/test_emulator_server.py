@@ -20,7 +20,7 @@ US = f"{EPL}/odds?regions=us&apiKey=k"
 
 
 def wait_for_active(server: Server, count: int) -> None:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while server.get("/_stats").json["active"] != count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -115,11 +115,11 @@ def test_the_board_is_read_after_the_delay_and_never_goes_back(server: Server) -
     completed: list[tuple[int, float]] = []
 
     def call(_: int) -> None:
-        newest = max(completed, default=(0, 0.0))
+        newest, asked = max(completed, default=(0, 0.0)), time.time()
         headers = server.get(US).headers
         seen = int(headers["x-emulator-revision"]), float(headers["x-emulator-generated-at"])
         assert seen >= newest
-        assert abs(seen[1] - time.time()) < 0.3
+        assert asked + 0.3 < seen[1] < time.time() + 0.01
         completed.append(seen)
 
     with ThreadPoolExecutor(8) as pool:
@@ -140,7 +140,7 @@ def test_etag_and_max_age_are_optional(starting: Callable[..., Server]) -> None:
 
 
 def test_stats_count_paths_statuses_shapes_keys_and_connections(server: Server) -> None:
-    connection = http.client.HTTPConnection(server.address, timeout=5)
+    connection = http.client.HTTPConnection(server.address, timeout=30)
     for _ in range(3):
         connection.request("GET", f"{EPL}/odds?regions=us&apiKey=k&markets=h2h%2Ctotals")
         connection.getresponse().read()
@@ -159,7 +159,7 @@ def test_stats_count_paths_statuses_shapes_keys_and_connections(server: Server) 
 
 
 def test_active_requests_are_counted_while_they_wait(server: Server) -> None:
-    server.control(latency_p50_ms=150, latency_p95_ms=150)
+    server.control(latency_p50_ms=1000, latency_p95_ms=1000)
     with ThreadPoolExecutor(6) as pool:
         waiting = [pool.submit(server.get, US) for _ in range(6)]
         for call in waiting:
@@ -196,7 +196,7 @@ def test_fault_hang_lasts_until_the_client_leaves(server: Server) -> None:
     connection.request("GET", US)
     with pytest.raises(TimeoutError):
         connection.getresponse()
-    assert server.get("/_stats").json["active"] == 1
+    wait_for_active(server, 1)
     connection.close()
     wait_for_active(server, 0)
     assert server.get("/_stats").json["by_status"] == {"cancelled": 1}
@@ -238,9 +238,9 @@ def test_a_signal_stops_the_server_at_once_even_with_hanging_requests(
 ) -> None:
     server = starting("--latency-p50-ms", "0")
     server.control(fault={"kind": "hang"})
-    connection = http.client.HTTPConnection(server.address, timeout=5)
+    connection = http.client.HTTPConnection(server.address, timeout=30)
     connection.request("GET", US)
     wait_for_active(server, 1)
     server.process.send_signal(number)
-    assert server.process.wait(timeout=10) == 0
+    assert server.process.wait(timeout=30) == 0
     connection.close()

@@ -64,7 +64,7 @@ def test_a_placed_event_starts_ends_and_leaves_the_board(still_server: Server) -
 
 
 def test_a_start_passes_in_real_time(server: Server) -> None:
-    placed = server.order("/_world", place={"sport": "tennis_atp", "in_s": 0.3, "lasts_s": 1}).json["placed"]
+    placed = server.order("/_world", place={"sport": "tennis_atp", "in_s": 1.2, "lasts_s": 2}).json["placed"]
     seen = set()
     deadline = time.monotonic() + 20
     while placed["id"] in ids(server, "tennis_atp"):

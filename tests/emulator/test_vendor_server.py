@@ -37,7 +37,7 @@ def vendor(shared: Running):
 def test_sigterm_ends_it_with_status_0():
     with running("generic") as vendor:
         vendor.process.terminate()
-        assert vendor.process.wait(timeout=10) == 0
+        assert vendor.process.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("name", VENDORS)
@@ -80,7 +80,7 @@ def test_bodies_are_compressed_only_when_asked(vendor):
 
 
 def test_a_connection_is_kept_and_the_date_follows_the_vendors_clock(vendor):
-    connection = http.client.HTTPConnection(urlsplit(vendor.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(vendor.url).netloc, timeout=30)
     before = exchange(connection, ODDS, TOKEN, None)
     now = vendor.control(advance_s=5000)["now"]
     after = exchange(connection, ODDS, TOKEN, None)
@@ -116,7 +116,7 @@ def test_a_request_line_is_as_sent_without_the_credential():
 
 
 def test_the_last_hundred_request_lines_are_kept(vendor):
-    connection = http.client.HTTPConnection(urlsplit(vendor.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(vendor.url).netloc, timeout=30)
     for number in range(103):
         exchange(connection, f"/api/leagues?n={number}", TOKEN, None)
     connection.close()

@@ -29,7 +29,7 @@ class Reply:
 def ask(url: str, headers: dict[str, str] | None = None, body: object = None, source: str = "127.0.0.1") -> Reply:
     """GET, or POST when there is a body, on a connection of its own from the address `source`."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=10, source_address=(source, 0))
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30, source_address=(source, 0))
     try:
         return exchange(connection, url.partition(parts.netloc)[2], headers or {}, body)
     finally:

@@ -12,7 +12,7 @@ BACK_S = 10.0
 class Row:
     """`what` happens; what is `stored`; what a `client` gets. `statuses`: honest errors that clients may see while it
     lasts, past the limit of what is stored. `back_s`: seconds after its end within which clients have odds that are
-    newer."""
+    newer. Not under `load`: nothing runs yet."""
 
     name: str
     what: str
@@ -20,6 +20,7 @@ class Row:
     client: str
     statuses: frozenset[int] = NOTHING
     back_s: float = BACK_S
+    load: bool = True
 
 
 KEPT = "nothing; the good answer from before stays"
@@ -50,6 +51,10 @@ PROVIDER = [
         length_too_short="more bytes than were announced",
         bad_chunk_size="a chunk size that is no number",
         huge_chunk_size="a chunk size that no memory holds",
+        bad_chunk_size_later="a chunk size that is no number, a moment after the head",
+        huge_chunk_size_later="a chunk size that no memory holds, a moment after a good chunk",
+        overlong_chunk="a chunk that is longer than its size, which shows a moment later",
+        bad_trailer="a field name with a blank and a control byte behind the last chunk, a moment after that",
         endless_headers="header fields without end",
         huge_header="a header field of a megabyte",
         close_delimited_and_cut="a body that ends with the connection, half way",
@@ -131,21 +136,21 @@ PROCESSES = [
         "supervisor-killed",
         "the parent of all is killed",
         "all that was",
-        "nothing: no process stays behind",
+        "a lost connection, and none from then on: no process stays behind",
         back_s=0,
     ),
     Row(
         "restarted",
         "everything is stopped and started again",
         "all that was",
-        "what was stored, without a new call",
+        "no connection meanwhile; then what was stored, without a new call",
         back_s=0,
     ),
     Row(
         "demand-forgotten",
         "the sidecar that knew the demand is gone",
         "all that was",
-        "odds: the new one goes on",
+        "odds: the new one goes on, with what nobody asks for meanwhile, too",
         back_s=0,
     ),
 ]
@@ -165,8 +170,15 @@ FILES = [
         "",
         "nothing: no start, and a sentence that says why",
         back_s=0,
+        load=False,
     ),
-    Row("port-taken", "an address is taken", "", "nothing: no start, and a sentence that says why", back_s=0),
+    Row(
+        "port-taken",
+        "an address is taken by a house that serves",
+        "",
+        "odds of that house; of the other there is no start, and a sentence that says why",
+        back_s=0,
+    ),
 ]
 
 WAITERS = [
@@ -195,7 +207,7 @@ WAITERS = [
     ),
     Row(
         "leader-broke-off",
-        "the provider breaks every connection while many wait",
+        "the provider breaks every connection while 500 wait",
         "nothing",
         "502, or 503",
         frozenset({502, 503}),

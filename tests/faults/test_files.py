@@ -116,7 +116,7 @@ def test_what_cannot_be_written_is_done_without(brittle, trouble):
         load.until_newer()
     assert load.failures() == []
     assert load.backwards() == 0
-    assert max(one.at - one.generated_at for one in load.answers) < LIMIT_S + 1
+    assert max(load.ages()) < LIMIT_S + 0.5
     assert not list((brittle.folder / "var" / "store").glob("damaged-*"))
 
 
@@ -146,7 +146,7 @@ def test_a_full_disk_is_done_without(provider, tmp_path, small_disk):
     with running(house), Load(house.ports["reverse"]).on() as load:
         load.until_newer()
         fill(filler)
-        wait_for(lambda: house.metrics("admin")['holdover_degraded{dependency="store"}'] == 1, 20)
+        wait_for(lambda: house.metrics("admin")['holdover_degraded{dependency="store"}'] == 1)
         time.sleep(LIMIT_S + 1)
         load.until_newer()
         filler.unlink()
@@ -154,7 +154,7 @@ def test_a_full_disk_is_done_without(provider, tmp_path, small_disk):
         load.until_newer()
     assert load.failures() == []
     assert load.backwards() == 0
-    assert max(one.at - one.generated_at for one in load.answers) < LIMIT_S + 1
+    assert max(load.ages()) < LIMIT_S + 0.5
 
 
 @proves("folder-unusable")
@@ -182,7 +182,12 @@ def test_a_taken_port_is_a_sentence(provider, tmp_path, house, role):
     other = write_house(tmp_path / "other", provider.url)
     text = (other.config / "holdover.toml").read_text()
     (other.config / "holdover.toml").write_text(text.replace(str(other.ports[role]), str(house.ports[role])))
-    result = other.run("up")
+    with Load(house.ports["reverse"]).on() as load:
+        load.until_newer()
+        result = other.run("up")
+        load.until_newer()
+    assert load.failures() == []
+    assert load.backwards() == 0
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "cannot start" in result.stderr

@@ -10,6 +10,8 @@ from tests.faults.load import Load, ask
 from tests.faults.table import proves
 
 LIMIT_S = 4
+UNDER_WAY_S = 1.0
+"""How long a call may be on its way, on a machine that is busy."""
 DOWN = [
     pytest.param({"kind": "status", "status": 503, "body": "down"}, 503, id="503"),
     pytest.param(
@@ -19,10 +21,6 @@ DOWN = [
     pytest.param({"kind": "truncate"}, 502, id="truncate"),
     pytest.param({"kind": "hang"}, 504, id="hang"),
 ]
-
-
-def ages(load: Load) -> list[float]:
-    return [one.at - one.generated_at for one in load.answers if one.status == 200 and one.generated_at]
 
 
 @pytest.fixture
@@ -38,10 +36,10 @@ def test_stale_within_the_limit_then_the_truth(brittle, failing, fault, status):
     with Load(brittle.ports["reverse"]).on() as load:
         load.until_newer()
         failing(fault)
-        wait_for(lambda: any(one.status == status for one in load.failures()), 20)
+        wait_for(lambda: any(one.status == status for one in load.failures()))
         failing(None)
         load.until_newer(20)
-    assert max(ages(load)) < LIMIT_S + 0.5
+    assert max(load.ages()) < LIMIT_S + 0.5
     assert any("detail" in one.cache for one in load.answers if one.status == 200)
     # While the breaker is open nobody asks the provider, and 503 with Retry-After says so.
     assert {one.status for one in load.failures()} <= {status, 503}
@@ -59,30 +57,20 @@ def test_a_200_that_is_no_json_never_takes_the_place_of_odds(brittle, failing):
         )
         failing(None)
         load.until_newer(20)
-    assert max(ages(load)) < LIMIT_S + 0.5
-
-
-@proves("leader-broke-off")
-def test_a_failing_leader_hangs_nobody(brittle, failing):
-    """Many clients on a cold key while the provider breaks every connection: all get an answer."""
-    failing({"kind": "reset"})
-    with Load(brittle.ports["reverse"], clients=30, target="/v4/sports/soccer_epl/odds?regions=au").on() as load:
-        wait_for(lambda: all(load.seen), 20)
-    assert {one.status for one in load.answers} <= {502, 503}
-    assert not [one for one in load.answers if one.error]
+    assert max(load.ages()) < LIMIT_S + 0.5
 
 
 @proves("pause-asked-for")
 def test_a_pause_that_the_provider_asks_for_is_kept(brittle, provider, failing):
     port = brittle.ports["reverse"]
     wait_for(lambda: ask(port).status == 200)
-    failing({"kind": "status", "status": 429, "body": "slow down", "headers": {"Retry-After": "3"}})
+    failing({"kind": "status", "status": 429, "body": "slow down", "headers": {"Retry-After": "5"}})
     first = ask(port, "/v4/sports/soccer_epl/odds?regions=us2")
     assert (first.status, first.message) == (429, b"slow down")
     asked = provider.stats()["requests"]
-    until = time.time() + 1.5
-    while time.time() < until:
-        assert ask(port, "/v4/sports/soccer_epl/odds?regions=us2").message == b"slow down"
+    with Load(port, target="/v4/sports/soccer_epl/odds?regions=us2").on() as load:
+        time.sleep(1.5)
+    assert {one.message for one in load.answers} == {b"slow down"}
     assert provider.stats()["requests"] == asked
     failing(None)
     wait_for(lambda: ask(port, "/v4/sports/soccer_epl/odds?regions=us2").status == 200)
@@ -102,16 +90,19 @@ def test_refreshes_keep_to_demand_and_to_the_rate_limit(quiet):
     """20 keys a second are demanded, 5 allowed: refreshes fall behind, but a new key still gets its turn."""
     provider, house = quiet
     port, gauge = house.ports["reverse"], 'holdover_refresh_keys{upstream="odds"}'
-    for number in range(20):
-        ask(port, f"/v4/sports/soccer_epl/odds?regions=us&eventIds={number}")
-    provider.reset()
-    started = time.time()
-    wait_for(lambda: time.time() - started > 1.5)
-    assert ask(port, "/v4/sports/soccer_epl/odds?regions=uk").status == 200
-    assert provider.odds_requests() <= 5 * (time.time() - started) + 5 + 1
+    with Load(port).on() as load:
+        for number in range(20):
+            ask(port, f"/v4/sports/soccer_epl/odds?regions=us&eventIds={number}")
+        started = time.time()
+        provider.reset()
+        wait_for(lambda: time.time() - started > 1.5)
+        assert ask(port, "/v4/sports/soccer_epl/odds?regions=uk").status == 200
+        assert provider.odds_requests() <= 5 * (time.time() - started + UNDER_WAY_S) + 5
+    assert load.failures() == []
+    assert load.backwards() == 0
     # Nobody asks any more: all is forgotten, and the provider left in peace.
-    wait_for(lambda: house.metrics("admin")[gauge] == 0, 20)
+    wait_for(lambda: house.metrics("admin")[gauge] == 0)
+    time.sleep(UNDER_WAY_S)
     asked = provider.odds_requests()
-    resting = time.time()
-    wait_for(lambda: time.time() - resting > 2)
+    time.sleep(2)
     assert provider.odds_requests() == asked

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from holdover import coding
 from holdover.canonical import CanonicalRequest
 from holdover.content import revision_of
 from holdover.entry import Entry
@@ -139,3 +141,18 @@ def open_ledger(folder: Path) -> Iterator[Callable[..., Ledger]]:
 @pytest.fixture
 def ledger(open_ledger: Callable[..., Ledger]) -> Ledger:
     return open_ledger()
+
+
+@pytest.fixture
+def inflations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Of each that happens: in which thread, and how many bytes it makes."""
+    seen: list[tuple[int, int]] = []
+    real = coding.inflate
+
+    def inflate(body: bytes, limit: int) -> bytes:
+        identity = real(body, limit)
+        seen.append((threading.get_ident(), len(identity)))
+        return identity
+
+    monkeypatch.setattr(coding, "inflate", inflate)
+    return seen

@@ -1,12 +1,13 @@
 import gzip
 import zlib
+from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.coding import UnusableBodyError, codings, inflate, without
+from holdover.coding import UnusableBodyError, codings, inflate, plain, without
 from holdover.exchange import Response, header
 
 LIMIT = 1 << 16
@@ -136,3 +137,17 @@ def test_what_cannot_be_searched_is_unusable():
     for body in (b"no gzip", gzip.compress(bytes(LIMIT + 1))):
         with pytest.raises(UnusableBodyError):
             without(Response(500, (("Content-Encoding", "gzip"),), body), "own-secret", LIMIT)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
+def test_a_response_without_its_coding(coding):
+    packed = Response(404, (("Content-Encoding", coding), ("X-Kept", "1")), gzip.compress(b"[1,2]"))
+    assert plain(packed, 5) == Response(404, (("X-Kept", "1"),), b"[1,2]")
+    assert plain(packed, 4) is None
+    assert plain(replace(packed, body=packed.body[:-1]), 5) is None
+    assert plain(replace(packed, headers=(("Content-Encoding", "br"),)), 5) is None
+
+
+def test_a_response_without_a_coding_is_its_own():
+    response = Response(404, (("X-Kept", "1"),), b"[1,2]")
+    assert plain(response, 4) == response

@@ -2,6 +2,7 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 import time
 import zlib
 from dataclasses import dataclass, replace
@@ -344,17 +345,12 @@ def bomb_of(content):
     return bomb
 
 
-async def test_the_loop_goes_on_while_a_bomb_is_taken_apart(vendor, fetcher_of):
-    """In the loop it would take as long as the bomb does."""
+async def test_the_loop_goes_on_while_a_bomb_is_taken_apart(vendor, fetcher_of, inflations):
     vendor.says(reply(bomb_of(b" " * (1 << 20)), Content_Encoding="gzip"))
     fetcher = fetcher_of({"max_body_bytes": 1 << 28})
-    fetching, gaps = asyncio.create_task(fetch(fetcher)), []
-    while not fetching.done():
-        began = time.perf_counter()
-        await asyncio.sleep(0.002)
-        gaps.append(time.perf_counter() - began)
-    assert isinstance(fetching.result(), Refused | Failed)
-    assert max(gaps) < max(0.05, sum(gaps) / 3), (max(gaps), sum(gaps))
+    assert isinstance(await fetch(fetcher), Refused | Failed)
+    assert {size for _, size in inflations} == {200 << 20}
+    assert threading.get_ident() not in {thread for thread, _ in inflations}
 
 
 async def test_a_gzip_bomb_is_not_inflated(vendor, fetcher_of):
@@ -384,8 +380,8 @@ async def test_no_connection(fetcher_of, metrics):
 
 async def test_a_time_out_is_not_tried_again(vendor, fetcher_of, metrics):
     vendor.says(never)
-    result = await fetch(fetcher_of({"timeout_s": 0.3, "retries": 3}))
-    assert result == Failed("no answer within 0.3 s", timed_out=True)
+    result = await fetch(fetcher_of({"timeout_s": 1.0, "retries": 3}))
+    assert result == Failed("no answer within 1 s", timed_out=True)
     assert len(vendor.asked) == 1
     assert calls(metrics, "client", "error") == 1
 
@@ -471,13 +467,13 @@ async def test_more_than_the_rate_allows_is_refused_at_once(vendor, fetcher_of):
 async def test_who_would_wait_too_long_for_those_before_him_is_told(vendor, fetcher_of):
     """The rate allows it, but the provider does not answer so fast, or other processes call it, too."""
     vendor.says(held(asyncio.Event(), reply()))
-    fetcher = fetcher_of({"concurrency": 1, "timeout_s": 0.2})
+    fetcher = fetcher_of({"concurrency": 1, "timeout_s": 1.0})
     waiting = [asyncio.create_task(fetch(fetcher, request_for(f"s{n}"))) for n in range(9)]
     async with asyncio.timeout(20):
         results = await asyncio.gather(*waiting)
     called = [result for result in results if result.timed_out]
     assert 1 <= len(called) == len(vendor.asked) <= 4
-    assert {result.retry_after for result in results if not result.timed_out} == {0.2}
+    assert {result.retry_after for result in results if not result.timed_out} == {1.0}
     # Who gave up has no slot.
     vendor.says(reply())
     assert isinstance(await fetch(fetcher, request_for("later")), Fetched)

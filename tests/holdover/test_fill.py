@@ -536,7 +536,7 @@ async def test_a_failed_call_is_not_tried_again_within_the_interval(vendor, fill
 
 
 async def test_what_was_not_sent_takes_no_turn(vendor, filler_of, rules_of, route_of):
-    limits = {"breaker_failures": 1, "breaker_open_s": 0.2, "retries": 0}
+    limits = {"breaker_failures": 1, "breaker_open_s": 1.0, "retries": 0}
     filler = filler_of(rules=rules_of(route_of(min_interval_s=30), limits=limits))
     vendor.status = 500
     await filler.fill(replace(ODDS, path="/v4/sports/nba/odds"), 0.0, "client")

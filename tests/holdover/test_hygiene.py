@@ -174,6 +174,21 @@ def test_what_is_not_is_refused(code, name):
     assert read(REFUSED[code][name]) in (None, "unfinished")
 
 
+TWICE = {
+    "line, then control": head(b"A: \x00", line=b"GET /a b HTTP/1.1"),
+    "line, then line ends": head(line=b"TRACE / HTTP/1.1").replace(b"\r\n\r\n", b"\n\r\n"),
+    "line with a control, then another": head(b"A: \x00", line=b"GET /\x01 b HTTP/1.1"),
+    "method, then control": head(line=b"(GET /\x00 HTTP/1.1"),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_what_is_wrong_first_is_told_however_it_is_cut(name):
+    whole = TWICE[name]
+    told = {early(whole[:at], 0) for at in range(1, len(whole))} - {None}
+    assert told == {fault(whole)}
+
+
 def test_a_refusal_of_a_method_names_others():
     found = fault(head(line=b"TRACE / HTTP/1.1"))
     assert found is not None

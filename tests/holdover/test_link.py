@@ -207,7 +207,7 @@ async def test_a_sidecar_that_never_answers_releases_everybody_when_the_report_f
 
 
 async def test_a_sidecar_that_answers_others_has_much_to_do_and_is_not_down(link, sidecar, monkeypatch):
-    monkeypatch.setattr("holdover.link.DEMAND_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("holdover.link.DEMAND_TIMEOUT_S", 1.2)
     await link.demand([])
     reported = asyncio.Event()
 
@@ -219,7 +219,7 @@ async def test_a_sidecar_that_answers_others_has_much_to_do_and_is_not_down(link
     asking = asyncio.create_task(link.demand([]))
     for _ in range(30):
         assert await link.fill(ODDS, 0.0, NOBODY, "") == FAILED
-        await asyncio.sleep(0.04)
+        await asyncio.sleep(0.06)
     assert not asking.done()
     reported.set()
     assert await asking == Report(frozenset(), ())

@@ -1,9 +1,12 @@
 import asyncio
+import gzip
 import json
 import re
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -45,9 +48,9 @@ class Vendor:
         number = len(self.asked)
         await self.open.wait()
         quota = {"X-Requests-Last": "6", "X-Requests-Remaining": str(100 - 6 * number)}
-        return web.json_response(
-            self.body or [number], status=self.status, headers={**quota, "ETag": f'"{number}"', **self.fields}
-        )
+        body = self.body if isinstance(self.body, bytes) else json.dumps(self.body or [number]).encode()
+        headers = {"Content-Type": "application/json", **quota, "ETag": f'"{number}"', **self.fields}
+        return web.Response(body=body, status=self.status, headers=headers)
 
 
 class Sidecar:
@@ -342,14 +345,14 @@ async def test_who_joins_a_call_that_ends_by_time_out_has_his_own_patience(vendo
 
 
 async def test_who_joins_a_call_that_ends_by_time_out_waits_no_longer_than_a_call_may_take(vendor, stand_in_of):
-    stand_in = stand_in_of(limits={**LIMITS, "timeout_s": 1.5})
+    stand_in = stand_in_of(limits={**LIMITS, "timeout_s": 2.5})
     vendor.open.clear()
     first = asyncio.create_task(get(stand_in))
     await asyncio.sleep(0.3)
     began = time.monotonic()
     late = [asyncio.create_task(get(stand_in)) for _ in range(5)]
     assert {status for status, _, _ in await asyncio.gather(first, *late)} == {504}
-    assert 1.4 < time.monotonic() - began < 2.3
+    assert 2.4 < time.monotonic() - began < 2.2 + 2.5, "as long as the rest of the call and another one"
     assert len(vendor.asked) == 2
     vendor.open.set()
 
@@ -360,7 +363,7 @@ async def test_who_joins_a_call_that_ends_by_time_out_is_given_what_there_is(ven
     clock.ahead = 30
     vendor.open.clear()
     first = asyncio.create_task(get(stand_in))
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.3)
     late = asyncio.create_task(get(stand_in))
     assert [status for status, _, _ in await asyncio.gather(first, late)] == [200, 200]
     assert len(vendor.asked) == 2
@@ -493,10 +496,12 @@ async def test_demand_is_told_once_in_a_quarter_of_the_idle_time(linked, sidecar
 # Plans and changed configuration
 
 
-@pytest.mark.parametrize(
-    "field", [("Cookie", "a=b"), ("Authorization", "Basic x"), ("x-api-key", "k"), ("COOKIE", "a=b")]
-)
-async def test_a_remembered_plan_is_not_for_who_may_get_something_personal(stand_in, field):
+PERSONAL = ("Cookie", "Authorization", "x-api-key", "COOKIE", "x-apisports-key", "X-Who")
+
+
+@pytest.mark.parametrize("field", [(name, "Basic x") for name in PERSONAL])
+async def test_a_remembered_plan_is_not_for_who_may_get_something_personal(stand_in_of, field):
+    stand_in = stand_in_of(personal=["X-Who"])
     assert isinstance(stand_in.plan(request()), Cacheable)
     assert stand_in.plan(request()) is stand_in.plan(request())
     assert isinstance(stand_in.plan(request(ODDS, field)), Bypass)
@@ -589,10 +594,10 @@ async def test_how_old_the_prices_are_is_told_of_every_answer_that_has_some(vend
     at = datetime.fromtimestamp(time.time() - 33, UTC).isoformat(timespec="seconds")
     vendor.body = {"at": at}
     first = (await get(stand_in))[1]["cache-status"]
-    assert re.fullmatch(r'holdover; fwd=uri-miss; stored; detail="payload-age=3[34]"', first)
+    assert re.fullmatch(r'holdover; fwd=uri-miss; stored; detail="payload-age=3[3-9]"', first)
     vendor.status, clock.ahead = 500, 10
     stale = (await get(stand_in))[1]["cache-status"]
-    assert re.fullmatch(r'holdover; fwd=stale; fwd-status=500; detail="status 500 payload-age=4[3-5]"', stale)
+    assert re.fullmatch(r'holdover; fwd=stale; fwd-status=500; detail="status 500 payload-age=4[3-9]"', stale)
 
 
 STRANGERS = {"clients": "known", "credential": {"env": "X", "query": "apiKey"}}
@@ -694,6 +699,30 @@ async def all_get_their_own(vendor, stand_in, says, status):
     assert {answer[0] for answer in answers} == {status}
     assert len({answer[2] for answer in answers}) == len(vendor.asked) == 11
     assert not any("stored" in answer[1]["cache-status"] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "calls"), [({}, 500, 1), ({"Cache-Control": "no-store"}, 200, 8)], ids=["shared", "alone"]
+)
+async def test_what_is_passed_on_is_inflated_beside_the_loop_and_once(
+    vendor, stand_in, inflations, fields, status, calls
+):
+    board = b"[%s]" % (b" " * 15_000_000)
+    vendor.fields, vendor.status = {"Content-Encoding": "gzip", **fields}, status
+    vendor.body = gzip.compress(board)
+    await get(stand_in)
+    each = len(inflations)
+    vendor.open.clear()
+    waiting = [asyncio.create_task(get(stand_in)) for _ in range(8)]
+    await until(lambda: len(vendor.asked) == 1 + calls)
+    vendor.open.set()
+    for answered, told, body in await asyncio.gather(*waiting):
+        assert (answered, "content-encoding" in told, body) == (status, False, board)
+    assert len(inflations) == each * (1 + calls)
+    assert {size for _, size in inflations} == {len(board)}
+    assert threading.get_ident() not in {thread for thread, _ in inflations}
+    _, told, body = await get(stand_in, ("Accept-Encoding", "gzip"))
+    assert (told["content-encoding"], body) == ("gzip", vendor.body)
 
 
 async def test_calls_for_one_alone_are_under_way_at_once(vendor, stand_in):
@@ -840,7 +869,7 @@ async def test_who_waits_with_another_shares_what_does_not_differ(vendor, stand_
     stand_in = stand_in_of(credential={"borrow": True, "query": "apiKey"}, clients=clients)
     vendor.fields = {"Vary": "Origin"}
     asked = request(f"{ODDS}&apiKey=theirs")
-    others = [Waiting("c", time.perf_counter(), fields=headers) for headers in of(*sent)]
+    others = [Waiting("c", time.perf_counter(), fields=partial(tuple, headers)) for headers in of(*sent)]
     first = Waiting("c", time.perf_counter())
     answer, theirs = await stand_in.miss_for_all(stand_in.plan(asked), wants_of(asked), first, others)
     assert (answer.body, theirs and theirs.body) == (b"[1]", b"[1]" if shared else None)

@@ -1,4 +1,4 @@
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,15 +8,17 @@ from holdover.store.tries import Tries
 
 
 def test_who_waits_for_a_lock_does_not_wait_for_it_again():
-    tries, made = Tries(), []
+    tries, queued, made = Tries(), threading.Event(), []
 
     def locked():
-        made.append(time.monotonic())
-        time.sleep(0.2)
+        made.append("a try")
+        queued.wait(30)
         raise StoreError("locked")
 
     with ThreadPoolExecutor(1) as thread:
-        for call in [thread.submit(tries.one(locked)) for _ in range(5)]:
+        calls = [thread.submit(tries.one(locked)) for _ in range(5)]
+        queued.set()
+        for call in calls:
             with pytest.raises(StoreError):
                 call.result()
         assert len(made) == 1

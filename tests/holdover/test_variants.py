@@ -38,7 +38,7 @@ def cacheable(provider_of, route_of):
     ],
 )
 def test_a_variant_has_the_fields_that_the_client_sends(cacheable, names, sends, expected):
-    made = variant(cacheable, names, tuple(sends))
+    made = variant(cacheable, names, lambda: tuple(sends))
     assert (made is not None) is bool(expected)
     if made is not None:
         assert made.canonical == replace(ASKED, headers=tuple(sorted((*ASKED.headers, *expected))))
@@ -47,7 +47,8 @@ def test_a_variant_has_the_fields_that_the_client_sends(cacheable, names, sends,
 
 
 def test_each_answer_tells_which_further_fields_count(cacheable, entry_of):
-    fields = (("A", "1"), ("B", "2"), ("C", "3"))
+    def fields():
+        return (("A", "1"), ("B", "2"), ("C", "3"))
 
     def chosen(guess, *varying):
         """Of answers that are stored under the keys that the ones before lead to."""

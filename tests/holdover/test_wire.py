@@ -95,7 +95,7 @@ def arrived(result: Any) -> Any:
     return replace(result, connection=False, unheard=False) if isinstance(result, Failed) else result
 
 
-@given(whole(Filled, result=RESULTS, led=st.booleans()))
+@given(whole(Filled, result=RESULTS, led=st.booleans(), plain=st.none()))
 def test_an_answer_comes_through(filled):
     assert decode_filled(encode_filled(filled)) == replace(filled, result=arrived(filled.result))
 

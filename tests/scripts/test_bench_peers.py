@@ -9,7 +9,21 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripts.benchmarks import chart, hit, machine, peers, raw, registry, report, rounds, spike, stress, tools, wrk
+from scripts.benchmarks import (
+    chart,
+    hit,
+    machine,
+    memory,
+    peers,
+    raw,
+    registry,
+    report,
+    rounds,
+    spike,
+    stress,
+    tools,
+    wrk,
+)
 from scripts.benchmarks.__main__ import main
 from scripts.benchmarks.outcome import Must, Outcome, Record, Result, document
 from scripts.benchmarks.raw import Client, Crowd
@@ -351,6 +365,30 @@ def test_a_table_has_the_columns_that_were_measured():
     assert report.pivot(Outcome(results), wanted) == (
         "| server | latency P99, ms |\n| --- | --: |\n| nginx | 0.5 |\n| holdover | 0.25 |"
     )
+
+
+def test_the_table_of_a_flood():
+    """By the names that the scenario gives to what it measures."""
+    early, late = (
+        memory.Reading(
+            resident=dict.fromkeys(memory.ROLES, size * memory.MIB),
+            cpu_s=dict.fromkeys(memory.ROLES, 20.0),
+            series=dict.fromkeys(memory.ROLES, 300),
+            labels=dict.fromkeys(memory.ROLES, 40),
+            database=15 * memory.MIB,
+            journal=4 * memory.MIB,
+        )
+        for size in (80, 88)
+    )
+    outcome = memory._judge(memory.FULL, 0, 900.0, early, late)
+    [wanted] = [each for each in report.PIVOTS if each.scenario == memory.NAME]
+    head, _, *rows = report.pivot(outcome, wanted).splitlines()
+    assert head == f"|  | {' | '.join(wanted.columns.values())} |"
+    assert rows == [
+        "| proxy | 80 | 88 | 300 | 200 |  |  |",
+        "| sidecar | 80 | 88 | 300 | 200 |  |  |",
+        "| store |  |  |  |  | 15 | 4 |",
+    ]
 
 
 def test_the_chart_cuts_what_is_too_long_and_says_what_it_is():

@@ -76,12 +76,15 @@ def temporary(monkeypatch):
         yield Path(folder)
 
 
-def test_it_runs_and_writes_plausible_numbers(demo, tmp_path):
+def test_it_runs_writes_plausible_numbers_and_keeps_its_files_when_told_to(demo, temporary, tmp_path):
     file = tmp_path / "demo.json"
-    run = demo("--seconds", str(SECONDS), "--clients", "8", "--json", str(file), "--plain")
+    run = demo("--seconds", str(SECONDS), "--clients", "8", "--json", str(file), "--plain", "--keep")
     run.read_until("no such line")
     assert run.end() == ""
     assert run.process.returncode == 0
+    (folder,) = temporary.iterdir()
+    assert str(folder) in run.lines[-1]
+    assert "holdover is ready" in (folder / "holdover.log").read_text()
     numbers = json.loads(file.read_text())
     direct, through = numbers["direct"], numbers["through"]
     assert numbers["questions"] == 2
@@ -111,15 +114,6 @@ def test_it_shows_both_phases_and_leaves_nothing_behind(demo, temporary):
     assert len(run.children) >= 4
     assert run.left() == []
     assert list(temporary.iterdir()) == []
-
-
-def test_it_keeps_its_files_when_told_to(demo, temporary):
-    run = demo("--seconds", "1", "--clients", "1", "--keep")
-    run.read_until("no such line")
-    assert run.end() == ""
-    (folder,) = temporary.iterdir()
-    assert str(folder) in run.lines[-1]
-    assert "holdover is ready" in (folder / "holdover.log").read_text()
 
 
 @pytest.mark.parametrize("at", ["direct", "starting holdover", "through holdover"])

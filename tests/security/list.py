@@ -41,9 +41,13 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             3,
             "one tenant's answer to another",
-            "What was asked for with a client's own credential goes to nobody else, wherever the credential stood; a "
-            "request with one that the provider does not declare passes and is not stored.",
+            "What was asked for with a client's own credential goes to nobody else, unless the answer says so "
+            "(`public`, with freshness by the origin). A field has one if its name says so (words like `key`, "
+            "`token`, `session`), or is declared, or is in `personal`. With a window, a request with one that the "
+            "provider does not declare passes and is not stored.",
             "security/test_crossings.py::test_nobody_gets_what_anothers_credential_got "
+            "holdover/test_personal.py::test_what_tells_who_asks_is_known_by_its_name "
+            "e2e/test_origin_mode.py::test_what_was_asked_by_somebody_is_nobody_elses "
             "e2e/test_tenants.py::test_with_answers_of_its_own_a_tenant_gets_what_its_own_credential_got "
             "e2e/test_tenants.py::test_with_plans_a_tenant_gets_what_its_plan_gets "
             "holdover/test_key.py::test_a_personal_header_goes_past_the_cache",
@@ -71,9 +75,11 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             6,
             "CORS",
             "A client's Origin does not reach the provider of a cached route, so no answer can reflect it, but where "
-            "`headers` names it or the answers say to vary by it, and then each has its own.",
+            "`headers` names it or the answers say to vary by it, and then each has its own. With `freshness = "
+            '"origin"` it does, and what allows a single origin is given to that one alone, whatever Vary says.',
             "security/test_poisoning.py::test_a_field_that_is_not_in_the_key_goes_no_further "
-            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key",
+            "holdover/test_key.py::test_only_header_fields_that_the_route_names_are_part_of_the_key "
+            "holdover/caching/test_reuse.py::test_what_one_origin_may_read_is_for_that_one",
         ),
         _item(
             7,
@@ -194,6 +200,7 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "split answers",
             "An answer with NUL or a bare CR in a field is not stored; in one that passes they become spaces.",
             "security/test_hostile_answers.py::test_a_field_that_could_be_two_is_not_stored "
+            "security/test_hostile_answers.py::test_what_is_the_same_to_every_reader_may_be "
             "security/test_hostile_answers.py::test_nor_does_it_become_two_on_its_way_to_the_one_who_asked",
         ),
         _item(
@@ -216,7 +223,12 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             23,
             "malformed and ambiguous requests",
-            "Exactly one request reaches the provider, or the client gets a 4xx; the lane and mitmproxy alike.",
+            "Exactly one request reaches the provider, or the client gets a 4xx; the lane and mitmproxy alike. Under "
+            "`mitmdump -s` a start with `validate_inbound_headers=false` is refused; where it is set later, it is on "
+            "again at once, and an error says where to take it out.",
+            "e2e/test_lane_differential.py::test_the_same_bytes_are_answered_by_the_same_bytes "
+            "e2e/test_script_mode.py::test_a_mitmdump_that_would_pass_malformed_requests_on_does_not_start "
+            "addons/test_odds_cache.py::test_what_keeps_malformed_requests_out_stays_on "
             "security/test_corpus.py::test_what_comes_of_it "
             "security/test_corpus.py::test_what_comes_of_some_in_all_modes "
             "security/test_corpus.py::test_nothing_that_was_planted_is_in_the_cache "
@@ -258,8 +270,15 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             27,
             "metrics, admin and console",
-            "They are on loopback by default, and the clients' addresses lead to none of them, whatever "
-            "`foreign` says; there is no `mitm.it`. The console answers to its own names alone (DNS rebinding).",
+            "They are on loopback by default, and the clients' addresses lead to none of them, whatever `foreign` "
+            "says; there is no `mitm.it`. Most of what the sidecar has it gives under its own names alone (DNS "
+            "rebinding): the console, all writes, and of `/v1/promos` what is not for everybody, as what is to come "
+            "(`at=`). Prometheus and homepages have names of their own for it: under any name it gives `/metrics`, "
+            "`/metrics/proxy`, `/healthz`, and of `/v1/promos` what is shown now, its stream, images of that, "
+            "schemas and the API's description. So do proxies with their metrics. These change nothing, tell of no "
+            "credential, client or key, and let no page of another origin read them (no CORS); a page that rebinds "
+            "its name learns providers, counts and quotas.",
+            "security/test_reach.py::test_under_any_name_there_is_only_what_everybody_may_know "
             "security/test_reach.py::test_what_is_for_operators_is_not_reached_by_the_clients_doors "
             "security/test_reach.py::test_a_providers_path_is_the_providers "
             "security/test_reach.py::test_there_is_no_page_about_certificates "
@@ -296,10 +315,11 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             30,
             "decompression bombs",
-            "What is inflated is limited, and inflated beside the event loop.",
+            "What is inflated is limited, and inflated beside the event loop: once, however many wait for it.",
             "security/test_hostile_answers.py::test_hits_are_given_while_a_bomb_is_taken_apart "
             "holdover/test_fetch.py::test_a_gzip_bomb_is_not_inflated "
             "holdover/test_fetch.py::test_the_loop_goes_on_while_a_bomb_is_taken_apart "
+            "holdover/test_standin.py::test_what_is_passed_on_is_inflated_beside_the_loop_and_once "
             "holdover/test_coding.py::test_the_limit_is_exact",
         ),
         _item(
@@ -331,22 +351,25 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             34,
             "stampedes",
-            "One call for all who wait; a leader that dies, fails or gets what must not be stored holds up nobody.",
+            "One call for all who wait, whether or not its answer can be written to the store; a leader that dies, "
+            "fails or gets what must not be stored holds up nobody.",
             "e2e/test_answers.py::test_all_who_ask_at_once_cost_one_request "
             "faults/test_waiters.py::test_the_leader_is_killed "
             "faults/test_waiters.py::test_the_leader_times_out "
-            "faults/test_waiters.py::test_what_comes_must_not_be_stored",
+            "faults/test_waiters.py::test_what_comes_must_not_be_stored "
+            "faults/test_origin_files.py::test_who_asks_the_same_waits_for_one_call",
         ),
         _item(
             35,
             "refreshes with a client's credential",
             "They end with the demand (`idle_after_s`), and with the first refusal; nothing is refreshed that "
-            "nobody asks for.",
+            "nobody asks for. With freshness by the origin a refresh has no field that tells who asks.",
             "sidecar/test_schedule.py::test_nothing_is_due_without_demand "
             "sidecar/test_schedule.py::test_an_idle_key_is_forgotten_and_may_come_again "
             "holdover/test_fill.py::test_a_lent_credential_that_is_refused_is_not_used_again "
             "holdover/test_books.py::test_a_lent_credential_that_is_refused_is_lent_no_more "
-            "faults/test_provider.py::test_refreshes_keep_to_demand_and_to_the_rate_limit",
+            "faults/test_provider.py::test_refreshes_keep_to_demand_and_to_the_rate_limit "
+            "e2e/test_origin_mode.py::test_what_is_fetched_behind_a_clients_back_is_without_what_tells_who_asks",
         ),
     ),
     "The store": (
@@ -368,6 +391,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "holdover/test_disk_damage.py::test_after_damage_both_processes_serve_on_from_one_cache "
             "faults/test_files.py::test_corrupted_cache_is_set_aside_while_serving_goes_on "
             "faults/test_files.py::test_a_full_disk_is_done_without "
+            "faults/test_origin_files.py::test_each_gets_his_variant "
+            "faults/test_origin_files.py::test_nobody_gets_what_is_anothers "
             "holdover/test_entry.py::test_a_changed_byte_reads_as_absent",
         ),
         _item(

@@ -3,7 +3,6 @@
 import re
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from holdover.store.disk import DiskStore
 from scripts.rig import HOST, House, running, write_house
 from tests.e2e.wire import calm_window, dial
 from tests.security.line import Line
@@ -31,6 +31,14 @@ SPLITS = {
     "a name with a control byte": b"X-\x01Bad: a\r\n",
     "an encoded line end": "X-Bad: a\u560d\u560aX-Planted: b\r\n".encode(),
 }
+# LF alone ends a line, a fold is a space (RFC 9112 sections 2.2 and 5.2); a control byte that is neither, nor NUL,
+# parts nothing (RFC 9110 section 5.5).
+HARMLESS = {
+    "bare LF": b"\r\nX-Bad: a\r\nX-Planted: b\r\n",
+    "a folded line": b"\r\nX-Bad: a X-Planted: b\r\n",
+    "a control byte": b"\r\nX-Bad: a\x0bb\x7f\r\n",
+    "an encoded line end": "\r\nX-Bad: a\u560d\u560aX-Planted: b\r\n".encode(),
+}
 MIB = 1024 * 1024
 _numbers = count(1)
 
@@ -42,6 +50,9 @@ class Vendor:
     port: int
     answers: dict[bytes, Callable[[], Iterable[bytes]]] = field(default_factory=dict)
     asked: list[bytes] = field(default_factory=list)
+
+    def asked_for(self, name: str) -> int:
+        return sum(name.encode() in line for line in self.asked)
 
 
 @contextmanager
@@ -89,6 +100,10 @@ class Place:
             line.sendall(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
             return b"".join(iter(lambda: line.recv(65_536), b""))
 
+    def stores(self, name: str) -> bool:
+        entries = DiskStore(self.house.folder / "var" / "store", 2**30).entries()
+        return any(name in entry.request.path for entry in entries)
+
     def memory(self) -> int:
         """Resident bytes of proxy and sidecar."""
         pages = [
@@ -125,14 +140,30 @@ def whole(raw: bytes) -> None:
     assert not any(byte in head for byte in (b"\x00", b"\r", b"\n")), raw
 
 
-@pytest.mark.parametrize("kind", SPLITS)
+@pytest.mark.parametrize("kind", [kind for kind in SPLITS if kind not in HARMLESS])
 def test_a_field_that_could_be_two_is_not_stored(place: Place, kind: str):
     name = mark()
     place.vendor.answers[name.encode()] = lambda: [GOOD % SPLITS[kind]]
-    for _ in range(2):  # the first as it came, the second from the store or anew
+    for number in (1, 2):
         raw = place.raw(f"/v4/sports/{name}/odds?regions=uk")
-        assert raw.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 502 "))
+        assert raw.startswith(b"HTTP/1.1 502 ")
+        assert b"Cache-Status: holdover; fwd=" in raw
         whole(raw)
+        assert place.vendor.asked_for(name) == number
+    assert not place.stores(name)
+
+
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_what_is_the_same_to_every_reader_may_be(place: Place, kind: str):
+    name = mark()
+    place.vendor.answers[name.encode()] = lambda: [GOOD % SPLITS[kind]]
+    for status in (b"fwd=uri-miss; stored", b"hit; ttl="):
+        raw = place.raw(f"/v4/sports/{name}/odds?regions=uk")
+        assert b"Cache-Status: holdover; " + status in raw
+        assert HARMLESS[kind] in raw
+        whole(raw)
+    assert place.vendor.asked_for(name) == 1
+    assert place.stores(name)
 
 
 @pytest.mark.parametrize("kind", SPLITS)
@@ -193,7 +224,7 @@ def test_a_request_beyond_the_limit_is_refused(place: Place, coding: str):
             for _ in range(20):
                 line.settimeout(1.0)
                 line.sendall(part)
-        line.settimeout(10.0)
+        line.settimeout(30)
         with suppress(ConnectionError):
             answer = line.recv(65_536)
             assert answer == b"" or answer.startswith(b"HTTP/1.1 413 "), answer
@@ -214,15 +245,15 @@ def test_hits_are_given_while_a_bomb_is_taken_apart(place: Place):
     place.ask(good)
     asked = threading.Thread(target=place.ask, args=(f"/v4/sports/{name}/odds?regions=uk",))
     asked.start()
-    before, slowest = place.memory(), 0.0
+    before, hits = place.memory(), 0
     while asked.is_alive():
-        started = time.monotonic()
         reply = place.ask(good)
-        slowest = max(slowest, time.monotonic() - started)
         assert reply is not None
         assert reply[1].startswith("holdover; hit")
+        hits += 1
     asked.join()
-    assert slowest < 1.0
+    # Who had to wait for the bomb would be the only one.
+    assert hits > 5
     assert place.memory() - before < 80 * MIB
     reply = place.ask(f"/v4/sports/{name}/odds?regions=uk")
     assert reply is not None

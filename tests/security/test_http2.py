@@ -63,7 +63,7 @@ class Place:
 
 
 def _asked(line: ssl.SSLSocket, fields: Fields) -> tuple[int, bytes] | None:
-    line.settimeout(10)
+    line.settimeout(30)
     lax = H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False, header_encoding=None)
     talk, status, body = H2Connection(lax), 0, b""
     talk.initiate_connection()

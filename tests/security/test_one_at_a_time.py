@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from addons.connection import LAST_WORD_S
+from addons.fast_lane import SWEEP_S
 from scripts.rig import wait_for
 from tests.security.corpus import PASSED, get, post, request
 from tests.security.place import Client, Place, client, new_mark
@@ -78,7 +79,7 @@ def test_a_body_that_is_asked_for_by_100(one: Client):
     ):
         mark = new_mark()
         with one.connect() as line:
-            line.patience(10)
+            line.patience(30)
             line.send(one.spelled(named(head, mark)))
             assert line.exactly(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
             assert one.place.provider.heads(mark.encode()) == []
@@ -155,10 +156,10 @@ def test_a_client_that_breaks_off_behind_its_end_is_forgotten(place: Place, whol
         with socket.create_connection(("127.0.0.1", place.house.ports["reverse"]), 20) as sock:
             sock.sendall(raw)
             if whole:
-                wait_for(lambda: place.provider.heads(mark.encode()))
+                wait_for(lambda: place.provider.heads(mark.encode()) and connections() == 1)
             sock.shutdown(socket.SHUT_WR)
             if whole:
-                time.sleep(1)
+                time.sleep(2 * SWEEP_S)
                 assert connections() == 1
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
@@ -171,7 +172,7 @@ def test_a_client_that_breaks_off_behind_its_end_is_forgotten(place: Place, whol
 
 def test_another_protocol_is_left_alone(one: Client):
     with one.connect() as line:
-        line.patience(10)
+        line.patience(30)
         odd = b"\x00\x01\r\n\r\nGET\x07"
         line.send(one.spelled(named(get(PASSED, b"Connection: Upgrade", b"Upgrade: echo"), new_mark())) + odd)
         reply = line.reply()
@@ -185,7 +186,7 @@ def test_another_protocol_is_left_alone(one: Client):
 def test_an_upgrade_that_is_not_made_changes_nothing(one: Client):
     mark = new_mark()
     with one.connect() as line:
-        line.patience(10)
+        line.patience(30)
         line.send(one.spelled(named(get(PASSED, b"Connection: Upgrade", b"Upgrade: other"), mark)) + b"GET /\x01")
         replies = [line.reply(), line.reply()]
         assert [reply.status for reply in replies if reply] == [200, 400]
@@ -197,7 +198,7 @@ def test_a_tunnel_to_somebody_else_is_left_alone(place: Place):
     there = f"127.0.0.1:{place.provider.port}".encode()
     opening = request(line=b"CONNECT " + there + b" HTTP/1.1", host=b"Host: " + there)
     with one.connect() as line:
-        line.patience(10)
+        line.patience(30)
         line.send(opening + named(get(PASSED), mark))
         replies = [line.reply(), line.reply()]
         assert [reply.status for reply in replies if reply] == [200, 200]

@@ -1,14 +1,21 @@
 """Where clients get by holdover, and where not: it is no open proxy, and no way to its own back doors."""
 
 import http.client
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from scripts.rig import HOST, House, running, write_house
+from holdover.config import load
+from holdover.metrics import Metrics
+from holdover.store.disk import DiskStore
+from holdover.store.ledger import Ledger
+from scripts.rig import CREDENTIAL, HOST, House, running, write_house
+from sidecar.app import Sidecar, admin_app
 from tests.e2e.origin import ODDS, Origin, origin
 from tests.e2e.wire import Reply, ask, calm_window, dial, tunnel
 
@@ -91,6 +98,51 @@ def test_what_is_for_operators_is_not_reached_by_the_clients_doors(place: Place,
         assert ask(ports["reverse"], f"http://{where}{target}").status == 400
     status, body = connect(ports["regular"], where)
     assert (status, b"names holdover itself" in body) == (403, True)
+
+
+UNDER_ANY_NAME = {
+    *("/metrics", "/metrics/proxy", "/healthz"),
+    *("/v1/promos", "/v1/promos/events", "/v1/promos/images/{path}", "/v1/promos/openapi.json"),
+    "/v1/promos/schema/{name}.schema.json",
+}
+
+
+async def test_under_any_name_there_is_only_what_everybody_may_know(place: Place, tmp_path: Path):
+    """S27. A page of another site can give its own name this address."""
+    routes, answered = await routes_of(tmp_path), set()
+    for method, path in routes:
+        status, fields = told(place.house.ports["admin"], method, re.sub(r"\{\w+\}", "x", path))
+        assert not [name for name in fields if name.startswith("access-control-")]
+        if status != 421:
+            assert method in ("GET", "HEAD")
+            answered.add(path)
+    assert answered == UNDER_ANY_NAME
+    to_come = "/v1/promos?at=2030-01-01T00:00Z"
+    assert told(place.house.ports["admin"], "GET", to_come)[0] == 421
+    assert ask(place.house.ports["admin"], to_come, host="localhost").status == 200
+    for method, status in (("GET", 200), ("POST", 405)):
+        got, fields = told(place.house.ports["metrics"], method, "/metrics")
+        assert (got, [name for name in fields if name.startswith("access-control-")]) == (status, [])
+
+
+async def routes_of(folder: Path) -> set[tuple[str, str]]:
+    """All that the sidecar answers on its address, by method and path."""
+    config = load(write_house(folder, "http://127.0.0.1:9").config, {"RIG_CREDENTIAL": CREDENTIAL})
+    store, ledger = DiskStore(config.store_folder, 1 << 20, print), Ledger(config.store_folder, print)
+    sidecar = Sidecar(config, store, ledger, Metrics())
+    found = {(each.method, each.resource.canonical) for each in admin_app(sidecar).router.routes() if each.resource}
+    await sidecar.close()
+    store.close()
+    ledger.close()
+    return found
+
+
+def told(port: int, method: str, target: str) -> tuple[int, set[str]]:
+    """Status and names of the fields, of an answer under the name of another site; it may go on for ever."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request(method, target, headers={"Host": "rebound.example"})
+        answer = connection.getresponse()
+        return answer.status, {name.lower() for name, _ in answer.getheaders()}
 
 
 @pytest.mark.parametrize("role", ["reverse", "regular"])

@@ -13,6 +13,7 @@ from holdover.rules import Provider, Rules
 from holdover.store.ledger import Ledger
 from sidecar.refresh.steward import Steward
 from sidecar.refresh.worker import Refresher
+from tests.e2e.wire import calm_window
 
 
 @dataclass
@@ -52,6 +53,11 @@ class Scene:
 
 def odds(sport: str = "epl", partition: str = "", **query: str) -> CanonicalRequest:
     return CanonicalRequest("vendor", "odds", f"/odds/{sport}", tuple(sorted(query.items())), partition=partition)
+
+
+def calm() -> dict[str, int]:
+    """Of a route with no boundary of its window near."""
+    return {"window_s": calm_window(), "max_stale_s": 2 * calm_window()}
 
 
 async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from holdover.providers.profile import Evidence, Knowledge
 from sidecar.refresh.shadow import comparable, compare, cost, same
-from tests.sidecar.scene import odds
+from tests.sidecar.scene import calm, odds
 
 ODDS = {
     "path": "/v4/sports/{sport}/odds",
     "lists": ["markets", "regions"],
     "cost": 1.0,
     "updated": ["last_update"],
-    "window_s": 3600,
-    "max_stale_s": 3600,
 }
 VENDOR = {"profile": "the-odds-api", "projection": {"kinds": ["markets"]}}
 FORM = {"dateFormat": "iso", "oddsFormat": "decimal", "regions": "uk"}
@@ -70,7 +68,7 @@ def compared(scene_of, origin):
 
     async def run(*prices, planned=True, narrow=NARROW, **changes):
         origin.says = says = Prices(*prices)
-        scene = scene_of(ODDS, **{**VENDOR, **changes})
+        scene = scene_of({**ODDS, **calm()}, **{**VENDOR, **changes})
         if planned:
             scene.filler.projections.plan("vendor", {NARROW.key: WIDE})
         wider = comparable(scene.filler.projections, narrow, time.time())
@@ -125,7 +123,7 @@ def learning(scene_of, origin):
 
     def build(known, **bookmakers):
         origin.says = Regions(**bookmakers)
-        scene = scene_of(ODDS, **{**VENDOR, **UK_UNKNOWN})
+        scene = scene_of({**ODDS, **calm()}, **{**VENDOR, **UK_UNKNOWN})
         scene.filler.projections.learnt["vendor"] = known
         return scene
 
@@ -208,7 +206,7 @@ async def test_what_is_not_made_from_another_is_not_compared(compared):
 
 async def test_a_plan_is_compared_with_its_own_key(scene_of, origin):
     origin.says = Prices(1.5, 1.5)
-    scene = scene_of(ODDS, **VENDOR)
+    scene = scene_of({**ODDS, **calm()}, **VENDOR)
     wide, narrow = (replace(request, partition="gold") for request in (WIDE, NARROW))
     scene.filler.projections.plan("vendor", {narrow.key: wide})
     assert comparable(scene.filler.projections, narrow, time.time()) == [wide]
@@ -219,7 +217,7 @@ async def test_a_plan_is_compared_with_its_own_key(scene_of, origin):
 
 
 async def test_the_most_that_a_comparison_takes_is_known_before(scene_of):
-    scene = scene_of(ODDS, **VENDOR)
+    scene = scene_of({**ODDS, **calm()}, **VENDOR)
     assert cost(scene.provider, NARROW, WIDE) == 1 + 2 * 2
 
 

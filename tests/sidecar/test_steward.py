@@ -19,7 +19,7 @@ from holdover.rules import Rules
 from holdover.store.ledger import utc_day
 from sidecar.refresh.economy import Overall
 from sidecar.refresh.shadow import Comparison
-from tests.sidecar.scene import odds, until
+from tests.sidecar.scene import calm, odds, until
 
 QUOTA = {"remaining": "x-left", "resets": "daily"}
 PROBE = {"name": "sports", "path": "/sports", "window_s": 3600, "max_stale_s": 3600, "cost": 0.0}
@@ -140,7 +140,7 @@ async def test_a_used_up_plan_is_probed_again_and_found_refilled(scene_of, origi
 
 async def test_tenants_are_not_probed_while_nothing_is_amiss(scene_of, origin):
     scene = scene_of(
-        {"window_s": 3600, "max_stale_s": 3600},
+        calm(),
         PROBE,
         quota={**QUOTA, "probe": "/sports"},
         clients="own",
@@ -180,7 +180,7 @@ async def test_what_comparing_took_today_is_remembered_over_a_restart(scene_of, 
 
     origin.says = says
     for start in range(3):
-        scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **THE_ODDS_API)
+        scene = scene_of({**ODDS, **calm()}, **THE_ODDS_API)
         await both_planned(scene)
         asked = len(origin.asked)
         scene.refresher.compare([narrow()])
@@ -194,7 +194,7 @@ async def test_what_comparing_took_today_is_remembered_over_a_restart(scene_of, 
 
 async def test_another_day_has_credits_of_its_own(scene_of, origin, ledger):
     ledger.learn("vendor", "shadow", "spent", {"day": "2020-01-01", "credits": 7.0})
-    scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **THE_ODDS_API)
+    scene = scene_of({**ODDS, **calm()}, **THE_ODDS_API)
     await both_planned(scene)
     asked = len(origin.asked)
     scene.refresher.compare([narrow()])
@@ -203,7 +203,7 @@ async def test_another_day_has_credits_of_its_own(scene_of, origin, ledger):
 
 
 async def test_what_a_stop_interrupts_was_paid_for(scene_of, origin, ledger):
-    scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **THE_ODDS_API)
+    scene = scene_of({**ODDS, **calm()}, **THE_ODDS_API)
     await both_planned(scene)
     hang, asked = asyncio.Event(), len(origin.asked)
 
@@ -237,7 +237,7 @@ async def test_comparisons_verify_what_they_show_and_no_more(scene_of, origin, l
 
     origin.says = says
     shadow = {"one_in": 1, "credits_per_day": 1000, "verified_after": 2}
-    scene = scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **{**THE_ODDS_API, "shadow": shadow})
+    scene = scene_of({**ODDS, **calm()}, **{**THE_ODDS_API, "shadow": shadow})
     await both_planned(scene)
 
     async def compared(times: int) -> frozenset[str]:
@@ -275,7 +275,7 @@ async def by_region(request: web.BaseRequest) -> web.Response:
 
 
 def regional(scene_of):
-    return scene_of({**ODDS, "window_s": 3600, "max_stale_s": 3600}, **BY_REGION)
+    return scene_of({**ODDS, **calm()}, **BY_REGION)
 
 
 async def fetched(scene, *regions):

@@ -127,7 +127,7 @@ def test_a_worker_that_could_serve_once_is_tried_again_and_again(tmp_path: Path)
 def test_one_that_never_served_ends_everything(tmp_path: Path):
     (tmp_path / "broken").touch()
     with supervised(tmp_path) as one:
-        assert one.process.wait(10) == 1
+        assert one.process.wait(30) == 1
         assert "cannot start (exit status 3)" in one.said
         assert "before the end" in one.said
 
@@ -143,6 +143,6 @@ def test_one_that_does_not_stop_is_killed(tmp_path: Path):
     with supervised(tmp_path) as one:
         (tmp_path / "slow").touch()
         one.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: "all workers are new" in one.said or "was killed" in one.said, 15)
+        wait_for(lambda: "all workers are new" in one.said or "was killed" in one.said)
         assert "the proxy did not stop within 10 s and was killed" in one.said
         (tmp_path / "slow").unlink()

@@ -15,16 +15,10 @@ from holdover.intake import Failed, Fetched
 from holdover.rules import Rules
 from sidecar.refresh.schedule import Due
 from sidecar.refresh.starts import Starts
-from tests.e2e.wire import calm_window
-from tests.sidecar.scene import odds, until
+from tests.sidecar.scene import calm, odds, until
 
 SLOW = {"rate_per_s": 0.1, "burst": 1, "retries": 0}
 PACED = {"window_s": 30, "starts": "begins", "pace": {"in_play_s": 1, "near_from_s": 60}}
-
-
-def calm() -> dict[str, int]:
-    """Of a route with no boundary of its window near."""
-    return {"window_s": calm_window(), "max_stale_s": 2 * calm_window()}
 
 
 async def seen(scene, request, credential=NOBODY):
@@ -216,8 +210,8 @@ async def test_refreshes_go_on_when_the_provider_can_be_called_again(scene_of, o
 
 
 async def test_a_group_larger_than_its_time_out_becomes_visible_in_parts(scene_of, origin, caplog):
-    """Five at once and five a second; after a second what has come is published, and the rest follows."""
-    limits = {"rate_per_s": 5.0, "burst": 5, "retries": 0, "timeout_s": 1.0, "breaker_failures": 100}
+    """Five at once and five a second; after two seconds what has come is published, and the rest follows."""
+    limits = {"rate_per_s": 5.0, "burst": 5, "retries": 0, "timeout_s": 2.0, "breaker_failures": 100}
     scene = scene_of({"group": "boards", **calm()}, limits=limits)
     route = scene.rules.route("vendor", "odds")
     requests = [odds(f"s{number}") for number in range(25)]
@@ -379,7 +373,7 @@ async def test_what_is_made_of_a_wider_answer_is_made_anew_when_that_comes_for_a
     assert scene.refresher.demand(narrow)
     await scene.filler.fill(wide, time.time(), "client")
     await until(lambda: len(origin.asked) >= 2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (after := await scene.filler.shelf.stored(narrow.key)) is None or after.identity == before.identity:
             await asyncio.sleep(0.01)
     assert after.requested_at > before.requested_at
@@ -414,7 +408,7 @@ async def test_what_shares_a_spacing_is_asked_for_in_turn(scene_of, origin):
     """A client whose call could not be made for the spacing alone waits in line with the refreshes, and has answers
     of its own from its first turn on."""
     asked = queries(origin)
-    scene = scene_of({**SPACED, "window_s": 0.5, "max_stale_s": 2.0})
+    scene = scene_of({**SPACED, "window_s": 0.5, "max_stale_s": 10.0})
     board, live = odds(sportId="1"), odds(sportId="1", isLive="1")
     answers: list[type] = []
     assert isinstance(await poll(scene, board), Fetched)
@@ -436,7 +430,7 @@ async def test_what_shares_a_spacing_is_asked_for_in_turn(scene_of, origin):
 
 async def test_a_flood_of_requests_leaves_the_board_its_turns(scene_of, origin):
     asked = queries(origin)
-    scene = scene_of({**SPACED, "window_s": 0.5, "max_stale_s": 1.5, "idle_after_s": 5.0}, max_keys=30)
+    scene = scene_of({**SPACED, "window_s": 0.5, "max_stale_s": 3.0, "idle_after_s": 5.0}, max_keys=30)
     board = odds(sportId="1")
     assert isinstance(await poll(scene, board), Fetched)
     number = 0
@@ -452,7 +446,7 @@ async def test_a_flood_of_requests_leaves_the_board_its_turns(scene_of, origin):
 
 async def test_what_nobody_wants_any_more_is_forgotten_in_line(scene_of, origin):
     asked = queries(origin)
-    scene = scene_of({**SPACED, "min_interval_s": 2.0, "window_s": 2.0, "max_stale_s": 60, "idle_after_s": 1.0})
+    scene = scene_of({**SPACED, "min_interval_s": 5.0, "window_s": 5.0, "max_stale_s": 60, "idle_after_s": 2.0})
     await poll(scene, odds(sportId="1"))
     for number in range(5):
         await poll(scene, odds(sportId="1", isLive=f"new{number}"))
@@ -502,7 +496,7 @@ async def test_a_cursor_has_its_turn_once(scene_of, origin):
     assert isinstance(await poll(scene, cursor), Failed)
     await until(lambda: asked[-1] == "7")
     await until(lambda: len(asked) >= 6)
-    assert asked == ["", "7", "", "", "", ""]
+    assert asked[:6] == ["", "7", "", "", "", ""]
     assert isinstance(await poll(scene, cursor), Failed), "too old by now"
     await until(lambda: asked.count("7") == 2)
     assert isinstance(await poll(scene, cursor), Fetched)
@@ -511,7 +505,7 @@ async def test_a_cursor_has_its_turn_once(scene_of, origin):
 async def test_a_turn_for_which_the_account_has_to_wait_is_kept(scene_of, origin):
     asked = queries(origin)
     limits = {"rate_per_s": 0.5, "burst": 2, "retries": 0}
-    scene = scene_of({**SPACED, "window_s": 30, "max_stale_s": 60}, limits=limits)
+    scene = scene_of({**SPACED, "min_interval_s": 1.2, "window_s": 30, "max_stale_s": 60}, limits=limits)
     began = time.monotonic()
     await poll(scene, odds(sportId="1"))
     scene.refresher.demand(odds(sportId="1", isLive="1"))
@@ -519,7 +513,7 @@ async def test_a_turn_for_which_the_account_has_to_wait_is_kept(scene_of, origin
     await poll(scene, odds(sportId="2", isLive="2"))
     await until(lambda: len(asked) == 3)
     assert asked == ["", "2", "1"]
-    assert time.monotonic() - began >= 1.5, "the account's rate, not the spacing"
+    assert time.monotonic() - began >= 1.9, "the account's rate, not the spacing"
 
 
 async def test_a_turn_that_a_change_of_the_configuration_ends_loses_no_key(scene_of, origin):

@@ -1,5 +1,6 @@
 """Python imports this at its start when its folder is on the path: the time of day is that of a clock that somebody
-else sets. HOLDOVER_CLOCK names a file of eight bytes, the seconds that it is off. All see a step at once."""
+else sets. HOLDOVER_CLOCK names a file of two doubles: how fast it goes, and the seconds that it is off. All see a
+change at once."""
 
 import mmap
 import os
@@ -8,16 +9,15 @@ import time
 from pathlib import Path
 
 _true = time.time
-_true_ns = time.time_ns
-_offset = struct.Struct("d")
+_setting = struct.Struct("dd")
 
 if _file := os.environ.get("HOLDOVER_CLOCK"):
     with Path(_file).open("rb") as _opened:
-        _shared = mmap.mmap(_opened.fileno(), _offset.size, prot=mmap.PROT_READ)
+        _shared = mmap.mmap(_opened.fileno(), _setting.size, prot=mmap.PROT_READ)
 
-    def _off() -> float:
-        value: float = _offset.unpack_from(_shared)[0]
-        return value
+    def _now() -> float:
+        speed, offset = _setting.unpack_from(_shared)
+        return float(speed * _true() + offset)
 
-    time.time = lambda: _true() + _off()
-    time.time_ns = lambda: _true_ns() + int(_off() * 1e9)
+    time.time = _now
+    time.time_ns = lambda: int(_now() * 1e9)

@@ -107,13 +107,34 @@ def test_which_request_it_is_for(vary, first, then, expected):
     assert matches(stored, http(then)) is expected
 
 
+@pytest.mark.parametrize(
+    ("says", "then", "expected"),
+    [
+        ("https://a.example", "Origin: https://a.example", True),
+        ("https://a.example", "Origin: https://b.example", False),
+        ("https://a.example", "", False),
+        ("*", "Origin: https://b.example", True),
+        ("*", "", True),
+    ],
+)
+def test_what_one_origin_may_read_is_for_that_one(says, then, expected):
+    stored = one(f"Access-Control-Allow-Origin: {says}", asked="Origin: https://a.example")
+    assert matches(stored, http(then)) is expected
+
+
 def test_the_newest_of_those_that_match_is_chosen():
     plain, varying = one(""), one("Vary: A", asked="A: 1")
     newer = replace(varying, received_at=NOW + 1)
     assert selected([plain, newer], http("A: 1")) is newer
     assert selected([newer, plain], http("A: 2")) is plain
     assert selected([], http("")) is None
-    assert nominated([plain, newer], http("A: 3")) == (("a", "3"),)
+    assert nominated([plain, newer], http("A: 1")) == newer.selecting
+
+
+def test_only_of_what_a_client_accepts_the_value_is_told():
+    told = dict(one("Vary: A, B, Accept, Accept-Language", asked="A: 1\nAccept: x, y\nAccept-Language: EN").selecting)
+    assert (told["accept"], told["accept-language"], told["b"]) == ("x,y", "en", None)
+    assert told["a"] not in (None, "1")
 
 
 @pytest.mark.parametrize(("before", "used"), [(0.9, True), (1.1, False), (3600, False)])

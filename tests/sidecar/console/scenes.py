@@ -133,7 +133,7 @@ class Staff:
 
     async def kept(self) -> None:
         """What is live is in the history, too."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while next((r.revision for r in self.records() if r.set), "") != self.promotions.live.revision:
                 await asyncio.sleep(0.01)
 
@@ -167,7 +167,7 @@ async def staffed(
     try:
         async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:
             staff = Staff(client, desk, promotions, access)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not promotions.statuses:
                     await asyncio.sleep(0.01)
             await staff.kept()

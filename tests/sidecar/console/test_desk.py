@@ -34,7 +34,7 @@ def edited(staff: Staff, name: str, **members: Any) -> bytes:
 
 
 async def until(there: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not there():
             await asyncio.sleep(0.01)
 

@@ -64,7 +64,9 @@ async def test_who_waits_beyond_what_one_process_bears_is_answered_at_once(monke
     async with TestClient(TestServer(app)) as client:
         waits = {"If-None-Match": (await client.get("/v1/promos")).headers["ETag"], "Prefer": "wait=60"}
         first = asyncio.create_task(client.get("/v1/promos", headers=waits))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            while not promotions._polls:
+                await asyncio.sleep(0.01)
         second = await client.get("/v1/promos", headers=waits)
         assert (second.status, "Preference-Applied" in second.headers) == (304, False)
         promotions.publish(Change(Live("r2", WORDS, ()), (), {}))

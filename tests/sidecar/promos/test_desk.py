@@ -30,7 +30,7 @@ class Followed(Desk):
 
     async def live(self, name: str, data: bytes | None) -> None:
         """Waits until that is what is live, and is in the history."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.kept.get(name) != data:
                 self.written.set()
                 await asyncio.sleep(0.01)
@@ -142,7 +142,7 @@ async def test_going_back_means_a_removal_that_is_held(desk: Followed):
     assert isinstance(await desk.publish("wrong.json", wrong, "", "ops-1", ""), Written)
     await desk.live("wrong.json", wrong)
     (desk.folder / "wrong.json").unlink()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while desk.standing.settled("wrong.json") is not None:
             await asyncio.sleep(0.01)
     assert desk.kept["wrong.json"] == wrong, "the slot has no other: somebody has to confirm that"
@@ -290,7 +290,7 @@ async def test_going_back_leaves_what_never_was_live_and_keeps_what_it_writes_ov
 async def test_somebody_else_approves_what_was_looked_at(desk: Followed):
     desk.standing._approved = desk.chronicle.is_approved
     assert isinstance(await desk.publish("notices.json", OTHER, digest(NOTICES), "ops-1", ""), Written)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not desk.standing.waiting():
             await asyncio.sleep(0.01)
     assert await desk.approve("notices.json", digest(OTHER), "ops-1", "") == Refused(

@@ -622,10 +622,10 @@ async def test_a_disk_that_is_busy_or_full_delays_nothing(desk: Desk, caplog: py
 
     task = asyncio.create_task(watch(desk.folder, Standing(), got.put_nowait, keep, notified=False))
     try:
-        told_of = [await asyncio.wait_for(got.get(), 10)]
+        told_of = [await asyncio.wait_for(got.get(), 30)]
         await asyncio.sleep(2 * KEEP_AFTER_S)
         rename_over(desk.folder / "f0.json", NEW, lambda: None)
-        told_of.append(await asyncio.wait_for(got.get(), 10))
+        told_of.append(await asyncio.wait_for(got.get(), 30))
         assert kept == []
         free.set()
         while len(kept) < 2:
@@ -656,12 +656,12 @@ async def test_the_watch_publishes_remembers_and_goes_on_after_an_exception(
 
     task = asyncio.create_task(watch(desk.folder, Standing(), publish, keep, notified=notified))
     try:
-        first = await asyncio.wait_for(got.get(), 10)
+        first = await asyncio.wait_for(got.get(), 30)
         assert [promo.id for promo in first.live.promos] == ALL
         assert "trying again" in caplog.text
         begun = time.monotonic()
         rename_over(desk.folder / "f0.json", NEW, lambda: None)
-        second = await asyncio.wait_for(got.get(), 10)
+        second = await asyncio.wait_for(got.get(), 30)
         assert time.monotonic() - begun < 5
         assert "fresh" in [promo.id for promo in second.live.promos]
         assert {status.state for status in second.statuses} == {"good"}
