@@ -24,7 +24,7 @@ from holdover.metrics import Effect, Metrics, Trigger
 from holdover.policy import Fresh, decide
 from holdover.projection import Projections
 from holdover.route_settings import RouteSettings
-from holdover.rules import Route, Rules
+from holdover.rules import Rules
 from holdover.shelf import Shelf
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
@@ -120,8 +120,9 @@ class Filler:
         the asking client's, used where holdover has none of its own.
 
         Who comes while a fetch of the key is under way shares it; but a client's own credential that was refused is
-        no answer to another's, and a refresh that was not sent is none to a client. `alone_s`: what comes is most
-        likely for who asks alone, so nothing is shared, and after so many seconds nobody waits for it any more."""
+        no answer to another's, and a refresh that was not sent is none to a client, nor what was new enough for one.
+        `alone_s`: what comes is most likely for who asks alone, so nothing is shared, and after so many seconds
+        nobody waits for it any more."""
         asking = Asking(canonical, newer_than, trigger, credential, client)
         filled = await self._joined(asking) if alone_s is None else await self._alone(asking, alone_s)
         # Clients see it not before everybody may. Not inside the flight: a generation may wait for that very flight.
@@ -139,9 +140,21 @@ class Filler:
 
     async def _joined(self, asking: Asking) -> Filled:
         filled = await self._share(asking)
-        if not filled.led and _is_not_for(asking, filled.result):
+        if not filled.led and self._is_not_for(asking, filled.result):
             filled = await self._share(asking)
         return filled
+
+    def _is_not_for(self, asking: Asking, result: FetchResult) -> bool:
+        """Whether what somebody else's fetch came to may be another for this one."""
+        match result:
+            case Refused(means="credential"):
+                return asking.credential != NOBODY
+            case Failed(unheard=True):
+                return asking.trigger == "client"
+            case Fetched(entry, None):
+                route = self.route(asking.canonical)
+                return route is not None and not _will_do(asking, route, entry, self._clock())
+        return False
 
     async def _share(self, asking: Asking) -> Filled:
         task, led = self._flights.join(asking.canonical.key, lambda: self._fill(asking))
@@ -163,11 +176,11 @@ class Filler:
         # Single flight joins only calls that overlap: asker 1 finds nothing, asker 2's flight fetches, stores and
         # ends, asker 1 starts a flight of its own. So the store is looked at again inside the flight.
         previous = await self.shelf.stored(canonical.key)
-        if previous is not None and _will_do(asking, route, previous, now):
+        if previous is not None and _will_do(asking, route.settings, previous, now):
             return Fetched(previous, None)
         for wide in self.projections.covering(canonical, now):
             stored = await self.shelf.stored(wide.key)
-            if stored is None or not _will_do(asking, route, stored, now):
+            if stored is None or not _will_do(asking, route.settings, stored, now):
                 continue
             if (entry := await self._derived(asking, stored, previous)) is not None:
                 return Fetched(entry, _effect(previous, entry) if asking.trigger == "refresh" else None)
@@ -270,24 +283,14 @@ def _nobody(_: Fetched) -> None:
     """Listens to nothing."""
 
 
-def _will_do(asking: Asking, route: Route, entry: Entry, now: float) -> bool:
+def _will_do(asking: Asking, route: RouteSettings, entry: Entry, now: float) -> bool:
     """Whether what is stored answers the question. For a client it must be within its window by every rule there is:
     it comes because what it saw was not."""
     new_enough = asking.newer_than <= entry.requested_at <= now
     return new_enough and (
-        asking.trigger != "client" or isinstance(decide(route.settings, entry, now, refreshing=False), Fresh)
+        asking.trigger != "client" or isinstance(decide(route, entry, now, refreshing=False), Fresh)
     )
 
 
 def _effect(previous: Entry | None, entry: Entry) -> Effect:
     return "unchanged" if previous is not None and previous.revision == entry.revision else "changed"
-
-
-def _is_not_for(asking: Asking, result: FetchResult) -> bool:
-    """Whether what somebody else's fetch came to may be another for this one."""
-    match result:
-        case Refused(means="credential"):
-            return asking.credential != NOBODY
-        case Failed(unheard=True):
-            return asking.trigger == "client"
-    return False

@@ -105,6 +105,15 @@ async def test_a_fill_ends_in_the_store(vendor, filler_of, store, metrics):
     assert value(metrics, "cache_operations_total", tier="disk", operation="put", result="ok") == 1
 
 
+@pytest.mark.parametrize("ahead", [30.0, 90.0], ids=["past the window", "past the limit"])
+async def test_a_client_does_not_take_what_is_new_enough_for_a_refresh_alone(vendor, filler_of, ahead):
+    """Another process has asked since the sidecar looked last, and then nobody could for long."""
+    await filler_of().fill(ODDS, 0.0, "client")
+    filler = filler_of(clock=lambda: time.time() + ahead)
+    filled = await asyncio.gather(filler.fill(ODDS, 0.0, "refresh"), filler.fill(ODDS, 0.0, "client"))
+    assert [entry_in(each).identity for each in filled] == [b"[1]", b"[2]"]
+
+
 async def test_fifty_at_once_are_one_request(vendor, filler_of, metrics):
     vendor.open.clear()
     filler = filler_of()
