@@ -10,10 +10,10 @@ from typing import Literal
 from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request, header
+from holdover.personal import CREDENTIAL_LIKE
 from holdover.promo_audience import audience
 from holdover.route_settings import RouteSettings, segments_of
 from holdover.rules import (
-    CREDENTIAL_LIKE,
     PromoRoute,
     Provider,
     Route,
@@ -164,7 +164,8 @@ def _unshareable(request: Request, fields: Collection[str], routed: Routed) -> s
         return "the request has a body"
     declared = routed.provider.credentials.union(name.lower() for name in routed.route.settings.headers)
     for name in fields:
-        if (name == "cookie" or name in CREDENTIAL_LIKE) and name not in declared:
+        # What is said to a proxy ends here.
+        if routed.provider.is_personal(name) and name not in declared and name != "proxy-authorization":
             return f"the {name} field may make the answer personal"
     if method == "POST" and "content-encoding" in fields:
         return "the request's body is encoded"

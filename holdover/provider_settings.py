@@ -205,6 +205,13 @@ class ProviderSettings(Table):
     classes: dict[Name, ClassSettings] = Field(
         default={}, description="Clients whose plan gives them other bodies, and holdover's credential of that plan."
     )
+    personal: list[FieldName] = Field(
+        default=[],
+        description="Header fields that tell who asks, beside those whose names say so (`Authorization`, `Cookie`, "
+        "words like `key`, `token`, `session`, `user-id`). The answer to a request with one is for nobody else, "
+        'unless it says that it is; with `freshness = "window"` the request passes, unless `[credential]` or '
+        "`headers` names the field.",
+    )
     limits: LimitSettings = LimitSettings()
     quota: QuotaSettings = QuotaSettings()
     errors: list[ErrorSettings] = Field(default=[], description="How the provider says no; see below.")

@@ -9,21 +9,13 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from holdover.credential import NOBODY, Credential
+from holdover.personal import is_personal
 from holdover.promo_settings import PromoRouteSettings
 from holdover.provider_settings import ProviderSettings
 from holdover.providers.profile import Profile
 from holdover.providers.registry import PROFILES
 from holdover.route_settings import ANYTHING, RouteSettings
 from holdover.settings import split_address
-
-# Names under which APIs take credentials. One that a provider does not declare sends the request past the cache:
-# it must not enter a key or the store.
-CREDENTIAL_LIKE = frozenset(
-    "apikey api_key api-key key token access_token access-token auth authorization password passwd secret "
-    "client_secret signature sig session sessionid x-api-key x-auth-token x-authentication x-access-token".split()
-)
-PERSONAL = CREDENTIAL_LIKE | {"cookie", "proxy-authorization"}
-"""Fields of a request, in lower case, by which an origin may know who asks."""
 
 TURNING = frozenset(
     "forwarded x-forwarded-host x-forwarded-server x-forwarded-scheme x-forwarded-proto x-forwarded-port "
@@ -74,7 +66,8 @@ class PromoRoute:
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A provider ready to use. `credentials` are the lower-case names of every parameter and header field in which
-    clients may send theirs; `secrets` are holdover's own by the class of clients (a plan), "" for all others."""
+    clients may send theirs, `personal` those of further fields that tell who asks; `secrets` are holdover's own by
+    the class of clients (a plan), "" for all others."""
 
     settings: ProviderSettings
     routes: tuple[Route, ...]
@@ -82,10 +75,15 @@ class Provider:
     secrets: tuple[tuple[str, Secret], ...] = ()
     profile: Profile = field(default_factory=Profile, compare=False)
     promos: tuple[PromoRoute, ...] = ()
+    personal: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         return self.settings.name
+
+    def is_personal(self, field: str) -> bool:
+        """Whether a request's field of this name tells who asks."""
+        return is_personal(field, self.personal)
 
     @property
     def route_names(self) -> list[str]:
@@ -220,7 +218,9 @@ def compile_provider(settings: ProviderSettings, secrets: Mapping[str, Secret] |
     promos = tuple(PromoRoute(old, _pattern(old)) for old in settings.promos)
     named = settings.credential
     names = frozenset(name.lower() for name in named.names) if named else frozenset[str]()
-    return Provider(settings, routes, names, tuple((secrets or {}).items()), PROFILES[settings.profile], promos)
+    personal = frozenset(name.lower() for name in settings.personal)
+    own = tuple((secrets or {}).items())
+    return Provider(settings, routes, names, own, PROFILES[settings.profile], promos, personal)
 
 
 def _pattern(route: RouteSettings | PromoRouteSettings) -> re.Pattern[str]:

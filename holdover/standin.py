@@ -32,10 +32,11 @@ from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
 from holdover.origin.cache import OriginCache
 from holdover.origin.filler import OriginFiller
+from holdover.personal import is_personal
 from holdover.phase import longest_stale
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
-from holdover.rules import CREDENTIAL_LIKE, Rules
+from holdover.rules import Rules
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 from holdover.variants import is_variant, nominated, selected, variant
@@ -49,7 +50,6 @@ MAX_REFUSAL_BYTES = 1_048_576
 _MADE_INVALID = Filled(Failed("what is stored was made invalid", retry_after=1.0), led=True)
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
-_PERSONAL = CREDENTIAL_LIKE | {"cookie"}
 
 logger = logging.getLogger("holdover.standin")
 _gzip_accepted = lru_cache(256)(accepts_gzip)
@@ -134,7 +134,7 @@ class StandIn:
         usual = (
             request.method == "GET"
             and not request.body
-            and not any(field.lower() in self._personal for field, _ in request.headers)
+            and not any(is_personal(field, self._personal) for field, _ in request.headers)
         )
         if usual and (known := self._memo.get(name)) is not None:
             return known
@@ -540,8 +540,8 @@ def _mean(waiting: Sequence[Waiting]) -> float:
 
 
 def _personal(rules: Rules) -> frozenset[str]:
-    """Header fields by which requests for one target differ."""
-    return frozenset(_PERSONAL.union(*(provider.credentials for provider in rules.providers)))
+    """Header fields by which requests for one target differ, beside those whose names say so."""
+    return frozenset[str]().union(*(provider.credentials | provider.personal for provider in rules.providers))
 
 
 def _echoed(cacheable: Cacheable, response: Response) -> Response:

@@ -54,7 +54,7 @@ def explain(config: Config, asked: Asked, stored: Stored, now: float) -> Facts:
         case ForOrigin(provider, by_origin, whole):
             return {
                 "route": f"{provider.name}/{by_origin.name}",
-                "key": key_of(provider.name, whole),
+                "key": key_of(provider.name, whole, provider.personal),
                 "decision": "answered by the rules of HTTP: what the provider says of each answer decides",
             }
         case Bypass(provider, None, reason):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from holdover.exchange import Headers, as_headers, header
@@ -62,10 +63,11 @@ class Variants:
         return sum(len(one.body) + FIELD_BYTES * (len(one.headers) + 4) for one in self.stored) + FIELD_BYTES
 
 
-def key_of(provider: str, target: str) -> str:
-    """32 hex digits. Each part is hashed with its length before it, so none can imitate a separator."""
+def key_of(provider: str, target: str, personal: Collection[str] = ()) -> str:
+    """32 hex digits. Each part is hashed with its length before it, so none can imitate a separator. What was stored
+    before a name became `personal` is found no more: it may be one client's own."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in ("origin", provider, target):
+    for part in ("origin", provider, target, *sorted(personal)):
         data = part.encode("utf-8", "surrogateescape")
         digest.update(len(data).to_bytes(4, "big") + data)
     return digest.hexdigest()

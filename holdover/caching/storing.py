@@ -10,7 +10,7 @@ from holdover.caching.freshness import HEURISTIC_STATUSES, age_when_received, ex
 from holdover.caching.stored import Stored
 from holdover.caching.vary import selecting
 from holdover.exchange import HOP_BY_HOP, Headers, Response, elements, header
-from holdover.rules import PERSONAL
+from holdover.personal import is_personal
 
 UNDERSTOOD = frozenset(
     (200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504)
@@ -30,7 +30,7 @@ _RANGE_OF_BYTES = re.compile(r"bytes[ \t]*[\d*]", re.IGNORECASE | re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Exchanged:
     """A request and its complete final response; times are Unix seconds, `told` is what the response says to this
-    cache."""
+    cache, `personal` are names of fields as `is_personal` has them."""
 
     method: str
     asked: Headers
@@ -38,6 +38,7 @@ class Exchanged:
     told: Directives
     requested_at: float
     received_at: float
+    personal: frozenset[str] = frozenset()
 
 
 def refusal(one: Exchanged, override: Collection[str] = ()) -> str | None:
@@ -58,7 +59,7 @@ def _personal(one: Exchanged) -> str | None:
     """The field of the request that makes the response one client's own. RFC 9111 section 3.5 has that for
     Authorization; other fields that tell who asks are used likewise, but a response that is selected by one of them
     is for nobody else anyway."""
-    names = {name.lower() for name, _ in one.asked} & PERSONAL
+    names = {name.lower() for name, _ in one.asked if is_personal(name, one.personal)}
     if "public" in one.told or "s-maxage" in one.told:
         return None
     if "authorization" in names and "must-revalidate" not in one.told:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from holdover.caching.stored import Selecting, Stored
 from holdover.exchange import Headers, elements, header
-from holdover.rules import PERSONAL
 
 # Lists of words without case and without meaning in the spaces around commas (RFC 9110 section 12.5).
 _CASELESS = frozenset(("accept-charset", "accept-encoding", "accept-language"))
@@ -35,14 +34,16 @@ def nominated(stored: Iterable[Stored], request: Headers) -> Selecting:
 
 
 def _told(request: Headers, name: str) -> str | None:
-    value = header(request, name)
-    return None if value is None else normal(name, value)
+    """What is compared, and stored. Of no other field than these is it known that its values are nobody's secret."""
+    if (value := header(request, name)) is None:
+        return None
+    plain = normal(name, value)
+    if name == "accept" or name in _CASELESS:
+        return plain
+    return hashlib.blake2b(plain.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def normal(name: str, value: str) -> str:
     """Combined lines and white space around commas make no difference (RFC 9111 section 4.1)."""
     plain = ",".join(part.strip(" \t") for part in value.split(","))
-    if name in PERSONAL:
-        # It is compared, and never told.
-        return hashlib.blake2b(plain.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     return plain.lower() if name in _CASELESS else plain

@@ -12,7 +12,7 @@ from holdover.cache_status import detail
 from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
 from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
-from holdover.caching.stored import Stored, key_of
+from holdover.caching.stored import Stored
 from holdover.caching.validation import FOR_ORIGINS
 from holdover.exchange import Request, Response, header
 from holdover.flight import Flights
@@ -24,7 +24,7 @@ from holdover.origin.client import NoAnswer, Unsendable, must_be_sendable
 from holdover.origin.fetch import Obtained, as_sent
 from holdover.origin.filler import Flown, Joined, OriginFiller, ended_with
 from holdover.origin.found import Found, look_up, nothing_of
-from holdover.rules import PERSONAL, Rules
+from holdover.rules import Rules
 
 MOST_WAITS = 3
 """For how many answers one request waits, each of which tells that it is another's."""
@@ -160,7 +160,7 @@ class OriginCache:
         # Others may wait for it longer than who asked first.
         flown = await self._flown(asked, request, trigger, self._wait_s)
         if isinstance(flown, Obtained) and isinstance(flown.answer, Response):
-            key = key_of(asked.provider.name, asked.target)
+            key = nothing_of(asked).key
             self._alone.ends(key)
             if flown.stored is None and not _tells_of_trouble(flown):
                 # For a while nobody waits for what is not to be shared.
@@ -180,9 +180,10 @@ class OriginCache:
     def _refresh(self, found: Found, chosen: Stored) -> None:
         """Validates what is served, once, behind the client's back and without its credentials (RFC 5861 section
         3)."""
-        if any(name in PERSONAL for name, _ in chosen.selecting):
+        is_personal = found.route.provider.is_personal
+        if any(is_personal(name) for name, _ in chosen.selecting):
             return
-        fields = tuple(item for item in found.request.headers if item[0].lower() not in PERSONAL)
+        fields = tuple(item for item in found.request.headers if not is_personal(item[0]))
         request = replace(found.request, headers=fields)
         self._flights.join(found.alike, lambda: self._fly(found.route, request, "refresh"))
 

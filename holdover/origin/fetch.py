@@ -158,8 +158,7 @@ class OriginFetcher:
         new = updated(old, answer.headers, control(answer.headers, route.targeted), times, route.override)
         new = replace(new, selecting=selecting(new.headers, asked))
         whole = _whole(new)
-        exchanged = Exchanged("GET", asked, whole, control(new.headers, route.targeted), *times)
-        return new if refusal(exchanged, route.override) is None else whole
+        return new if refusal(self._exchanged(errand, whole, times), route.override) is None else whole
 
     async def _also(self, errand: Errand, other: Stored, answer: Response, times: tuple[float, float]) -> Obtained:
         """What another request selected is the answer to this one too (RFC 9111 section 4.3.3)."""
@@ -175,8 +174,7 @@ class OriginFetcher:
         return new in stands.stored
 
     async def _arrived(self, errand: Errand, answer: Response, times: tuple[float, float]) -> Obtained:
-        route, chosen, request = errand.route, errand.chosen, errand.request
-        exchanged = Exchanged("GET", request.headers, answer, control(answer.headers, route.targeted), *times)
+        route, chosen, exchanged = errand.route, errand.chosen, self._exchanged(errand, answer, times)
         trouble = answer.status in TROUBLE and chosen is not None
         if trouble or refusal(exchanged, route.override) is not None:
             if chosen is not None and answer.status < 500:
@@ -185,6 +183,10 @@ class OriginFetcher:
             return Obtained(answer)
         new = stored(exchanged, route.override)
         return Obtained(answer, new if await self._add(errand, new, chosen) else None)
+
+    def _exchanged(self, errand: Errand, answer: Response, times: tuple[float, float]) -> Exchanged:
+        asked, told = errand.request.headers, control(answer.headers, errand.route.targeted)
+        return Exchanged("GET", asked, answer, told, *times, self.client.provider.personal)
 
 
 def _tells_of_trouble(answer: Response | NoAnswer) -> bool:

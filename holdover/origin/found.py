@@ -12,7 +12,6 @@ from holdover.key import ForOrigin
 from holdover.metrics import Trigger
 from holdover.origin.fetch import Errand
 from holdover.origin.shelf import OriginShelf
-from holdover.rules import PERSONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Found:
     @property
     def is_personal(self) -> bool:
         """Whether it tells who asks."""
-        return any(name.lower() in PERSONAL for name, _ in self.request.headers)
+        return any(self.route.provider.is_personal(name) for name, _ in self.request.headers)
 
     def errand(self, trigger: Trigger, within_s: float) -> Errand:
         settings, limited = self.route.route.settings, not self.is_personal
@@ -58,7 +57,8 @@ class Found:
 
 def nothing_of(asked: ForOrigin) -> Variants:
     """What is stored of a URI of which nothing is."""
-    return Variants(asked.provider.name, asked.route.name, key_of(asked.provider.name, asked.target))
+    provider = asked.provider
+    return Variants(provider.name, asked.route.name, key_of(provider.name, asked.target, provider.personal))
 
 
 async def look_up(shelf: OriginShelf, asked: ForOrigin, request: Request, now: float) -> Found:

@@ -28,6 +28,7 @@ name = "origin"
 hosts = ["{host}", "127.0.0.1"]
 origin = "http://127.0.0.1:{port}"
 clients = "open"
+personal = ["X-Who"]
 
 [limits]
 timeout_s = 3

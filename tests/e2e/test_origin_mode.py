@@ -327,12 +327,30 @@ def test_cookies_are_not_given_to_the_next(house, origin, also):
     assert "set-cookie" not in second.names
 
 
-WHO = [{"Cookie": "s=alice"}, {"X-Api-Key": "alice"}, {"Proxy-Authorization": "alice"}, {"Authorization": "alice"}]
+WHO = [
+    {name: "alice"}
+    for name in (
+        *("Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "x-apisports-key", "X-RapidAPI-Key"),
+        *("X-App-Key", "X-Session-Token", "X-Who"),
+    )
+]
 
 
 @pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
 def test_what_was_asked_by_somebody_is_nobody_elses(house, origin, who):
     played(house, origin, [Step(who, [FRESH], body="alice"), Step(says=[FRESH], body="all", came=True, gives="all")])
+
+
+@pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
+def test_what_is_fetched_behind_a_clients_back_is_without_what_tells_who_asks(house, origin, who):
+    mark = f"/unsent{next(_numbers)}"
+    says = [cc("max-age=1, stale-while-revalidate=60")]
+    asked(house, Step(says=says), mark)
+    time.sleep(1.2)
+    asked(house, Step({**who, "X-Other": "sent"}, says), mark)
+    wait_for(lambda: len(origin.of(mark)) > 1)
+    refresh = origin.of(mark)[1]
+    assert (refresh["x-other"], *(refresh[name] for name in who)) == ("sent", *(None for _ in who))
 
 
 @pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
@@ -1027,8 +1045,9 @@ def test_who_waits_while_the_origin_fails_gets_what_is_stored(house, origin):
 
 
 def test_no_credential_of_a_client_is_on_the_disk(house, origin):
-    says = [cc("public, max-age=60"), ("Vary", "Authorization, Cookie, X-Api-Key")]
-    secrets = {"Authorization": "Bearer canary-one", "Cookie": "session=canary-two", "X-Api-Key": "canary-three"}
+    says = [cc("public, max-age=60"), ("Vary", "Authorization, Cookie, X-Api-Key, X-App-Key, X-Who, X-Foo")]
+    names = ("Authorization", "Cookie", "X-Api-Key", "X-App-Key", "X-Who", "X-Foo")
+    secrets = {name: f"canary-{name}" for name in names}
     played(
         house,
         origin,

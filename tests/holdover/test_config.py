@@ -130,6 +130,9 @@ def problems(folder: Path, environ: Mapping[str, str] = ENVIRON) -> list[str]:
             "vendor.toml:1: route 'odds': profile 'generic' knows no POST bodies"
         ]),
         # credentials, clients, plans
+        ("[credential]", 'personal = ["X Who"]\n[credential]', [
+            "vendor.toml:5: personal[0]: has a character or form that is not allowed here (pattern ^[!#$%&'*+.^_`|~0-9A-Za-z-]+$)"
+        ]),
         ('env = "VENDOR_KEY"', "borrow = false", [
             "vendor.toml:1: give exactly one of env, file and borrow of [credential] with clients = 'known'"
         ]),

@@ -10,7 +10,8 @@ from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request
 from holdover.key import Bypass, Cacheable, plan
-from holdover.rules import CREDENTIAL_LIKE, Rules
+from holdover.personal import CREDENTIAL_LIKE
+from holdover.rules import Rules
 
 HOST = "api.vendor.test"
 PATH = "/v4/sports/epl/odds"
@@ -25,7 +26,7 @@ def planned(route_of, provider_of):
 
     def build(target, *, fields=(), method="GET", body=b"", credential=CREDENTIAL, **changes):
         route = route_of(**{"lists": LISTS, "defaults": DEFAULTS, **changes})
-        rules = Rules([provider_of(route, credential=credential)])
+        rules = Rules([provider_of(route, credential=credential, personal=["X-Who"])])
         return plan(Request(method, HOST, target, tuple(fields), body), rules)
 
     return build
@@ -261,11 +262,26 @@ def test_a_credential_like_parameter_that_the_route_declares_is_an_ordinary_one(
     assert canonical(f"{PATH}?session=1", drop=["session"]) == canonical(PATH)
 
 
-@pytest.mark.parametrize("name", sorted({*CREDENTIAL_LIKE, "cookie"} - {"api_key", "apikey"}))
+UNLISTED = ("cookie", "x-apisports-key", "x-rapidapi-key", "x-app-key", "x-session-token", "x-user-id", "x-who")
+
+
+@pytest.mark.parametrize("name", sorted({*CREDENTIAL_LIKE, *UNLISTED} - {"api_key", "apikey"}))
 def test_a_personal_header_goes_past_the_cache(planned, name):
     found = planned(PATH, fields=[(name.title(), SECRET)])
     assert isinstance(found, Bypass)
     assert found.reason == f"the {name} field may make the answer personal"
+
+
+def test_a_personal_header_that_is_declared_is_part_of_the_key_or_a_credential(planned):
+    fields = [("X-Who", "anna"), ("X-App-Key", "one")]
+    found = planned(PATH, fields=fields, headers=["X-App-Key", "X-Who"])
+    assert found.canonical.headers == (("x-app-key", "one"), ("x-who", "anna"))
+    declared = {**CREDENTIAL, "also": ["X-App-Key"]}
+    assert planned(PATH, fields=fields[1:], credential=declared).canonical == planned(PATH).canonical
+
+
+def test_what_is_said_to_a_proxy_ends_here(planned):
+    assert planned(PATH, fields=[("Proxy-Authorization", SECRET)]) == planned(PATH)
 
 
 @pytest.mark.parametrize(

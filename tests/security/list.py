@@ -41,9 +41,13 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             3,
             "one tenant's answer to another",
-            "What was asked for with a client's own credential goes to nobody else, wherever the credential stood; a "
-            "request with one that the provider does not declare passes and is not stored.",
+            "What was asked for with a client's own credential goes to nobody else, unless the answer says so "
+            "(`public`, with freshness by the origin). A field has one if its name says so (words like `key`, "
+            "`token`, `session`), or is declared, or is in `personal`. With a window, a request with one that the "
+            "provider does not declare passes and is not stored.",
             "security/test_crossings.py::test_nobody_gets_what_anothers_credential_got "
+            "holdover/test_personal.py::test_what_tells_who_asks_is_known_by_its_name "
+            "e2e/test_origin_mode.py::test_what_was_asked_by_somebody_is_nobody_elses "
             "e2e/test_tenants.py::test_with_answers_of_its_own_a_tenant_gets_what_its_own_credential_got "
             "e2e/test_tenants.py::test_with_plans_a_tenant_gets_what_its_plan_gets "
             "holdover/test_key.py::test_a_personal_header_goes_past_the_cache",
@@ -328,12 +332,13 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             35,
             "refreshes with a client's credential",
             "They end with the demand (`idle_after_s`), and with the first refusal; nothing is refreshed that "
-            "nobody asks for.",
+            "nobody asks for. With freshness by the origin a refresh has no field that tells who asks.",
             "sidecar/test_schedule.py::test_nothing_is_due_without_demand "
             "sidecar/test_schedule.py::test_an_idle_key_is_forgotten_and_may_come_again "
             "holdover/test_fill.py::test_a_lent_credential_that_is_refused_is_not_used_again "
             "holdover/test_books.py::test_a_lent_credential_that_is_refused_is_lent_no_more "
-            "faults/test_provider.py::test_refreshes_keep_to_demand_and_to_the_rate_limit",
+            "faults/test_provider.py::test_refreshes_keep_to_demand_and_to_the_rate_limit "
+            "e2e/test_origin_mode.py::test_what_is_fetched_behind_a_clients_back_is_without_what_tells_who_asks",
         ),
     ),
     "The store": (

@@ -20,13 +20,17 @@ TENANTS = 200
 CALLS = 4
 SPORTS = ("epl", "nba", "nfl")
 IN_QUERY = ("apiKey", "api_key", "APIKEY", "token", "secret")
-IN_FIELDS = ("X-Api-Key", "Authorization", "Cookie", "X-Auth-Token", "Proxy-Authorization")
+LISTED = ("X-Api-Key", "Authorization", "Cookie", "X-Auth-Token", "Proxy-Authorization")
+BY_PATTERN = ("x-apisports-key", "X-RapidAPI-Key", "X-App-Key", "X-Session-Token", "X-User-Id")
+BY_SETTING = "X-Who"
+IN_FIELDS = (*LISTED, *BY_PATTERN, BY_SETTING)
 BEFORE = {"Authorization": "Bearer ", "Proxy-Authorization": "Bearer ", "Cookie": "session="}
 PROVIDER = """
 name = "odds"
 hosts = ["api.the-odds-api.com"]
 origin = "{origin}"
 clients = "{clients}"
+personal = ["X-Who"]
 [credential]
 {own}
 query = "apiKey"
@@ -48,6 +52,7 @@ name = "odds"
 hosts = ["api.the-odds-api.com"]
 origin = "{origin}"
 clients = "open"
+personal = ["X-Who"]
 [[routes]]
 name = "odds"
 path = "/**"

@@ -113,7 +113,13 @@ def test_the_newest_of_those_that_match_is_chosen():
     assert selected([plain, newer], http("A: 1")) is newer
     assert selected([newer, plain], http("A: 2")) is plain
     assert selected([], http("")) is None
-    assert nominated([plain, newer], http("A: 3")) == (("a", "3"),)
+    assert nominated([plain, newer], http("A: 1")) == newer.selecting
+
+
+def test_only_of_what_a_client_accepts_the_value_is_told():
+    told = dict(one("Vary: A, B, Accept, Accept-Language", asked="A: 1\nAccept: x, y\nAccept-Language: EN").selecting)
+    assert (told["accept"], told["accept-language"], told["b"]) == ("x,y", "en", None)
+    assert told["a"] not in (None, "1")
 
 
 @pytest.mark.parametrize(("before", "used"), [(0.9, True), (1.1, False), (3600, False)])

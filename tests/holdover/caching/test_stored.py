@@ -77,7 +77,7 @@ def test_the_oldest_make_room(longest, left):
     for number in range(MOST_VARIANTS + 5):
         variants = added(variants, variant(str(number), NOW + number), None, longest, LATER)
     assert len(variants.stored) == left
-    assert variants.stored[0].selecting == (("a", str(MOST_VARIANTS + 4)),)
+    assert variants.stored[0].selecting == variant(str(MOST_VARIANTS + 4)).selecting
 
 
 def test_only_what_is_still_there_is_replaced():
