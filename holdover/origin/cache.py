@@ -173,9 +173,11 @@ class OriginCache:
         """What the sidecar, or this process while there is none, has the origin say."""
         must_be_sendable(request.headers)
         try:
-            return await self._link.fly(asked, request, trigger, within_s, alone=alone)
+            flown = await self._link.fly(asked, request, trigger, within_s, alone=alone)
         except LinkDown:
             return await self._filler.fly(asked, request, trigger, within_s, alone=alone)
+        await self._filler.hold(asked, flown)
+        return flown
 
     def _refresh(self, found: Found, chosen: Stored) -> None:
         """Validates what is served, once, behind the client's back and without its credentials (RFC 5861 section

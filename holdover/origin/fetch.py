@@ -25,12 +25,13 @@ from holdover.upstream import Upstream
 
 @dataclass(frozen=True, slots=True)
 class Obtained:
-    """`answer` is what the origin said, or why it said nothing; `stored` what is stored now because of it, and
-    `confirmed` when that was there before."""
+    """`answer` is what the origin said, or why it said nothing; `stored` what is stored now because of it,
+    `confirmed` when that was there before, `loose` when it is in the memory of who obtained it alone."""
 
     answer: Response | NoAnswer
     stored: Stored | None = None
     confirmed: bool = False
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class OriginFetcher:
         new = self._made_new(errand, chosen, answer, times)
         if isinstance(new, Stored):
             await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=new))
-            return Obtained(answer, new, confirmed=True)
+            return self._kept(errand, answer, new, confirmed=True)
         if forbidden(new, control(new.headers, errand.route.targeted), errand.route.override) is not None:
             await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None))
         return Obtained(new)
@@ -165,7 +166,9 @@ class OriginFetcher:
         new = self._made_new(errand, other, answer, times)
         if isinstance(new, Response):
             return Obtained(new)
-        return Obtained(answer, new, confirmed=True) if await self._add(errand, new, None) else Obtained(_whole(new))
+        if not await self._add(errand, new, None):
+            return Obtained(_whole(new))
+        return self._kept(errand, answer, new, confirmed=True)
 
     async def _add(self, errand: Errand, new: Stored, of: Stored | None) -> bool:
         """Whether it is stored."""
@@ -182,7 +185,10 @@ class OriginFetcher:
                 await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None))
             return Obtained(answer)
         new = stored(exchanged, route.override)
-        return Obtained(answer, new if await self._add(errand, new, chosen) else None)
+        return self._kept(errand, answer, new) if await self._add(errand, new, chosen) else Obtained(answer)
+
+    def _kept(self, errand: Errand, answer: Response, new: Stored, *, confirmed: bool = False) -> Obtained:
+        return Obtained(answer, new, confirmed, loose=self._shelf.is_loose(errand.variants.key))
 
     def _exchanged(self, errand: Errand, answer: Response, times: tuple[float, float]) -> Exchanged:
         asked, told = errand.request.headers, control(answer.headers, errand.route.targeted)

@@ -8,14 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdover.caching.changing import added
 from holdover.caching.reuse import Use
+from holdover.caching.stored import Stored
 from holdover.exchange import Request
 from holdover.flight import Flights
 from holdover.key import ForOrigin
 from holdover.metrics import Metrics, Trigger
 from holdover.origin.client import NoAnswer, OriginClient
 from holdover.origin.fetch import Obtained, OriginFetcher
-from holdover.origin.found import look_up
+from holdover.origin.found import look_up, nothing_of
 from holdover.origin.shelf import OriginShelf
 from holdover.rules import Provider, Rules
 from holdover.store.base import Blobs
@@ -28,16 +30,17 @@ HELD_S = 0.1
 @dataclass(frozen=True, slots=True)
 class Joined:
     """Somebody else's flight has ended, with this status, without an answer, or before it was looked at. What it
-    brought for others is stored."""
+    brought for others is stored, or `loose`: in the memory alone of who tells this."""
 
     status: int = 0
     failed: NoAnswer | None = None
+    loose: Stored | None = None
 
 
 def ended_with(obtained: Obtained) -> Joined:
     """What who joined is told of a flight."""
-    answer = obtained.answer
-    return Joined(failed=answer) if isinstance(answer, NoAnswer) else Joined(answer.status)
+    answer, loose = obtained.answer, obtained.stored if obtained.loose else None
+    return Joined(failed=answer) if isinstance(answer, NoAnswer) else Joined(answer.status, loose=loose)
 
 
 type Flown = Obtained | Joined
@@ -61,8 +64,8 @@ class OriginFiller:
         self._metrics = metrics
         self._ca_file = ca_file
         self._clock = clock
-        self._disk = ThreadPoolExecutor(1, "origin-store")
-        self.shelf = OriginShelf(store, self._disk, metrics)
+        self._threads = ThreadPoolExecutor(1, "origin-reads"), ThreadPoolExecutor(1, "origin-writes")
+        self.shelf = OriginShelf(store, *self._threads, metrics)
         self._fetchers: dict[str, OriginFetcher] = {}
         self._flights: Flights[Obtained] = Flights()
         self._retired: set[asyncio.Task[None]] = set()
@@ -84,7 +87,9 @@ class OriginFiller:
         await asyncio.gather(*self._retired, return_exceptions=True)
         for fetcher in self._fetchers.values():
             await fetcher.client.close()
-        self._disk.shutdown()
+        await self.shelf.close()
+        for thread in self._threads:
+            thread.shutdown()
 
     def route(self, provider: str, route: str, target: str) -> ForOrigin | None:
         """The route of that name, if it is one of these."""
@@ -112,7 +117,8 @@ class OriginFiller:
         if alone:
             return await self.fetcher(asked.provider).obtain(errand)
         if isinstance(found.verdict, Use) and not (found.verdict.refresh and trigger == "refresh"):
-            return Joined()
+            # Here it may be in memory alone.
+            return Joined(loose=found.chosen if self.shelf.is_loose(found.variants.key) else None)
         if trigger == "refresh" and not await self._ready(asked.provider):
             # Each hit on what is stale asks for it, once the last such question is answered.
             await asyncio.sleep(HELD_S)
@@ -122,6 +128,13 @@ class OriginFiller:
         if led:
             return obtained
         return ended_with(obtained)
+
+    async def hold(self, asked: ForOrigin, flown: Flown) -> None:
+        """Holds what another process had the origin say, and could not store for this one."""
+        ended = ended_with(flown) if isinstance(flown, Obtained) else flown
+        if (new := ended.loose) is not None:
+            longest, now = asked.provider.settings.limits.max_body_bytes, self._clock()
+            await self.shelf.hold(nothing_of(asked), lambda held: added(held, new, None, longest, now))
 
     async def _ready(self, provider: Provider) -> bool:
         limited = await self._upstream.limits(provider)

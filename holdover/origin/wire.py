@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from holdover.caching.stored import Variants, decode, encode
+from holdover.caching.stored import Stored, Variants, decode, encode
 from holdover.exchange import Headers, Request, Response, as_headers
 from holdover.key import ForOrigin
 from holdover.metrics import Trigger
@@ -56,15 +56,16 @@ def decode_question(data: object) -> OriginQuestion:
 def encode_flown(flown: Flown) -> bytes:
     """A line of JSON facts, what is stored, and the answer's body where that is another."""
     match flown:
-        case Joined(status, failed):
-            return json.dumps({"kind": "joined", "status": status, "failed": _failure(failed)}).encode() + b"\n"
+        case Joined(status, failed, loose):
+            line = json.dumps({"kind": "joined", "status": status, "failed": _failure(failed)}).encode()
+            return b"".join((line, b"\n", _kept(loose)))
         case Obtained(NoAnswer() as failed):
             return json.dumps({"kind": "failed", "failed": _failure(failed)}).encode() + b"\n"
-        case Obtained(Response() as answer, stored, confirmed):
-            kept = encode(Variants("", "", "", (stored,))) if stored is not None else b""
+        case Obtained(Response() as answer, stored, confirmed, loose):
+            kept = _kept(stored)
             same = stored is not None and not confirmed
             facts = {"status": answer.status, "headers": answer.headers, "confirmed": confirmed, "kept": len(kept)}
-            facts["interim"] = answer.interim
+            facts |= {"interim": answer.interim, "loose": loose}
             line = json.dumps({"kind": "answered", "same": same, **facts}).encode()
             return b"".join((line, b"\n", kept, b"" if same else answer.body))
     raise AssertionError("unreachable")
@@ -79,7 +80,7 @@ def decode_flown(data: bytes) -> Flown:
         raise WireError("not an answer of this version") from error
     match facts:
         case {"kind": "joined", "status": int(status), "failed": failed}:
-            return Joined(status, _failed(failed) if failed is not None else None)
+            return Joined(status, _failed(failed) if failed is not None else None, _stored(rest))
         case {"kind": "failed", "failed": failed}:
             return Obtained(_failed(failed))
         case {
@@ -90,14 +91,25 @@ def decode_flown(data: bytes) -> Flown:
             "confirmed": bool(confirmed),
             "kept": int(kept),
             "interim": list(before),
+            "loose": bool(loose),
         } if (headers := as_headers(fields)) is not None:
-            variants = decode(rest[:kept]) if kept else None
-            if kept and (variants is None or len(variants.stored) != 1):
-                raise WireError("what is stored is of another version")
-            stored = variants.stored[0] if variants is not None else None
+            stored = _stored(rest[:kept])
             body = stored.body if same and stored is not None else rest[kept:]
-            return Obtained(Response(status, headers, body, _interim(before)), stored, confirmed)
+            return Obtained(Response(status, headers, body, _interim(before)), stored, confirmed, loose)
     raise WireError("not an answer of this version")
+
+
+def _kept(stored: Stored | None) -> bytes:
+    return encode(Variants("", "", "", (stored,))) if stored is not None else b""
+
+
+def _stored(data: bytes) -> Stored | None:
+    if not data:
+        return None
+    variants = decode(data)
+    if variants is None or len(variants.stored) != 1:
+        raise WireError("what is stored is of another version")
+    return variants.stored[0]
 
 
 def _interim(data: list[object]) -> tuple[tuple[int, Headers], ...]:

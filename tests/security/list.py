@@ -322,11 +322,13 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             34,
             "stampedes",
-            "One call for all who wait; a leader that dies, fails or gets what must not be stored holds up nobody.",
+            "One call for all who wait, whether or not its answer can be written to the store; a leader that dies, "
+            "fails or gets what must not be stored holds up nobody.",
             "e2e/test_answers.py::test_all_who_ask_at_once_cost_one_request "
             "faults/test_waiters.py::test_the_leader_is_killed "
             "faults/test_waiters.py::test_the_leader_times_out "
-            "faults/test_waiters.py::test_what_comes_must_not_be_stored",
+            "faults/test_waiters.py::test_what_comes_must_not_be_stored "
+            "faults/test_origin_files.py::test_who_asks_the_same_waits_for_one_call",
         ),
         _item(
             35,
@@ -360,6 +362,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "holdover/test_disk_damage.py::test_after_damage_both_processes_serve_on_from_one_cache "
             "faults/test_files.py::test_corrupted_cache_is_set_aside_while_serving_goes_on "
             "faults/test_files.py::test_a_full_disk_is_done_without "
+            "faults/test_origin_files.py::test_each_gets_his_variant "
+            "faults/test_origin_files.py::test_nobody_gets_what_is_anothers "
             "holdover/test_entry.py::test_a_changed_byte_reads_as_absent",
         ),
         _item(

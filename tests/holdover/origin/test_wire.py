@@ -20,7 +20,9 @@ FLOWN: dict[str, Flown] = {
     "empty": Obtained(Response(204)),
     "failed": Obtained(NoAnswer("no luck", timed_out=True)),
     "not asked": Obtained(NoAnswer("too much", retry_after=0.5)),
+    "in memory alone": Obtained(ANSWER, STORED, loose=True),
     "joined": Joined(503),
+    "joined, in memory alone": Joined(200, loose=STORED),
     "joined a failure": Joined(failed=NoAnswer("too large", unheld=True)),
     "nothing to do": Joined(),
 }
