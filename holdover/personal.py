@@ -21,11 +21,12 @@ _WORDS = re.compile(
     r"(?:user|account|customer|member|client|tenant)[-_.]?u?u?id|user[-_.]?name|(?<!sec-fetch-)user$"
     r")(?:$|[-_.])"
 )
+_LONGEST = 128
 
 
-@lru_cache(512)
+@lru_cache(256)
 def is_personal(name: str, also: frozenset[str] = frozenset()) -> bool:
     """Whether a field of this name, in any case, tells who asks; `also` are names in lower case that no rule can
-    know."""
+    know. One that is too long to be judged does."""
     name = name.lower()
-    return name in also or name in CREDENTIAL_LIKE or _WORDS.search(name) is not None
+    return len(name) > _LONGEST or name in also or name in CREDENTIAL_LIKE or _WORDS.search(name) is not None

@@ -41,6 +41,10 @@ def test_what_anybody_sends_tells_nothing(name):
     assert not any(is_personal(spelled) for spelled in (name, name.title(), name.upper()))
 
 
+def test_a_name_that_is_too_long_is_not_looked_at():
+    assert [is_personal("x" * length) for length in (128, 129, 60_000)] == [False, True, True]
+
+
 def test_what_no_rule_can_know_is_named():
     assert is_personal("X-Who", frozenset(("x-who",)))
     assert not is_personal("X-Who")
