@@ -287,4 +287,4 @@ def test_mitmproxy_reads_what_goes_on_as_one_request_with_the_same_body_or_not_a
 @given(heads())
 def test_whatever_the_lane_reads_is_in_order(data):
     if isinstance(read(data), Head):
-        assert fault(data) is None
+        assert fault(data[: end_of_head(data)]) is None
