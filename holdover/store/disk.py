@@ -117,6 +117,10 @@ class StrictCache(diskcache.Cache):  # type: ignore[misc]
             return super().reset(key, _SETTINGS[key], update)
         return value
 
+    def create_tag_index(self) -> None:
+        """As diskcache has it, but while another process opens the cache too, this one waits for it."""
+        self._sql_retry("CREATE INDEX IF NOT EXISTS Cache_tag_rowid ON Cache(tag, rowid)")
+
 
 class DiskStore:
     """The cache in `folder`, made if need be, readable by its owner alone. Safe from several threads and processes.

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -360,3 +361,26 @@ def test_a_settled_read_waits_for_a_writer_but_not_without_end(store, folder, en
             store.get(entry.key, settled=True)
         assert store.get(entry.key) == entry
     assert store.get(entry.key, settled=True) == entry
+
+
+def test_who_opens_the_cache_while_others_write_waits_for_them(folder, open_store):
+    """diskcache itself waits at each step of opening, but for the index of tags."""
+    open_store().close()
+    done = threading.Event()
+
+    def write():
+        with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other:
+            while not done.wait(0.0002):
+                with suppress(sqlite3.OperationalError):
+                    other.execute("BEGIN IMMEDIATE")
+                    other.execute("DROP INDEX IF EXISTS Cache_tag_rowid")
+                    other.execute("COMMIT")
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for _ in range(300):
+            open_store().close()
+    finally:
+        done.set()
+        writing.join()
