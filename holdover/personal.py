@@ -12,10 +12,10 @@ past the cache: it must not enter a key or the store."""
 
 # Whole words between dashes, underscores and dots; before some, more of the word (`apisportskey`, `authtoken`). None
 # is in a field that browsers send with each request: User-Agent, Sec-CH-*, Origin and their like; Sec-Fetch-User
-# tells of a click.
+# tells of a click, and the key of a WebSocket is a nonce.
 _WORDS = re.compile(
     r"(?:^|[-_.])(?:"
-    r"[a-z0-9]*(?:key|token|secret|cookie|password|credential)s?|cookie2|[a-z0-9]*session(?:id)?|"
+    r"(?<!sec-websocket-)[a-z0-9]*(?:key|token|secret|cookie|password|credential)s?|cookie2|[a-z0-9]*session(?:id)?|"
     r"o?auth2?|auth[nz]|authori[sz]ation|authentication|bearer|jwt|saml|oidc|dpop|"
     r"passwd|passphrase|pwd|sid|sig|sign|signature|certificate|cert|login|email|identity|tenant|"
     r"(?:user|account|customer|member|client|tenant)[-_.]?u?u?id|user[-_.]?name|(?<!sec-fetch-)user$"

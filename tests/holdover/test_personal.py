@@ -11,7 +11,7 @@ TELLING = (
     "x-access-token x-amz-security-token x-authtoken x-csrf-token x-session x-session-id x-sessionid "
     "x-sessiontoken x-sid x-jwt cf-access-jwt-assertion x-oauth-token x-amzn-oidc-data x-client-secret x-password "
     "x-credentials x-user-id x-userid x-user-uuid x-username x-user-name x-user x-forwarded-user remote-user "
-    "x-account-id x-customer-id x-client-id x-tenant x-forwarded-email idempotency-key sec-websocket-key"
+    "x-account-id x-customer-id x-client-id x-tenant x-forwarded-email idempotency-key"
 ).split()
 ANYBODYS = (
     "accept accept-charset accept-encoding accept-language access-control-request-headers "
@@ -27,7 +27,7 @@ ANYBODYS = (
     "upgrade-insecure-requests user-agent via viewport-width warning width x-amzn-trace-id x-b3-sampled "
     "x-b3-traceid x-client-data x-client-trace-id x-correlation-id x-datadog-trace-id x-forwarded-for "
     "x-forwarded-host x-forwarded-proto x-real-ip x-request-id x-requested-with x-user-agent "
-    "apollographql-client-name x-author x-authority x-keyboard x-design x-certain"
+    "apollographql-client-name x-author x-authority x-keyboard x-design x-certain sec-websocket-key"
 ).split()
 
 
