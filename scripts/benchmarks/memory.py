@@ -10,7 +10,7 @@ from typing import Any
 from scripts.rig import House, emulator, running, write_house
 
 from . import machine
-from .client import KeepAlive
+from .client import KeepAlive, NoAnswerError
 from .houses import folder
 from .outcome import Outcome, Record
 
@@ -74,7 +74,7 @@ def measure(size: Size) -> Outcome:
 
 
 async def _ask(house: House, flood: Iterator[int], count: int, clients: int) -> int:
-    """Takes up to `count` numbers and asks for each; the number of answers that were no 200."""
+    """Takes up to `count` numbers and asks for each; how many got no 200."""
     budget = iter(range(count))
 
     async def client() -> int:
@@ -82,7 +82,10 @@ async def _ask(house: House, flood: Iterator[int], count: int, clients: int) -> 
         for _ in budget:
             if (number := next(flood, None)) is None:
                 break
-            errors += (await connection.get(f"{TARGET}{number}")).status != 200
+            try:
+                errors += (await connection.get(f"{TARGET}{number}")).status != 200
+            except NoAnswerError:
+                errors += 1
         connection.close()
         return errors
 
