@@ -15,20 +15,18 @@ from holdover.admission import Admission
 from holdover.answer import Answer, Reading, Ready, Wants, local, paid_answer, verbatim
 from holdover.cache_status import about, detail, printable
 from holdover.caching.invalidation import SAFE, invalidated
-from holdover.coding import compressed, plain
+from holdover.coding import compressed
 from holdover.config import Config
-from holdover.credential import NOBODY
 from holdover.demand import Demand
 from holdover.exchange import Request, Response, accepts_gzip
-from holdover.fetch import decoded_size, off_loop
 from holdover.fill import Filled, Filler
 from holdover.flight import Flights
 from holdover.homepage import Homepage
 from holdover.hot import HotTier
-from holdover.intake import Failed, Fetched, FetchResult, Refused
+from holdover.intake import Failed, Fetched, Refused
 from holdover.key import Cacheable, ForOrigin, Plan, plan
 from holdover.lease import Lease
-from holdover.link import Link, LinkDown
+from holdover.link import Link
 from holdover.meter import Meter
 from holdover.metrics import Metrics, Outcome
 from holdover.origin.cache import OriginCache
@@ -38,6 +36,7 @@ from holdover.phase import longest_stale
 from holdover.policy import Expired, Fresh, Stale, decide, next_change
 from holdover.quota import Quotas
 from holdover.rules import Rules
+from holdover.source import Source, lent, readable
 from holdover.store.base import Store, StoreError
 from holdover.store.ledger import Ledger
 from holdover.variants import is_variant, nominated, selected, variant
@@ -47,9 +46,7 @@ LOOK_INTERVAL_S = 0.2
 """How soon it is looked again for a sidecar that was not there: meanwhile two processes call the provider."""
 RECALL_S = 10.0
 STALE_LEASE_S = 0.05
-MAX_REFUSAL_BYTES = 16_777_216
 MOST_ECHOED_BYTES = 1_048_576
-_MADE_INVALID = Filled(Failed("what is stored was made invalid", retry_after=1.0), led=True)
 _MEMO_ENTRIES = 4096
 _MEMO_TARGET_BYTES = 2048
 
@@ -95,6 +92,7 @@ class StandIn:
             config.rules, store, self._filler.upstream, metrics, ca_file=config.ca_file, clock=clock
         )
         self.origin = OriginCache(by_origin, self._link, config.settings.proxy.wait_s, metrics, clock=clock)
+        self._source = Source(self._hot, store, self._link, self._filler, metrics, clock)
         self._admission = Admission(ledger, ledger.salt())
         self._personal = _personal(config.rules)
         self._flights: Flights[Filled] = Flights()
@@ -247,9 +245,9 @@ class StandIn:
             return self._settle(cacheable, wants, filled, led, (first,), forwarded, None), None
         if isinstance(filled.result, Fetched):
             self._filler.apart.ends(canonical.key)
-        if _lent(cacheable) and isinstance(filled.result, Refused) and filled.result.means == "credential":
+        if lent(cacheable) and isinstance(filled.result, Refused) and filled.result.means == "credential":
             # Somebody else's credential was refused, which says nothing about this one.
-            filled = filled if led else await self._obtain(cacheable, wants.client)
+            filled = filled if led else await self._source.obtain(cacheable, wants.client)
             await asyncio.to_thread(self._doubt, cacheable, filled)
             self.epoch += 1
         # Who found the answer in the store after all did not pay for it either.
@@ -294,7 +292,7 @@ class StandIn:
         if last and not left:
             return Filled(Failed(f"no answer within {wait_s:.3g} s", timed_out=True), led=False), False
         name, alone_s = (f"{key} {next(self._numbers)}", left) if alone else (key, None)
-        task, led = self._flights.join(name, lambda: self._obtain(cacheable, first.client, alone_s=alone_s))
+        task, led = self._flights.join(name, lambda: self._source.obtain(cacheable, first.client, alone_s=alone_s))
         try:
             filled = await asyncio.wait_for(asyncio.shield(task), left)
         except TimeoutError:
@@ -378,7 +376,7 @@ class StandIn:
         elif isinstance(result, Refused) and result.means == "credential":
             await asyncio.to_thread(self._admission.refused, provider, credential)
             self.epoch += 1
-        return await _readable(Filled(result, led=True))
+        return await readable(Filled(result, led=True))
 
     def _cached(self, cacheable: Cacheable, ready: Ready, wants: Wants, now: float, status: str) -> Answer:
         """An answer that cost nothing."""
@@ -477,54 +475,6 @@ class StandIn:
         if filled.led and isinstance(filled.result, Refused) and filled.result.means == "credential":
             self._admission.refused(cacheable.provider, cacheable.credential)
 
-    async def _obtain(self, cacheable: Cacheable, client: str, *, alone_s: float | None = None) -> Filled:
-        filled = await self._filled(cacheable, client, alone_s)
-        if self._may_be_from_before(filled):
-            # Who joined this call may have come after the change (RFC 9111 section 4.4).
-            before, filled = filled, await self._filled(cacheable, client, alone_s)
-            if _is_trouble(filled.result) and _was_under_way(before.result):
-                return before
-            if self._may_be_from_before(filled):
-                return filled if _was_under_way(filled.result) else _MADE_INVALID
-        if isinstance(filled.result, Fetched):
-            # Whether the sidecar keeps the key fresh is known from its answer to the next report alone.
-            self._hot.put(filled.result.entry)
-        return filled
-
-    def _may_be_from_before(self, filled: Filled) -> bool:
-        """Whether it was asked for before a change of its target, as far as the store tells. Stored it may have been
-        and have gone again, which this process heard before it held it."""
-        if not isinstance(filled.result, Fetched):
-            return False
-        entry = filled.result.entry
-        try:
-            return self._hot.forbids(entry) or not self._store.stands(entry, self._clock())
-        except StoreError:
-            self._metrics.runtime.internal_errors.labels("store").inc()
-            return False
-
-    async def _filled(self, cacheable: Cacheable, client: str, alone_s: float | None) -> Filled:
-        canonical = cacheable.canonical
-        newer_than = self._hot.owed.since(canonical.resource)
-        # holdover's own credential is known on the other side; a client's travels only where it is needed.
-        credential = cacheable.credential if _lent(cacheable) else NOBODY
-        try:
-            filled = await self._link.fill(canonical, newer_than, credential, client, alone_s=alone_s)
-        except LinkDown:
-            filled = await self._filler.fill(
-                canonical, newer_than, "client", credential=credential, client=client, alone_s=alone_s
-            )
-        return await _readable(filled)
-
-
-def _was_under_way(result: FetchResult) -> bool:
-    """Not what was stored."""
-    return isinstance(result, Fetched) and result.effect is not None
-
-
-def _is_trouble(result: FetchResult) -> bool:
-    return isinstance(result, Failed) or (isinstance(result, Refused) and result.trouble)
-
 
 def _some_differ(cacheable: Cacheable, names: frozenset[str], others: Sequence[Waiting]) -> bool:
     """Whether not all made this very request."""
@@ -548,25 +498,11 @@ def _personal(rules: Rules) -> frozenset[str]:
     return frozenset[str]().union(*(provider.credentials | provider.personal for provider in rules.providers))
 
 
-async def _readable(filled: Filled) -> Filled:
-    """A refusal's coding is taken off once for all who wait, and beside the loop: 15 KB may be 15 MB."""
-    if not isinstance(filled.result, Refused):
-        return filled
-    response = filled.result.response
-    uncoded = await off_loop(decoded_size(response), partial(plain, response, MAX_REFUSAL_BYTES))
-    return replace(filled, plain=uncoded)
-
-
 def _echoed(cacheable: Cacheable, response: Response) -> Response:
     """A refusal with what the client wants echoed in it; as it came when it is large, or nothing is wanted."""
     if not cacheable.echo or len(response.body) > MOST_ECHOED_BYTES:
         return response
     return replace(response, body=cacheable.provider.profile.echoed(response.body, cacheable.echo))
-
-
-def _lent(cacheable: Cacheable) -> bool:
-    """Whether the provider is called with the client's own credential."""
-    return cacheable.provider.own(cacheable.canonical.partition) is None
 
 
 def wants_of(request: Request) -> Wants:
