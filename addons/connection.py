@@ -147,18 +147,6 @@ class Connection(RawTransport):
         if self._phase is not READY or self._held or self._out or not self._hit(data):
             self._received(data)
 
-    def _readable_tls(self, tls: "Termination", received: bytes) -> None:
-        if received and tls.established:
-            data = tls.receive(received)
-            if tls.unsent or tls.broken is not None or tls.closed or not data:
-                self._told(tls, data)
-            elif self._phase is not READY or self._held or self._out or not self._hit(data):
-                self._received(data)
-        elif received:
-            self._shake(tls, received)
-        else:
-            self._end()
-
     def _hit(self, data: bytes) -> bool:
         """Whether the bytes are a request that was answered."""
         try:

@@ -137,7 +137,8 @@ def varying(route: RouteSettings, headers: Headers, keyed: Collection[str] = ())
     if "vary" in route.override:
         return frozenset()
     selecting = {"accept-encoding", *keyed, *(name.lower() for name in route.headers)}
-    return frozenset(elements(header(headers, "vary"))) - selecting
+    # Most have none: those share one that is empty.
+    return frozenset(elements(header(headers, "vary"))) - selecting or frozenset()
 
 
 def prohibits_stale(route: RouteSettings, entry: Entry) -> bool:

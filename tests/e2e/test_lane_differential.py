@@ -15,7 +15,7 @@ import pytest
 from scripts.rig import HOST, House, running, write_house
 from scripts.soak.clock import Clock
 from tests.e2e.test_lane import ways
-from tests.e2e.wire import ask, calm_window, dial
+from tests.e2e.wire import ask, calm_window, dial, to_the_end
 from tests.security.generated import spelled
 from tests.security.provider import Provider, provider
 
@@ -93,16 +93,7 @@ def told(ports: Sequence[int], raw: bytes, cuts: Sequence[int]) -> list[bytes]:
         for line in lines:
             with suppress(OSError):
                 line.shutdown(socket.SHUT_WR)
-        return [_to_the_end(line) for line in lines]
-
-
-def _to_the_end(line: socket.socket) -> bytes:
-    """A reset ends it too: what a side refuses it need not read to the end."""
-    said = b""
-    with suppress(ConnectionError):
-        while piece := line.recv(65_536):
-            said += piece
-    return said
+        return [to_the_end(line) for line in lines]
 
 
 def test_the_same_bytes_are_answered_by_the_same_bytes(clock: Clock, houses: tuple[Provider, Sequence[House]]):

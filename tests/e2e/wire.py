@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -83,6 +83,15 @@ def ask(
 
 def dial(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+
+
+def to_the_end(line: socket.socket) -> bytes:
+    """What comes until the connection ends, in whatever way: who is refused may not be read to the end."""
+    said = b""
+    with suppress(ConnectionError):
+        while part := line.recv(65_536):
+            said += part
+    return said
 
 
 def encrypted(plain: socket.socket, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:

@@ -1,7 +1,6 @@
 """S29 and S31: bodies of requests that are passed on take no more memory than is set, and none is waited for for
 ever."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from time import sleep
 import pytest
 
 from scripts.rig import HOST, House, running, wait_for, write_house
-from tests.e2e.wire import TIMEOUT_S, ask, dial, encrypted, total, trusting, tunnel
+from tests.e2e.wire import TIMEOUT_S, ask, dial, encrypted, to_the_end, total, trusting, tunnel
 from tests.security.provider import Provider, provider
 
 IDLE_S = 4.0
@@ -63,15 +62,6 @@ def begun(method: str, rest: str) -> bytes:
     return f"{method} /v4/begun HTTP/1.1\r\nHost: {HOST}\r\n{rest}".encode()
 
 
-def what_comes(client: socket.socket) -> bytes:
-    """Until the connection ends, which it does without the client's doing."""
-    got = b""
-    with suppress(ConnectionError):
-        while part := client.recv(65_536):
-            got += part
-    return got
-
-
 def test_a_body_that_does_not_go_on_is_waited_for_no_longer(place: Place):
     """Unlike the answer to a request that is whole, and one of which some comes now and then."""
     reverse, regular = place.house.ports["reverse"], place.house.ports["regular"]
@@ -94,7 +84,7 @@ def test_a_body_that_does_not_go_on_is_waited_for_no_longer(place: Place):
             assert sent < 1000
             sleep(0.1)
         for client in stopped:
-            got = what_comes(client).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+            got = to_the_end(client).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
             assert got.startswith(b"HTTP/1.1 408 "), got
         assert [each.body for each in place.provider.heads(b"/begun")] == [b"hello"]
         slow.sendall(b"x" * (1000 - sent))
@@ -116,7 +106,7 @@ def test_all_together_take_no_more_than_the_limit(place: Place):
         assert place.closed("max_bodies") >= len(clients) - 3
         assert place.memory() - before < 60 * MIB
         assert place.provider.heads(b"/begun") == []
-        refused = what_comes(clients[0])
+        refused = to_the_end(clients[0])
         assert refused == b"" or (refused.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: " in refused)
     wait_for(lambda: place.post(6 * MIB) == 200, TIMEOUT_S)
 

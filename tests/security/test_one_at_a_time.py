@@ -12,6 +12,7 @@ import pytest
 from addons.connection import LAST_WORD_S
 from addons.fast_lane import SWEEP_S
 from scripts.rig import wait_for
+from tests.e2e.wire import to_the_end
 from tests.security.corpus import PASSED, get, post, request
 from tests.security.place import Client, Place, client, new_mark
 
@@ -134,9 +135,7 @@ def test_a_client_that_sends_its_end_behind_its_requests_is_answered(place: Plac
             raw = named(post(b"Content-Length: 5", body=b"hello") + request() + last, behind)
             sock.sendall(raw.replace(b"/account/" + behind.encode(), b"/account/" + mark.encode()) + left)
             sock.shutdown(socket.SHUT_WR)
-            answer = b""
-            while part := sock.recv(65_536):
-                answer += part
+            answer = to_the_end(sock)
         assert answer.count(b"HTTP/1.1 200 OK\r\n") == (3 if last else 2)
 
 
@@ -252,7 +251,5 @@ def test_a_client_that_goes_on_sending_gets_the_refusal(place: Place, begin: byt
         for _ in range(20):
             time.sleep(0.01)
             sock.sendall(b"A: " + b"b" * 60_000 + b"\r\n")
-        answer = b""
-        while part := sock.recv(65_536):
-            answer += part
+        answer = to_the_end(sock)
         assert answer.startswith(b"HTTP/1.1 400 ")
