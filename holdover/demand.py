@@ -9,6 +9,9 @@ from holdover.quota import Told
 from holdover.variants import is_variant
 
 MAX_COMPARED = 100
+MAX_ASKED = 5_000
+"""Keys in a report. A report of all that a flood of ever new keys asks for takes long; meanwhile more come, and the next
+one takes longer."""
 
 
 class Demand:
@@ -23,13 +26,15 @@ class Demand:
 
     def note(self, cacheable: Cacheable, ready: Ready, now: float) -> None:
         """A client was given this answer. Told once in a while as long as the sidecar knows of the demand, which is
-        not for variants: these are not kept fresh."""
+        not for variants: these are not kept fresh. What finds no room in a report is told when next given."""
         if is_variant(cacheable.route.settings, cacheable.canonical):
             return
-        told = ready.kept == self._link.generation
-        if not told or now - ready.reported_at > cacheable.route.settings.idle_after_s / 4:
+        told, key = ready.kept == self._link.generation, cacheable.canonical.key
+        if told and now - ready.reported_at <= cacheable.route.settings.idle_after_s / 4:
+            return
+        if len(self._asked) < MAX_ASKED or key in self._asked:
             ready.reported_at = now
-            self._asked[cacheable.canonical.key] = cacheable.canonical
+            self._asked[key] = cacheable.canonical
 
     def sample(self, cacheable: Cacheable, ready: Ready, times: int) -> None:
         """Some of the hits that show whether projections are right, or would be, are compared."""

@@ -76,7 +76,7 @@ class Schedule:
             item.asked_at = max(item.asked_at, asked_at)
             item.wanted_s = max(item.wanted_s, wanted_s)
             return True
-        if len(self._items) >= self._max_keys and not self._forget_idle(asked_at):
+        if not self.has_room(asked_at):
             return False
         item = Item(request, route, asked_at, fetched_at, board=board, wanted_s=wanted_s)
         if (seen := self._seen.pop(request.key, None)) is not None and seen.asked_at + route.idle_after_s >= asked_at:
@@ -84,6 +84,10 @@ class Schedule:
         item.due_at = item.next_at(asked_at)
         self._plan(item)
         return True
+
+    def has_room(self, now: float) -> bool:
+        """Whether one more key could be kept fresh."""
+        return len(self._items) < self._max_keys or self._forget_idle(now)
 
     def learn(self, key: str, new: Brought, now: float) -> None:
         """Somebody else's call brought this. It may come just before the demand for it does."""

@@ -107,9 +107,9 @@ class Refresher:
 
     async def asked(self, request: CanonicalRequest) -> bool:
         """A client was given this just now. A proxy may have fetched it by itself, before it found the sidecar: what
-        is not kept fresh yet is looked at, for its windows and for what may be made of it."""
+        is not kept fresh yet, and could be, is looked at, for its windows and for what may be made of it."""
         schedule = self._schedules.get(request.provider)
-        if schedule is None or request.key not in schedule:
+        if schedule is None or (request.key not in schedule and schedule.has_room(self._clock())):
             entry = await self._filler.shelf.stored(request.key)
             if entry is not None:
                 self._filler.projections.note(entry)

@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 from aiohttp import web
 
+import holdover.demand
 from holdover.answer import Wants
 from holdover.config import Config
 from holdover.content import revision_of
@@ -491,6 +492,19 @@ async def test_demand_is_told_once_in_a_quarter_of_the_idle_time(linked, sidecar
     await get(linked)
     await until(lambda: len(sidecar.reports) > seen)
     assert [key in keys for keys in sidecar.reports].count(True) == 1
+
+
+async def test_a_report_has_an_end_and_what_found_no_room_is_told_when_next_given(linked, sidecar, monkeypatch):
+    """Whoever asks for ever new keys would make each report longer than the last one."""
+    monkeypatch.setattr(holdover.demand, "MAX_ASKED", 3)
+    targets = [ODDS.replace("/epl/", f"/league{number}/") for number in range(8)]
+    keys = {linked.plan(request(target)).canonical.key for target in targets}
+    async with asyncio.timeout(30):
+        while not keys <= {key for report in sidecar.reports for key in report}:
+            for target in targets:
+                await get(linked, target=target)
+            await next_report(sidecar)
+    assert max(map(len, sidecar.reports)) == 3
 
 
 # Plans and changed configuration

@@ -354,6 +354,22 @@ async def test_what_a_proxy_fetched_by_itself_is_known_to_the_sidecar_that_is_to
     assert made.result.entry.made_by == {"markets"}
 
 
+async def test_what_there_is_no_room_for_is_not_looked_at(scene_of, monkeypatch):
+    """A flood of ever new keys would otherwise cost a look in the store each, one after another in each report."""
+    scene = scene_of(calm(), max_keys=1)
+    looked, stored = [], scene.filler.shelf.stored
+
+    async def look(key):
+        looked.append(key)
+        return await stored(key)
+
+    monkeypatch.setattr(scene.filler.shelf, "stored", look)
+    assert await scene.refresher.asked(odds("first"))
+    assert not await scene.refresher.asked(odds("second"))
+    assert await scene.refresher.asked(odds("first"))
+    assert looked == [odds("first").key]
+
+
 async def test_what_is_made_of_a_wider_answer_is_made_anew_when_that_comes_for_a_client(scene_of, origin):
     """At its own time it would be asked for, and paid, once more."""
 
