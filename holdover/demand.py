@@ -10,8 +10,8 @@ from holdover.variants import is_variant
 
 MAX_COMPARED = 100
 MAX_ASKED = 5_000
-"""Keys in a report. A report of all that a flood of ever new keys asks for takes long; meanwhile more come, and the next
-one takes longer."""
+"""Keys in a report. One of all that a flood of ever new keys asks for would take long; meanwhile more come, and the
+next one takes longer."""
 
 
 class Demand:

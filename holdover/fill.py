@@ -21,7 +21,7 @@ from holdover.fetch import off_loop
 from holdover.flight import Flights
 from holdover.intake import Failed, Fetched, FetchResult, Refused
 from holdover.metrics import Effect, Metrics, Trigger
-from holdover.policy import Fresh, decide
+from holdover.policy import Expired, Fresh, decide
 from holdover.projection import Projections
 from holdover.route_settings import RouteSettings
 from holdover.rules import Rules
@@ -32,6 +32,8 @@ from holdover.upstream import Asking, Upstream
 from holdover.variants import is_variant
 
 logger = logging.getLogger("holdover.fill")
+
+_USELESS = Expired(usable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,30 @@ class Filler:
         return Filled(result, led=False)
 
     async def _fill(self, asking: Asking, *, again: bool = False) -> FetchResult:
+        result = await self._obtained(asking, again=again)
+        if isinstance(result, Failed) or (isinstance(result, Refused) and result.trouble):
+            await self._make_do(asking)
+        return result
+
+    async def _make_do(self, asking: Asking) -> None:
+        """The good answer from before may be a wider one: what that holds is stored where clients look for theirs."""
+        canonical, now = asking.canonical, self._clock()
+        there = (self.projections.carrier(canonical, now), *self.projections.covering(canonical, now))
+        wider = {wide.key for wide in there} - {canonical.key}
+        route = self.route(canonical)
+        if not wider or route is None:
+            return
+        previous = await self.shelf.stored(canonical.key)
+        for key in wider:
+            stored = await self.shelf.stored(key)
+            if stored is None or stored.status != 200 or decide(route, stored, now, refreshing=False) == _USELESS:
+                continue
+            # One that is not newer would be made in vain, at each try.
+            newer = previous is None or stored.requested_at > previous.requested_at
+            if newer and await self._derived(asking, stored, previous) is not None:
+                return
+
+    async def _obtained(self, asking: Asking, *, again: bool) -> FetchResult:
         canonical, now = asking.canonical, self._clock()
         route = self._rules.route(canonical.provider, canonical.route)
         provider = self._rules.provider(canonical.provider)

@@ -437,6 +437,42 @@ async def test_a_provider_in_trouble_is_not_asked_twice_for_one_request(vendor, 
     assert len(vendor.asked) == 1
 
 
+@pytest.mark.parametrize("planned", [True, False])
+@pytest.mark.parametrize("status", [429, 500])
+async def test_where_the_provider_fails_the_good_wider_answer_from_before_is_cut(
+    vendor, filler_of, projecting, store, status, planned
+):
+    """Who asks the narrow request for the first time, as each new cursor of a delta is, has no other answer."""
+    filler = filler_of(rules=projecting())
+    if planned:
+        filler.projections.plan("vendor", {H2H.key: WIDE})
+    wide = entry_in(await filler.fill(WIDE, 0.0, "client"))
+    vendor.says = lambda _: web.json_response({}, status=status)
+    result = (await filler.fill(H2H, time.time(), "client")).result
+    assert isinstance(result, Refused), "what the provider said is not hidden"
+    made = store.get(H2H.key)
+    assert seen(made) == {"a": ["h2h", "h2h"], "b": ["h2h", "h2h"]}
+    assert made.requested_at == wide.requested_at
+
+
+async def test_what_is_made_in_need_is_neither_too_old_nor_older_than_what_there_is(
+    vendor, filler_of, projecting, store
+):
+    clock = Clock()
+    filler = filler_of(rules=projecting(), clock=clock)
+    filler.projections.plan("vendor", {H2H.key: WIDE})
+    await filler.fill(WIDE, 0.0, "client")
+    filler.projections.plan("vendor", {})
+    own = entry_in(await filler.fill(H2H, time.time(), "client"))
+    filler.projections.plan("vendor", {H2H.key: WIDE})
+    vendor.says = lambda _: web.json_response({}, status=500)
+    await filler.fill(H2H, time.time(), "client")
+    assert store.get(H2H.key) == own
+    clock.ahead = 10_000
+    await filler.fill(SPREADS, clock(), "client")
+    assert store.get(SPREADS.key) is None
+
+
 async def test_a_projection_has_no_validator_of_the_narrow_request(vendor, filler_of, projecting):
     """Its header fields are those of the wide answer, whose ETag says nothing about another URL."""
     filler = filler_of(rules=projecting())

@@ -479,6 +479,29 @@ async def test_when_the_sidecar_fails_the_stand_in_fetches_itself(vendor, linked
     assert vendor.asked[1].headers["User-Agent"] == "holdover"
 
 
+async def test_who_asks_for_a_part_while_the_provider_fails_gets_it_of_the_whole_from_before(
+    vendor, stand_in_of, route_of, clock
+):
+    lists = route_of(parameters=[], lists=["regions", "markets"], items="")
+    projection = {"kinds": ["markets"]}
+    stand_in = stand_in_of([lists], profile="the-odds-api", projection=projection, quota={})
+    markets = [{"key": name} for name in ("h2h", "spreads")]
+    vendor.body = [{"id": "a", "bookmakers": [{"key": "x", "markets": markets}]}]
+    whole = f"{ODDS}&markets=h2h,spreads"
+    await get(stand_in, target=whole)
+    clock.ahead = lists.window_s + 1
+    vendor.status, vendor.body = 429, [{}]
+    status, fields, body = await get(stand_in, target=f"{ODDS}&markets=spreads")
+    assert (status, [market["key"] for market in json.loads(body)[0]["bookmakers"][0]["markets"]]) == (
+        200,
+        ["spreads"],
+    )
+    assert int(fields["age"]) > lists.window_s
+    assert "fwd-status=429" in fields["cache-status"]
+    clock.ahead = lists.max_stale_s + 1
+    assert (await get(stand_in, target=f"{ODDS}&markets=h2h"))[0] == 429
+
+
 async def test_demand_is_told_once_in_a_quarter_of_the_idle_time(linked, sidecar, clock):
     key = linked.plan(request()).canonical.key
     await get(linked)
