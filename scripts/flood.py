@@ -10,7 +10,9 @@ from scripts.benchmarks import machine, memory, table
 
 def main(arguments: Sequence[str] | None = None) -> int:
     made = argparse.ArgumentParser(prog="python -m scripts.flood", description=__doc__)
-    made.add_argument("--queries", type=int, default=1_000_000, help="default: a million, which takes an hour or so")
+    made.add_argument(
+        "--queries", type=int, default=1_000_000, help="default: a million, which takes half an hour or more"
+    )
     outcome = memory.measure(memory.Size(made.parse_args(arguments).queries, store_mib=16))
     table.show(machine.describe(), outcome)
     return 0 if outcome.ok else 1
