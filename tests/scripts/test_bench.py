@@ -520,11 +520,11 @@ def test_pairs_are_drawn_again_alike_and_none_is_counted_twice():
         drawn.append((id(scene), *odds_pairs.keys_of(pair)))
         return odds_pairs.compared(scene, pair)
 
-    found, different = odds_projection.compare(150, noted)
-    assert (found["equal"], different) == (150, [])
+    found, different = odds_projection.compare(60, noted)
+    assert (found["equal"], different) == (60, [])
     assert found.total() == len(drawn) == len(set(drawn))
     assert all(wide != narrow for _, wide, narrow in drawn)
-    assert odds_projection.compare(150) == (found, [])
+    assert odds_projection.compare(60) == (found, [])
 
 
 EPL = "/v4/sports/soccer_epl/odds?apiKey=client"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidecar.promos.scan import DEEPEST, LONGEST_NAME, MOST_BYTES, MOST_VALUES, NotJson, Place, scan
 
-unit = settings(max_examples=400, deadline=None)
+unit = settings(max_examples=150, deadline=None)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 documents = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(10**17), 10**17), st.floats(allow_nan=False), texts)

@@ -246,7 +246,7 @@ def edited(chance: random.Random, data: bytes) -> bytes:
     return chance.choice(edits)()
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(sorted(SHIPPED)))
 def test_no_edit_escapes_as_an_exception_and_every_refusal_names_a_place(seed: int, name: str):
     chance = random.Random(seed)
