@@ -8,10 +8,10 @@ PIECE_BYTES = 64
 
 
 class Sender(Protocol):
-    """A connection. `sends_body`: more of its body is to come; `crowd_out` has its request refused and frees what is
-    held of it."""
+    """A connection. `gives_way`: more of its body is to come, or of what is none; `crowd_out` has its request refused
+    and frees what is held of it."""
 
-    def sends_body(self) -> bool: ...
+    def gives_way(self) -> bool: ...
 
     def crowd_out(self) -> None: ...
 
@@ -29,7 +29,7 @@ class Bodies:
         self._sizes[sender] = self._sizes.get(sender, 0) + size + PIECE_BYTES
         self.total += size + PIECE_BYTES
         while self.total > most and sender in self._sizes:
-            unfinished = [each for each in self._sizes if each is sender or each.sends_body()]
+            unfinished = [each for each in self._sizes if each is sender or each.gives_way()]
             largest = max(unfinished, key=self._sizes.__getitem__)
             self.drop(largest)
             largest.crowd_out()

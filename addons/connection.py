@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import time
+from collections import deque
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from holdover.lane import Sent
 from holdover.lease import Lease
 
 from .raw import RawTransport
-from .termination import PIECE
+from .termination import PIECE, pieces
 
 if TYPE_CHECKING:
     from .fast_lane import FastLane
@@ -37,6 +38,10 @@ READ_BYTES = 65_536
 LINGER_S = 2.0
 SMALL_BYTES = 32_768
 """What the system has taken of an answer, it delivers at once as a rule."""
+
+SEALED_BYTES = 262_144
+"""What of an answer is sealed at a time. Clients share its bytes, but each has sealed ones of its own, as long as it
+does not take them."""
 
 BODY_PATIENCE = 6
 """How much longer a short body may take to come than a head."""
@@ -75,6 +80,7 @@ class Connection(RawTransport):
         "_active",
         "_began",
         "_ended",
+        "_ends",
         "_handover",
         "_head_since",
         "_held",
@@ -91,6 +97,7 @@ class Connection(RawTransport):
         "_raw",
         "_tls",
         "_tunnel",
+        "_unsealed",
         "client",
     )
     _handover: "Handover"
@@ -113,6 +120,9 @@ class Connection(RawTransport):
         self._passed: Passed | None = None
         self._look_again: asyncio.Handle | None = None
         self._tls: Termination | None = None
+        # Of an answer what is not sealed yet, only as long as some of it waits to be written; whether it is the last.
+        self._unsealed: deque[memoryview] | None = None
+        self._ends = False
         self._tunnel: Tunnel | None = None
         self._opening = b""
         # For the sweep, in the loop's time; 0 for what does not count at the moment.
@@ -166,6 +176,9 @@ class Connection(RawTransport):
         if len(parts) > 1:
             self._lane.pieced(lease)
         if self._tls is not None:
+            if size > SEALED_BYTES:
+                self._give_by_and_by(lease)
+                return
             if len(parts) == 1 and size <= PIECE:
                 sealed = self._tls.seal(parts[0])
                 parts, size = (sealed,), len(sealed)
@@ -188,6 +201,12 @@ class Connection(RawTransport):
         if lease.close:
             self._close_after(lease.size)
 
+    def _give_by_and_by(self, lease: Lease) -> None:
+        self._answer(*lease.parts)
+        self._lane.gave(lease)
+        if lease.close:
+            self._close_after(lease.size)
+
     def _received(self, data: bytes) -> None:
         if not data:
             self._end()
@@ -204,7 +223,7 @@ class Connection(RawTransport):
                 return
         if self._raw:
             if self._out or self._closing or (lease := self._handover.lease(data)) is None:
-                self._handover.feed(data)
+                self._feed_raw(data)
             else:
                 self._give(lease)
         elif self._phase is not Phase.REFUSED and not self._closing:
@@ -293,9 +312,13 @@ class Connection(RawTransport):
             lane.passed()
 
     def _delivered(self, request: bytes, sent: Sent | None) -> None:
-        if self._phase is not Phase.WAITING or self._closing:
+        if self._phase is not Phase.WAITING:
             return
         self._phase = Phase.READY
+        if self._closed:
+            self._house.forget(self)
+        if self._closing:
+            return
         if sent is None:
             self._fail_open(request)
             return
@@ -358,6 +381,16 @@ class Connection(RawTransport):
             self._protocol = self._handover.protocol
         self._handover.feed(data)
 
+    def _feed_raw(self, data: bytes) -> None:
+        """What is no HTTP to holdover. mitmproxy holds it while there is nobody to pass it on to: until a hello of
+        TLS is whole, and while a server that does not answer is called."""
+        if self._handover.has_way_out():
+            self._house.bodies.drop(self)
+        else:
+            self._house.bodies.add(self, len(data), self._house.settings.max_bodies_bytes)
+        if not self._closed:
+            self._handover.feed(data)
+
     def _tell_end(self) -> None:
         """To mitmproxy, which drops what it is at and closes: not before it has had all that came, nor before it has
         answered a request that is whole."""
@@ -409,9 +442,16 @@ class Connection(RawTransport):
             self._phase is Phase.THEIRS and not self._raw and self._passed is not None and not self._passed.body.done
         )
 
+    def gives_way(self) -> bool:
+        """Whether others may have the room that is taken for it."""
+        return self._raw or self.sends_body()
+
     def crowd_out(self) -> None:
         """Others need the room that the body takes."""
-        self._refuse(_CROWDED, "max_bodies")
+        if self._raw:
+            self._expire("max_bodies")
+        else:
+            self._refuse(_CROWDED, "max_bodies")
 
     def _drop_body(self) -> None:
         if self.sends_body():
@@ -482,7 +522,27 @@ class Connection(RawTransport):
             self._end()
 
     def _answer(self, *parts: bytes) -> None:
-        self._send(*(parts if self._tls is None else self._tls.send(*parts)))
+        if self._tls is None:
+            self._send(*parts)
+        elif self._unsealed is None and sum(map(len, parts)) <= SEALED_BYTES:
+            self._send(*self._tls.send(*parts))
+        else:
+            self._unsealed = self._unsealed or deque()
+            self._unsealed.extend(pieces(parts))
+            self._more()
+
+    def _more(self) -> None:
+        while self._unsealed and self._tls is not None and not (self._out or self._closed):
+            count = min(len(self._unsealed), SEALED_BYTES // PIECE)
+            self._send(*filter(None, [self._tls.seal(self._unsealed.popleft()) for _ in range(count)]))
+        if not self._unsealed:
+            self._unsealed = None
+            if self._ends:
+                self._ends = False
+                self.close()
+
+    def get_write_buffer_size(self) -> int:
+        return super().get_write_buffer_size() + sum(map(len, self._unsealed or ()))
 
     def _put(self, data: bytes) -> None:
         if self._phase is Phase.REFUSED:
@@ -493,6 +553,9 @@ class Connection(RawTransport):
             # mitmproxy establishes the tunnel once more.
             _, _, data = data.partition(b"\r\n\r\n")
             self._opening = b""
+        if self._raw:
+            # It has come as far as to answer.
+            self._house.bodies.drop(self)
         if data:
             self._answer(data)
 
@@ -507,6 +570,10 @@ class Connection(RawTransport):
     def close(self) -> None:
         if self._phase is Phase.REFUSED and not self._ended:
             # mitmproxy's word. The client has yet to read why.
+            return
+        if self._unsealed:
+            # TLS says that it ends behind what it has sealed.
+            self._ends = True
             return
         if self._tls is not None and not self._closing and (last := self._tls.close()):
             self._send(last)
@@ -529,7 +596,7 @@ class Connection(RawTransport):
             self._shut()
 
     def is_closing(self) -> bool:
-        return self._closing or self._phase is Phase.REFUSED
+        return self._closing or self._ends or self._phase is Phase.REFUSED
 
     def _refuse(self, fault: Fault, reason: str | None = None) -> None:
         """Answers, if nobody has, and ends; `reason`: why, if it is to protect others. The client's bytes are read to
@@ -553,9 +620,11 @@ class Connection(RawTransport):
         self._linger()
 
     def _forgotten(self) -> None:
-        self._held = b""
+        self._held, self._unsealed = b"", None
         self._drop_body()
-        self._house.forget(self)
+        self._house.forget(self, waits=self._phase is Phase.WAITING)
+        if self._protocol is not None:
+            self._handover.abandon()
 
     def rest(self) -> None:
         """Ends the connection if nothing is going on, and nothing that the client has sent waits to be read."""

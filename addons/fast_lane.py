@@ -69,6 +69,8 @@ class FastLane:
         self._drains = False
         self._listeners: dict[socket.socket, ProxyMode] = {}
         self._connections: set[Connection] = set()
+        # Those that are closed while an answer to them is under way: each holds a request and a call.
+        self._left: set[Connection] = set()
         self._addresses = Counter[str]()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -112,7 +114,7 @@ class FastLane:
     def _admit(self, sock: socket.socket, peer: Any, mode: ProxyMode) -> None:
         sock.setblocking(False)
         address = peer[0]
-        if len(self._connections) >= self.settings.max_connections:
+        if len(self._connections) + len(self._left) >= self.settings.max_connections:
             reason = "max_connections"
         elif self._addresses[address] >= self.settings.max_per_address:
             reason = "max_per_address"
@@ -125,9 +127,14 @@ class FastLane:
         self.metrics.lane.closed.labels(reason).inc()
         sock.close()
 
-    def forget(self, connection: Connection) -> None:
-        """The connection is closed."""
+    def forget(self, connection: Connection, *, waits: bool = False) -> None:
+        """The connection is closed. It counts on while an answer to it `waits` to be there: else whoever asks and
+        goes, again and again, would have more under way than connections may be open. Then call this again."""
         self._connections.discard(connection)
+        if waits:
+            self._left.add(connection)
+            return
+        self._left.discard(connection)
         left = self._addresses[connection.client] - 1
         if left > 0:
             self._addresses[connection.client] = left

@@ -9,6 +9,7 @@ from contextlib import _GeneratorContextManager
 from typing import Any
 
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Server
 from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
@@ -97,6 +98,19 @@ class Handover:
         http = self._layer()
         for stream in http.streams.values() if http is not None else ():
             stream.request_body_buf.clear()
+
+    def has_way_out(self) -> bool:
+        """Whether there is a server to which what comes goes."""
+        handler = self._handler
+        ways = handler.transports.items() if handler is not None else ()
+        return any(io.writer is not None for connection, io in ways if isinstance(connection, Server))
+
+    def abandon(self) -> None:
+        """The client is gone. mitmproxy would hear of it when what it waits for has come."""
+        handler = self._handler
+        io = handler.transports.get(handler.client) if handler is not None else None
+        if io is not None and io.handler is not None:
+            io.handler.cancel("the client is gone")
 
     def is_used(self) -> None:
         """The client is there, though mitmproxy sees nothing of it."""

@@ -20,17 +20,20 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Client
 from mitmproxy.http import Headers, HTTPFlow
 from mitmproxy.http import Request as HTTPRequest
 from mitmproxy.http import Response as HTTPResponse
 from mitmproxy.net.http.url import parse_authority
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layer import NextLayer
-from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
+from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer, TCPLayer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode, RegularMode, ReverseMode, Socks5Mode, UpstreamMode
+from mitmproxy.proxy.server import ConnectionHandler
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.tcp import TCPFlow
 from mitmproxy.tls import ClientHelloData
 from prometheus_client import start_http_server
 
@@ -42,7 +45,7 @@ from holdover.exchange import Headers as Fields
 from holdover.exchange import Request, Response, elements
 from holdover.key import Bypass, Cacheable, ForOrigin, ForPromos
 from holdover.lane import Lane
-from holdover.metrics import OTHER, Metrics, Outcome
+from holdover.metrics import OTHER, Metrics, Outcome, status_class
 from holdover.passing import passed_on
 from holdover.rules import Provider
 from holdover.settings import split_address
@@ -59,6 +62,7 @@ if not __name__.startswith("__mitmproxy_script__"):
     from .lane_layer import LaneLayer
     from .reach import Reach, Unreachable
     from .sockets import BACKLOG
+    from .ways_out import let_go
 else:
     # What mitmdump loads by its path has no package of its own.
     from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
@@ -67,6 +71,7 @@ else:
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
     from holdover.addons.reach import Reach, Unreachable  # type: ignore[no-redef]
     from holdover.addons.sockets import BACKLOG  # type: ignore[no-redef]
+    from holdover.addons.ways_out import let_go  # type: ignore[no-redef]
 
 _PASSED = "holdover.passed"
 _HTTP = re.compile(rb"(GET|HEAD|POST) /")
@@ -119,6 +124,8 @@ class OddsCache:
         self._overhead = self._metrics.client.overhead.labels("request")
         self._standin: StandIn | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        # What is being asked for on each connection in mitmproxy's hands, by its id.
+        self._asking: dict[str, set[asyncio.Task[Any]]] = {}
         self._stop_metrics: Callable[[], object] = lambda: None
         self.closed: asyncio.Task[None] | None = None
         self.serving = False
@@ -269,8 +276,10 @@ class OddsCache:
     async def request(self, flow: HTTPFlow) -> None:
         if flow.response or flow.error or not flow.live or self._standin is None:
             return
-        started = time.perf_counter()
+        started, client, task = time.perf_counter(), flow.client_conn.id, asyncio.current_task()
+        assert task is not None
         self._metrics.client.active.inc()
+        self._asking.setdefault(client, set()).add(task)
         try:
             await self._handle(flow, self._standin, started)
         except Exception:
@@ -280,6 +289,16 @@ class OddsCache:
             self._pass(flow, self._provider(flow), OTHER, "failopen", started)
         finally:
             self._metrics.client.active.dec()
+            if (asking := self._asking.get(client)) is not None:
+                asking.discard(task)
+                if not asking:
+                    del self._asking[client]
+
+    def client_disconnected(self, client: Client) -> None:
+        """Nobody waits for what was asked on it: else whoever asks and goes, again and again, would have more under
+        way than connections may be open. What others wait for, or is stored for them, goes on."""
+        for task in self._asking.pop(client.id, ()):
+            task.cancel()
 
     async def _handle(self, flow: HTTPFlow, standin: StandIn, started: float) -> None:
         request = _request(flow)
@@ -352,6 +371,11 @@ class OddsCache:
     def error(self, flow: HTTPFlow) -> None:
         self._ended(flow, 502)
 
+    def tcp_message(self, flow: TCPFlow) -> None:
+        """Of what an upgraded connection says: mitmproxy would keep all of it as long as that lasts."""
+        if self.reach is not None:
+            flow.messages.clear()
+
     # Connections.
 
     async def http_connect(self, flow: HTTPFlow) -> None:
@@ -399,6 +423,10 @@ class OddsCache:
         address = context.server.address
         provider = self._standin.config.rules.provider_of(address[0]) if address and not stands_in else None
         if not (stands_in or provider is not None):
+            if self.reach is not None:
+                # Between client and server. mitmproxy would read HTTP in it, of which it holds heads without end and
+                # all that is sent ahead, and keep whatever is none.
+                data.layer = TCPLayer(context, ignore=True)
             return
         if _HTTP.match(data.data_client()):
             name = provider.name if provider else None
@@ -424,7 +452,7 @@ class OddsCache:
         client = flow.client_conn
         if not interim or flow.request.http_version != "HTTP/1.1" or client.tls:
             return
-        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
+        handler = _handler(flow)
         if handler is not None and (writer := handler.transports[client].writer) is not None:
             writer.write(interim)
 
@@ -443,6 +471,8 @@ class OddsCache:
     def _pass(self, flow: HTTPFlow, provider: Provider | None, route: str, outcome: Outcome, started: float) -> None:
         """Lets mitmproxy forward the request, to the provider's origin where it is known."""
         request, called = flow.request, _called(flow)
+        if self.reach is not None and (handler := _handler(flow)) is not None:
+            let_go(handler)
         kept = set(provider.credentials if provider is not None else ())
         if isinstance(flow.client_conn.proxy_mode, UpstreamMode):
             # The next proxy's, by which mitmproxy authenticates there (RFC 9110 section 11.7.2).
@@ -467,7 +497,7 @@ class OddsCache:
         size = int(flow.response.headers.get("content-length", 0)) if flow.response else 0
         self._metrics.client.answered(passed.upstream, passed.route, passed.outcome, status, seconds, size)
         trigger = "failopen" if passed.outcome == "failopen" else "bypass"
-        code = "error" if flow.error else f"{status // 100}xx"
+        code = "error" if flow.error else status_class(status)
         self._metrics.upstream.requests.labels(passed.upstream, passed.route, trigger, code).inc()
         self._metrics.upstream.duration.labels(passed.upstream, trigger).observe(seconds)
 
@@ -478,6 +508,12 @@ class OddsCache:
 
 def _stands_in(flow: HTTPFlow) -> bool:
     return isinstance(flow.client_conn.proxy_mode, ReverseMode)
+
+
+def _handler(flow: HTTPFlow) -> ConnectionHandler | None:
+    """mitmproxy's side of the client's connection."""
+    handler: ConnectionHandler | None = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+    return handler
 
 
 def _called(flow: HTTPFlow) -> str:

@@ -59,8 +59,11 @@ class RawTransport(asyncio.Transport):
         """What a stream writes, on its way to the client."""
         self._send(data)
 
+    def _more(self) -> None:
+        """All that waited is with the system: has what is still to be made ready written, if there is anything."""
+
     def _written(self) -> None:
-        """All that waited is with the system."""
+        """All that waited is with the system, and nothing is to be made ready."""
 
     def _forgotten(self) -> None:
         """The socket is closed."""
@@ -118,11 +121,10 @@ class RawTransport(asyncio.Transport):
         except OSError as error:
             self._lost(error)
             return
-        if self._full and self.get_write_buffer_size() <= LOW_BYTES:
-            self._full = False
-            if self._protocol is not None:
-                self._protocol.resume_writing()
-        if out:
+        if not out:
+            self._more()
+        self._go_on_writing()
+        if out or self._closed:
             return
         self._write_since = 0.0
         self._watch.set(self._fd, self, read=self._reads, write=False)
@@ -132,6 +134,13 @@ class RawTransport(asyncio.Transport):
             self._shut()
         else:
             self._written()
+
+    def _go_on_writing(self) -> None:
+        """Has whoever writes go on, where enough of what waited is written."""
+        if self._full and self.get_write_buffer_size() <= LOW_BYTES:
+            self._full = False
+            if self._protocol is not None:
+                self._protocol.resume_writing()
 
     def _lost(self, error: Exception | None) -> None:
         if self._closed:

@@ -14,6 +14,9 @@ from holdover.reach import plain, refusal
 from holdover.settings import split_address
 
 _RESOLVERS = 8
+_RESOLVE_S = 10.0
+_MOST_ASKED = 256
+"""Names of nobody's provider that are asked for at once; more are made up than a resolver answers."""
 
 
 class Unreachable(Exception):
@@ -30,6 +33,9 @@ class Reach:
     def __init__(self, config: Config) -> None:
         # asyncio's own threads also read the store, and a name may take its server half a minute to tell.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
+        # Anybody can make up names that keep these busy.
+        self._foreign_resolvers = ThreadPoolExecutor(_RESOLVERS, "foreign-resolver")
+        self._asked = 0
         self._own = frozenset(_own(config))
         self.use(config)
 
@@ -45,7 +51,7 @@ class Reach:
         foreign = place not in self._providers
         if foreign and self._foreign == "none":
             raise Unreachable(refusal("none", host, "") or "", refused=True)
-        found = await self._resolved(host, port)
+        found = await self._resolved(host, port, foreign=foreign)
         if self._is_own(found, port):
             # It would ask itself without end, or open to its clients what is for its operators.
             raise Unreachable("the request names holdover itself", refused=True)
@@ -56,19 +62,27 @@ class Reach:
             raise Unreachable(text, refused=True)
         return found, port
 
-    async def _resolved(self, host: str, port: int) -> str:
+    async def _resolved(self, host: str, port: int, *, foreign: bool) -> str:
         """The first address, which is the one that the system's own order prefers."""
         try:
             return str(ip_address(host))
         except ValueError:
             pass
+        if foreign and self._asked >= _MOST_ASKED:
+            raise Unreachable("too many names of hosts are being asked for; try again later", refused=False)
         asking = asyncio.get_running_loop().run_in_executor(
-            self._resolvers, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            self._foreign_resolvers if foreign else self._resolvers,
+            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
         )
+        self._asked += foreign
         try:
-            found = await asking
+            found = await asyncio.wait_for(asking, _RESOLVE_S if foreign else None)
+        except TimeoutError as error:
+            raise Unreachable(f"nobody tells in time what address {host} has", refused=False) from error
         except (OSError, UnicodeError) as error:
             raise Unreachable(f"{host} has no address", refused=False) from error
+        finally:
+            self._asked -= foreign
         return str(found[0][4][0])
 
     def _is_own(self, address: str, port: int) -> bool:
@@ -79,7 +93,8 @@ class Reach:
         )
 
     def close(self) -> None:
-        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        for resolvers in (self._resolvers, self._foreign_resolvers):
+            resolvers.shutdown(wait=False, cancel_futures=True)
 
 
 def _own(config: Config) -> Iterator[tuple[IPv4Address | IPv6Address, int]]:

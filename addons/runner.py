@@ -144,6 +144,8 @@ async def _serve(config: Config, prepared: Prepared, ready: Callable[[], None], 
         "http2": config.settings.proxy.http2,
         "connection_strategy": "lazy",
         "keep_host_header": True,
+        # Passed on as they come: else each message is put together, however long, and kept.
+        "websocket": False,
         "body_size_limit": str(config.settings.proxy.max_body_bytes),
     }
     if config.ca_file:

@@ -131,7 +131,7 @@ class Termination:
     def send(self, *parts: bytes) -> list[bytes]:
         """The same for any number of bytes, in pieces of which none is empty."""
         whole = sum(map(len, parts)) <= PIECE
-        sealed = [self.seal(piece) for piece in ((b"".join(parts),) if whole else _pieces(parts)) if piece]
+        sealed = [self.seal(piece) for piece in ((b"".join(parts),) if whole else pieces(parts)) if piece]
         return [piece for piece in sealed or (self.outgoing(),) if piece]
 
     def close(self) -> bytes:
@@ -163,7 +163,8 @@ class Termination:
             self._tls = None
 
 
-def _pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
+def pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
+    """Of up to PIECE bytes; none is empty."""
     for part in parts:
         view = memoryview(part)
         for at in range(0, len(part), PIECE):

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -99,6 +100,12 @@ class Line:
         self.writer.transport.abort()
         await asyncio.sleep(0)
 
+    def break_off(self) -> None:
+        """As who does not even read on."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
 
 @dataclass
 class Vendor:
@@ -128,7 +135,9 @@ class Vendor:
         if "/odds" in target or "/slow" in target:
             await self.open.wait()
         if target.startswith("/foreign/upgrade"):
-            await self._other(reader, writer)
+            await self._other(reader, writer, fields["upgrade"])
+        elif target.startswith("/foreign/endless"):
+            await self._endless(writer)
         elif target.startswith("/foreign/large"):
             await self._large(writer, int(target.rpartition("=")[2]))
         else:
@@ -162,13 +171,20 @@ class Vendor:
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
         writer.write(b"" if method == "HEAD" else body)
 
-    async def _other(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _other(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
         """Another protocol, that gives everything back in capital letters."""
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n")
+        writer.write(f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {name}\r\n\r\n".encode())
         while data := await reader.read(65_536):
             writer.write(data.upper())
             await writer.drain()
         raise ConnectionError
+
+    async def _endless(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(1_000):
+            writer.write(b"A: %b\r\n" % (b"a" * 65_530))
+            await writer.drain()
+            self.taken += 65_536
 
     async def _large(self, writer: asyncio.StreamWriter, size: int) -> None:
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: {size}\r\n\r\n".encode())
@@ -275,7 +291,9 @@ async def inside(folder: Path, ca: Path, lane: str = "observe = 0", **settings: 
     master.addons.add(core.Core(), addon, doors, next_layer.NextLayer(), tlsconfig.TlsConfig())
     modes = [f"reverse:http://no-provider.invalid@127.0.0.1:{written.ports['reverse']}"]
     modes += [f"regular@127.0.0.1:{written.ports['regular']}"]
-    master.options.update(mode=modes, server=False, connection_strategy="lazy", keep_host_header=True)
+    master.options.update(
+        mode=modes, server=False, connection_strategy="lazy", keep_host_header=True, websocket=False
+    )
     running: Awaitable[None] = asyncio.ensure_future(master.run())
     try:
         await until(lambda: addon.fast is not None and len(addon.fast._listeners) == 3)

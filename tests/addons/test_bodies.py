@@ -10,7 +10,7 @@ class Client:
     out: list[str]
     whole: bool = field(default=False)
 
-    def sends_body(self) -> bool:
+    def gives_way(self) -> bool:
         return not self.whole
 
     def crowd_out(self) -> None:

@@ -6,10 +6,12 @@ import ssl
 import struct
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from addons.connection import LINGER_S
+from addons.termination import PIECE
 from holdover.lane import OFTEN
 from holdover.lease import Lease
 from holdover.standin import StandIn
@@ -626,3 +628,29 @@ async def test_a_file_that_the_system_takes_in_part_is_given_whole(house):
         got += data
     sock.close()
     assert [reply[-len(BIG) :] == BIG for reply in got.split(b"HTTP/1.1 ")[1:]] == [True, True]
+
+
+@pytest.mark.parametrize("last", [False, True])
+async def test_of_a_large_answer_no_more_is_sealed_than_is_taken(house, monkeypatch, last):
+    """Each client has sealed bytes of its own."""
+    monkeypatch.setattr("addons.connection.SEALED_BYTES", PIECE)
+    await house.fill("big")
+    await until(lambda: not house.fast._connections)
+    sock = await house.connected(4096)
+    named: Any = {"ssl": house.trusting, "server_hostname": HOST, "limit": 1}
+    line = Line(*await asyncio.open_connection(sock=sock, **named))
+    house.lines.append(line)
+    [connection] = house.fast._connections
+    connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    for _ in range(1 if last else 2):
+        line.writer.write(odds("big", *(["Connection: close"] if last else [])))
+        await until(lambda: connection._out)
+        await asyncio.sleep(0.1)
+        assert sum(map(len, connection._out)) < 2 * PIECE
+        assert connection._unsealed
+        got = b""
+        while not got.endswith(BIG):
+            got += await line.reader.read(65_536)
+    if last:
+        assert await line.rest() == b""
+        await until(lambda: not house.fast._connections)

@@ -3,6 +3,7 @@ import gc
 import resource
 import socket
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from mitmproxy import ctx
@@ -42,6 +43,48 @@ async def test_no_more_connections_of_one_address_than_the_limit(house):
     assert (await line.ask(odds("a"))).way == "hit"
     assert house.fast._addresses == {"127.0.0.1": 2, "127.0.0.2": 1}
     await line.close()
+
+
+async def test_who_breaks_off_counts_until_his_answer_is_there(house):
+    """Else whoever asks and goes, again and again, would have more under way than connections may be open."""
+    house.change(max_per_address=3)
+    house.vendor.open.clear()
+
+    def asked(count: int) -> bool:
+        return len(house.vendor.asked) == count
+
+    for number in range(3):
+        line = await house.dial()
+        await line.send(odds(f"slow-{number}"))
+        await until(partial(asked, number + 1))
+        line.break_off()
+    await until(lambda: not house.fast._connections)
+    assert await (await house.dial()).rest() == b""
+    assert house.closed("max_per_address") == 1
+    house.vendor.open.set()
+    await until(lambda: not house.fast._addresses)
+    assert (await (await house.dial()).ask(odds("slow-0"))).way == "hit"
+
+
+async def test_what_is_asked_in_flows_by_who_breaks_off_is_waited_for_no_longer(house):
+    house.vendor.open.clear()
+    house.change(enabled=False)
+    await until(lambda: not house.fast.lane.on)
+    theirs = ctx.master.addons.get("proxyserver").connections
+
+    def asked(count: int) -> bool:
+        return len(house.vendor.asked) == count
+
+    for number in range(3):
+        line = await house.dial()
+        await line.send(odds(f"slow-{number}"))
+        await until(partial(asked, number + 1))
+        assert len(house.addon._asking) == 1
+        line.break_off()
+        await until(lambda: not (house.addon._asking or house.fast._connections or theirs))
+    house.vendor.open.set()
+    assert (await (await house.dial()).ask(odds("slow-0"))).status == 200
+    assert len(house.vendor.asked) == 3, "the call goes on for others"
 
 
 async def test_a_thousand_half_open_connections_hold_up_nobody(house):

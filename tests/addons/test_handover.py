@@ -1,16 +1,21 @@
 import asyncio
+import gc
 import hashlib
 import os
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
+from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import ctx
 from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.tcp import TCPMessage
+from mitmproxy.websocket import WebSocketMessage
 
+from addons.ways_out import MOST
 from scripts.rig import HOST
-from tests.addons.inside import BIG, Line, foreign, odds, until
+from tests.addons.inside import BIG, Line, foreign, inside, odds, until
 
 both = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 MB = 1 << 20
@@ -91,6 +96,71 @@ async def test_what_becomes_another_protocol_stays_it(house, tls):
         await asyncio.sleep(0.3)
     await line.close()
     await until(lambda: not house.fast._connections)
+
+
+async def test_of_what_becomes_another_protocol_nothing_is_kept(house):
+    for other in ("odd", "websocket"):
+        line = await house.dial()
+        asked = foreign("upgrade", "Connection: Upgrade", f"Upgrade: {other}", "Sec-WebSocket-Version: 13")
+        assert (await line.ask(asked)).status == 101
+        for _ in range(20):
+            await line.send(b"a" * 65_536)
+            assert await line.reader.readexactly(65_536) == b"A" * 65_536
+        assert sum(isinstance(each, TCPMessage | WebSocketMessage) for each in gc.get_objects()) <= 2
+        await line.close()
+
+
+async def test_in_a_tunnel_to_nobodys_provider_nothing_is_read(house):
+    """mitmproxy would hold a head without end, and all that is sent ahead."""
+    line = await house.dial(role="regular")
+    authority = f"127.0.0.1:{house.vendor.port}"
+    assert (await line.ask(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())).status == 200
+    await line.send(b"GET /foreign/1 HTTP/1.1\r\nA: " + b"a" * 100_000)
+    await asyncio.sleep(0.2)
+    assert max((len(each) for each in gc.get_objects() if isinstance(each, ReceiveBuffer)), default=0) < 1000
+    await line.send(b"\r\n\r\n")
+    assert b"/foreign/1" in (await line.reply()).body
+
+
+async def test_what_nobody_can_be_given_yet_is_limited_in_sum(house):
+    """mitmproxy takes in what comes while it waits for the whole of a TLS hello, or for a server that is called."""
+    house.change(max_bodies_bytes=MB)
+    line = await house.dial(role="regular")
+    authority = f"127.0.0.1:{house.vendor.port}"
+    assert (await line.ask(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())).status == 200
+    record = b"\x16\x03\x01\x40\x00" + b"\x01\xff\xff\xff" + bytes(0x4000 - 4)
+    with suppress(ConnectionError):
+        for _ in range(128):
+            await line.send(record)
+            record = b"\x16\x03\x01\x40\x00" + bytes(0x4000)
+    assert await line.rest() == b""
+    assert house.closed("max_bodies") == 1
+    await until(lambda: not house.fast._connections)
+    assert house.fast.bodies.total == 0
+
+
+async def test_servers_of_one_client_are_let_go(tmp_path, ca_folder):
+    """Each request through the explicit proxy may be for another one, and open a file for it."""
+    any_host = "workers = 1\nforeign = 'any'"
+    async with inside(tmp_path, ca_folder, proxy=any_host) as house, AsyncExitStack() as ends:
+        line = await house.dial(role="regular")
+        for number in range(3 * MOST):
+            server = await asyncio.start_server(house.vendor.serve, "127.0.0.1", 0)
+            await ends.enter_async_context(server)
+            there = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            data = f"GET http://{there}/foreign/{number} HTTP/1.1\r\nHost: {there}\r\n\r\n"
+            assert f"/foreign/{number}".encode() in (await line.ask(data.encode())).body
+        [handler] = ctx.master.addons.get("proxyserver").connections.values()
+        [http] = [each for each in handler.layer.context.layers if isinstance(each, HttpLayer)]
+        assert max(len(handler.transports), len(http.connections)) <= MOST + 3
+        assert len(handler.max_conns) <= MOST + 1
+        await line.close()
+
+
+async def test_a_head_without_end_is_given_up(house):
+    line = await house.dial()
+    reply = await line.ask(foreign("endless"))
+    assert (reply.status, house.vendor.taken < 16 * MB) == (502, True)
 
 
 async def test_a_tunnel_goes_where_the_client_wants(house):

@@ -1,13 +1,17 @@
 """Where the proxy connects to, with a resolver that the test is."""
 
+import asyncio
 import os
 import socket
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from addons import reach as module
 from addons.reach import Reach, Unreachable
 from holdover import config as configuration
 from scripts.rig import CREDENTIAL, House, write_house
@@ -134,3 +138,26 @@ async def test_a_changed_configuration_is_followed(reach: Reach, house: House):
     path.write_text(path.read_text().replace("workers = 2", "foreign = 'any'"))
     reach.use(configuration.load(house.config, {**os.environ, "RIG_CREDENTIAL": CREDENTIAL}))
     assert await reach.address(("private.example", 80)) == (PRIVATE, 80)
+
+
+async def test_names_that_nobody_answers_for_hold_up_no_provider(reach: Reach, monkeypatch: pytest.MonkeyPatch):
+    """Anybody can make up any number of them."""
+    monkeypatch.setattr(module, "_RESOLVE_S", 0.5)
+    monkeypatch.setattr(module, "_MOST_ASKED", 20)
+    answered, find = threading.Event(), socket.getaddrinfo
+
+    def slow(host: str, *rest: Any, **named: Any) -> Any:
+        if host.startswith("slow"):
+            answered.wait(20)
+        return find(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    asking = [asyncio.create_task(reach.address((f"slow-{number}.example", 80))) for number in range(50)]
+    await asyncio.sleep(0.1)
+    assert await reach.address(("vendor.example", 8000)) == ("vendor.example", 8000)
+    told = await asyncio.gather(*asking, return_exceptions=True)
+    answered.set()
+    assert Counter(str(each).partition(" slow")[0] for each in told) == {
+        "nobody tells in time what address": 20,
+        "too many names of hosts are being asked for; try again later": 30,
+    }
