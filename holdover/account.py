@@ -18,6 +18,9 @@ MAX_FREEZE_S = 31 * 86_400.0
 DEAD_CHECK_S = 60.0
 LISTEN_S = 60.0
 RETRY_FROZEN_S = 300.0
+MOST_KEPT_BYTES = 65_536
+"""Of what a provider says to an account. Each tenant has one."""
+
 _UNKNOWN = Balance(None, None, 0.0)
 
 
@@ -177,9 +180,9 @@ class Account:
         if means == "quota":
             self.freeze(now)
             self.frozen_at = now
-            self.last_refusal = response
+            self.last_refusal = kept(response)
         elif means == "credential" and not self.shared:
-            self.last_refusal = response
+            self.last_refusal = kept(response)
             self.check_at = now + DEAD_CHECK_S
             self._now_is(replace(self.balance, dead=True, decided_at=now))
 
@@ -213,6 +216,11 @@ class Account:
     def _now_is(self, balance: Balance) -> None:
         self.changed = self.changed or balance != self.balance
         self.balance = balance
+
+
+def kept(response: Response) -> Response | None:
+    """To be given again; None for what is too long. Then clients get holdover's own words."""
+    return response if len(response.body) <= MOST_KEPT_BYTES else None
 
 
 def seconds_to_reset(resets: str, now: float) -> float | None:

@@ -101,8 +101,11 @@ class Ready:
 
     @property
     def size(self) -> int:
-        """Bytes of bodies held."""
-        return len(self.entry.identity) + len(self.entry.gzip)
+        """Bytes held, about: of both bodies, and of what else may be long."""
+        entry = self.entry
+        fields = sum(len(name) + len(value) for name, value in entry.headers)
+        # The fields as they came, and made ready for either coding.
+        return len(entry.identity) + len(entry.gzip) + entry.request.length + 3 * fields
 
     def answer(self, wants: Wants, now: float, cache_status: str, told: Told | None = None) -> Answer:
         """The answer to a client whose request cost the provider nothing; `told` is what the provider said last of

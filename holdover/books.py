@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import batched
 
 from holdover.account import Account
 from holdover.credential import NOBODY, Credential
@@ -19,6 +20,8 @@ from holdover.store.pacing import Pacing
 from holdover.tally import Tally
 
 MAX_ACCOUNTS = 10_000
+TOLD_AT_ONCE = 200
+"""Accounts that are written in one transaction."""
 
 logger = logging.getLogger("holdover.books")
 
@@ -144,25 +147,28 @@ class Books:
         recorded = not rows or await self._written(partial(self.ledger.record, rows, now))
         if not recorded:
             self.tally.put_back(rows)
-        for name in list(self._unwritten):
-            recorded = recorded and await self._tell(name, now)
+        for names in batched(list(self._unwritten), TOLD_AT_ONCE):
+            recorded = recorded and await self._tell(names, now)
         self.metrics.degraded.labels("ledger").set(not recorded)
 
     def _to_write(self, name: tuple[str, str], account: Account) -> None:
         self._unwritten[name] = _Unwritten(account.balance, account.take_untold()).after(self._unwritten.get(name))
         account.changed = False
 
-    async def _tell(self, name: tuple[str, str], now: float) -> bool:
+    async def _tell(self, names: Sequence[tuple[str, str]], now: float) -> bool:
         # Taken away first: what is to be written of the same account meanwhile must not count this again.
-        told = self._unwritten.pop(name)
-        stands: list[Balance] = []
-        tell = partial(self.ledger.tell, *name, told.balance, told.spent, now)
-        if not await self._written(lambda: stands.append(tell())):
-            later = self._unwritten.get(name)
-            self._unwritten[name] = later.after(told) if later is not None else told
+        told = {name: self._unwritten.pop(name) for name in names}
+        stand: list[Balance] = []
+        rows = {name: (each.balance, each.spent) for name, each in told.items()}
+        tell = partial(self.ledger.tell_all, rows, now)
+        if not await self._written(lambda: stand.extend(tell())):
+            for name, each in told.items():
+                later = self._unwritten.get(name)
+                self._unwritten[name] = later.after(each) if later is not None else each
             return False
-        if (account := self._accounts.get(name)) is not None:
-            account.standing(stands[0], now)
+        for name, stands in zip(told, stand, strict=True):
+            if (account := self._accounts.get(name)) is not None:
+                account.standing(stands, now)
         return True
 
     async def _written(self, call: Callable[[], None]) -> bool:
@@ -184,13 +190,14 @@ class Books:
         return await asyncio.get_running_loop().run_in_executor(self.disk, call)
 
     def _make_room(self) -> None:
-        """The oldest tenant goes that no call is made for; what is written of it stays in the ledger."""
+        """The oldest tenant goes that no call is made for; what is written of it stays in the ledger. What is not yet
+        is written later, as long as the ledger keeps up: else the provider tells of it when it is next asked."""
         if len(self._accounts) >= MAX_ACCOUNTS:
             oldest = next((name for name, account in self._accounts.items() if not account.calls), None)
             if oldest is not None:
                 self._borrowed.pop(oldest, None)
                 account = self._accounts.pop(oldest)
-                if account.changed:
+                if account.changed and (len(self._unwritten) < MAX_ACCOUNTS or oldest in self._unwritten):
                     self._to_write(oldest, account)
 
 

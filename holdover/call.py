@@ -5,7 +5,7 @@ import random
 import time
 from dataclasses import dataclass
 
-from holdover.account import Account
+from holdover.account import Account, kept
 from holdover.canonical import CanonicalRequest
 from holdover.credential import Credential
 from holdover.entry import Entry
@@ -18,6 +18,8 @@ from holdover.spacing import Turn
 from holdover.tally import Tally
 
 PAUSING = frozenset((429, 503))
+MAX_ILL = 1_000
+"""Credentials of which it is remembered that they are dead or frozen. Of more it is not logged."""
 
 logger = logging.getLogger("holdover.account")
 
@@ -81,7 +83,7 @@ class Bookkeeping:
             self._pause(account, response, asked_at, now)
         # A head alone may hold the credential still, and is nothing that a client could be given.
         if not isinstance(result, Failed) and (means == "rate" or response.status in PAUSING):
-            account.paused_with = account.paused_with or response
+            account.paused_with = account.paused_with or kept(response)
         cost = self._billed(call, response, result)
         account.refused(means, response, now)
         if isinstance(result, Fetched):
@@ -101,8 +103,11 @@ class Bookkeeping:
     def _alarm(self, partition: str, account: Account, now: float) -> None:
         """Logs what stops the calls on a credential of holdover's own, once, and when that is over."""
         dead, frozen = account.balance.dead, account.frozen(now)
-        was_dead, was_frozen = self._known.get(partition, (False, False))
-        self._known[partition] = dead, frozen
+        was_dead, was_frozen = self._known.pop(partition, (False, False))
+        if (dead or frozen) and len(self._known) >= MAX_ILL:
+            return
+        if dead or frozen:
+            self._known[partition] = dead, frozen
         whose = "/".join(filter(None, (self._provider.name, partition)))
         if dead and not was_dead:
             logger.error("%s does not accept the credential; calls stop but for one a minute", whose)

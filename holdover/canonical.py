@@ -31,6 +31,12 @@ class CanonicalRequest:
     def method(self) -> Literal["GET", "POST"]:
         return "POST" if self.body else "GET"
 
+    @property
+    def length(self) -> int:
+        """Characters of what clients chose."""
+        chosen = (*self.query, *self.headers)
+        return len(self.path) + len(self.body) + sum(len(name) + len(value) for name, value in chosen)
+
     @cached_property
     def target(self) -> str:
         """The request target as sent upstream, without credential."""

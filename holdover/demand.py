@@ -13,6 +13,9 @@ MAX_ASKED = 5_000
 """Keys in a report. One of all that a flood of ever new keys asks for would take long; meanwhile more come, and the
 next one takes longer."""
 
+MAX_ASKED_CHARACTERS = 1_000_000
+"""Of them. A report that is longer than the sidecar takes would end the line; JSON has up to twelve for each."""
+
 
 class Demand:
     """Of one proxy process. For one event loop."""
@@ -21,6 +24,7 @@ class Demand:
         self._link = link
         self._hot = hot
         self._asked: dict[str, CanonicalRequest] = {}
+        self._characters = 0
         self._to_compare: list[CanonicalRequest] = []
         self._projected_hits = 0
 
@@ -32,9 +36,13 @@ class Demand:
         told, key = ready.kept == self._link.generation, cacheable.canonical.key
         if told and now - ready.reported_at <= cacheable.route.settings.idle_after_s / 4:
             return
-        if len(self._asked) < MAX_ASKED or key in self._asked:
-            ready.reported_at = now
+        if key not in self._asked:
+            length = cacheable.canonical.length
+            if len(self._asked) >= MAX_ASKED or self._characters + length > MAX_ASKED_CHARACTERS:
+                return
+            self._characters += length
             self._asked[key] = cacheable.canonical
+        ready.reported_at = now
 
     def sample(self, cacheable: Cacheable, ready: Ready, times: int) -> None:
         """Some of the hits that show whether projections are right, or would be, are compared."""
@@ -52,7 +60,7 @@ class Demand:
 
     async def report(self) -> tuple[Told, ...] | None:
         """Tells the sidecar; what providers told of their quotas meanwhile, or None when there is none."""
-        reported, self._asked = self._asked, {}
+        reported, self._asked, self._characters = self._asked, {}, 0
         compare, self._to_compare = self._to_compare, []
         try:
             answer = await self._link.demand(reported.values(), compare)

@@ -54,7 +54,7 @@ class HotTier:
 
     @property
     def size(self) -> int:
-        """Bytes of bodies held."""
+        """Bytes held, about."""
         return self._bytes
 
     def use(self, rules: Rules, limits: HotSettings) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from holdover.canonical import CanonicalRequest, Query
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request, header
+from holdover.head import MAX_BODY_BYTES
 from holdover.personal import CREDENTIAL_LIKE
 from holdover.promo_audience import audience
 from holdover.route_settings import RouteSettings, segments_of
@@ -116,6 +117,8 @@ def _plan_routed(request: Request, routed: Routed, salt: bytes) -> Cacheable | F
     query = provider.profile.query(route.settings, routed.path, _canonical(pairs, route.settings))
     body = echo = ""
     if request.method == "POST":
+        if len(request.body) > MAX_BODY_BYTES:
+            return Bypass(provider, route, "the body is too long to be part of a key", "body")
         parsed = provider.profile.canonical_body(route.settings, request.body)
         if isinstance(parsed, str):
             return Bypass(provider, route, parsed, "body")

@@ -48,6 +48,11 @@ PROPAGATION = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5
 LOOP_LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
+def status_class(status: int) -> str:
+    """`2xx` and its like. mitmproxy takes any number for a status, and a server could make series without end."""
+    return f"{status // 100}xx" if 100 <= status < 1000 else OTHER
+
+
 class _Maker:
     """Makes families with the common prefix on one registry; `labels` are theirs, by the family's name."""
 
@@ -144,7 +149,7 @@ class ClientMetrics:
         self, upstream: str, route: str, outcome: Outcome, status: int, seconds: float, size: int, times: int = 1
     ) -> None:
         """`seconds` and `size`: of each, until its answer was ready and of its body."""
-        requests, duration, volume = self._bind(upstream, route, outcome, status // 100)
+        requests, duration, volume = self._bind(upstream, route, outcome, status_class(status))
         requests.inc(times)
         duration.observe(seconds, times)
         volume.inc(size * times)
@@ -183,9 +188,9 @@ class ClientMetrics:
             self.added.labels(upstream),
         )
 
-    def _bound(self, upstream: str, route: str, outcome: Outcome, status_class: int) -> tuple[Counter, Bins, Counter]:
+    def _bound(self, upstream: str, route: str, outcome: Outcome, code: str) -> tuple[Counter, Bins, Counter]:
         return (
-            self.requests.labels(upstream, route, outcome, f"{status_class}xx"),
+            self.requests.labels(upstream, route, outcome, code),
             self.duration.labels(upstream, outcome),
             self.bytes.labels(upstream, outcome),
         )

@@ -14,7 +14,12 @@ from holdover.rules import Provider, Route, Rules
 
 REFUSED_FOR_S = 600.0
 _PARSED = 8
-_MOST_PATHS = 10_000
+_MOST = 20_000
+"""Requests in all that are remembered by what they have in common, and pairs that content did not allow."""
+
+_MOST_LEARNT = 2_000
+"""Words that are learnt of a provider. Its answers are believed no more than that."""
+
 _MOST_THERE = 32
 _MOST_MADE = 256
 
@@ -28,6 +33,36 @@ class Wide:
 
 
 @dataclass(slots=True)
+class _Together[K]:
+    """Requests by what they have in common, those that came last at the end: at most `most_each` of each, of which
+    the oldest goes, and `_MOST` in all, of which those go to which none came for the longest."""
+
+    most_each: int
+    count: int = 0
+    _requests: dict[K, dict[str, CanonicalRequest]] = field(default_factory=dict)
+
+    def of(self, common: K) -> list[CanonicalRequest]:
+        return list(self._requests.get(common, {}).values())
+
+    def add(self, common: K, request: CanonicalRequest) -> None:
+        there = self._requests.pop(common, {})
+        self.count -= len(there)
+        # What comes again stays, whatever else comes once.
+        there.pop(request.key, None)
+        if len(there) >= self.most_each:
+            del there[next(iter(there))]
+        there[request.key] = request
+        self._requests[common] = there
+        self.count += len(there)
+        while self.count > _MOST and len(self._requests) > 1:
+            self.count -= len(self._requests.pop(next(iter(self._requests))))
+
+    def clear(self) -> None:
+        self._requests.clear()
+        self.count = 0
+
+
+@dataclass(slots=True)
 class Projections:
     """What is known of every provider, and which wider request stands for which. `derive` may run in any thread, the
     rest is for one.
@@ -37,8 +72,8 @@ class Projections:
     rules: Rules
     learnt: dict[str, Knowledge] = field(default_factory=dict)
     _carriers: dict[str, Mapping[str, CanonicalRequest]] = field(default_factory=dict)
-    _stored: dict[tuple[str, str, str, str], dict[str, CanonicalRequest]] = field(default_factory=dict)
-    _made: dict[str, dict[str, CanonicalRequest]] = field(default_factory=dict)
+    _stored: _Together[tuple[str, str, str, str]] = field(default_factory=lambda: _Together(_MOST_THERE))
+    _made: _Together[str] = field(default_factory=lambda: _Together(_MOST_MADE))
     _refused: dict[tuple[str, str], float] = field(default_factory=dict)
     _parsed: dict[str, Wide] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -63,7 +98,9 @@ class Projections:
         if not settings.learn_regions and provider.profile.by_answers.isdisjoint(settings.kinds):
             return
         known = self.learnt.get(provider.name, Knowledge())
-        self.learnt[provider.name] = provider.profile.learnt(entry.request, entry.identity, known)
+        learnt = provider.profile.learnt(entry.request, entry.identity, known)
+        if len(learnt.outrights) + len(learnt.regions) + sum(map(len, learnt.regions.values())) <= _MOST_LEARNT:
+            self.learnt[provider.name] = learnt
 
     def knowledge(self, provider: Provider, *, on_trial: bool = False) -> Knowledge:
         """What is configured, and what was learnt where that is allowed. `on_trial`: with all that is to be verified.
@@ -117,7 +154,7 @@ class Projections:
         if provider is None or route is None:
             return canonical
         profile, knowledge = provider.profile, self.knowledge(provider, on_trial=True)
-        there = self._stored.get(_place(canonical), {}).values()
+        there = self._stored.of(_place(canonical))
         unions = (profile.union(canonical, other, knowledge) for other in there)
         found: list[tuple[int, float, str, CanonicalRequest]] = []
         for wide in filter(None, (profile.widened(canonical, knowledge), *there, *unions)):
@@ -138,26 +175,20 @@ class Projections:
         """An answer of the provider's own was stored; narrower ones may be made from it."""
         if entry.projected or entry.status != 200:
             return
-        if len(self._stored) >= _MOST_PATHS:
-            self._stored.clear()
-        there = self._stored.setdefault(_place(entry.request), {})
-        there.pop(entry.key, None)
-        if len(there) >= _MOST_THERE:
-            del there[next(iter(there))]
-        there[entry.key] = entry.request
+        self._stored.add(_place(entry.request), entry.request)
 
     def made_of(self, wide: Entry, now: float) -> list[CanonicalRequest]:
         """What was made of answers to the same request before, and may be made of this one."""
         provider = self.rules.provider(wide.request.provider)
         with self._lock:
-            made = list(self._made.get(wide.key, {}).values())
+            made = self._made.of(wide.key)
         return [narrow for narrow in made if provider and self.allowed(provider, wide.request, narrow, now)]
 
     def covering(self, canonical: CanonicalRequest, now: float) -> list[CanonicalRequest]:
         """Stored wider requests from which this one may be made."""
         provider = self.rules.provider(canonical.provider)
-        there = self._stored.get(_place(canonical), {})
-        return [wide for wide in there.values() if provider and self.allowed(provider, wide, canonical, now)]
+        there = self._stored.of(_place(canonical))
+        return [wide for wide in there if provider and self.allowed(provider, wide, canonical, now)]
 
     def allowed(self, provider: Provider, wide: CanonicalRequest, narrow: CanonicalRequest, now: float) -> bool:
         """Whether `narrow` may be made from `wide` by what is known now."""
@@ -211,17 +242,14 @@ class Projections:
 
     def _remember(self, wide: Entry, narrow: CanonicalRequest, refused_until: float | None) -> None:
         with self._lock:
-            if refused_until is not None:
-                self._refused[wide.key, narrow.key] = refused_until
+            if refused_until is None:
+                self._made.add(wide.key, narrow)
                 return
-            if len(self._made) >= _MOST_PATHS and wide.key not in self._made:
-                self._made.clear()
-            made = self._made.setdefault(wide.key, {})
-            # What was made lately stays, whatever else is made once.
-            made.pop(narrow.key, None)
-            if len(made) >= _MOST_MADE:
-                del made[next(iter(made))]
-            made[narrow.key] = narrow
+            self._refused.pop((wide.key, narrow.key), None)
+            self._refused[wide.key, narrow.key] = refused_until
+            if len(self._refused) > _MOST:
+                # The one that would be over first. It is tried once more.
+                del self._refused[next(iter(self._refused))]
 
     def _document(self, provider: Provider, wide: Entry) -> object:
         """One parse serves all projections of an answer."""

@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+MAX_TOLD = 10_000
+"""Accounts. Those go of which nothing was told for the longest: their answers tell what they came with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -18,7 +21,7 @@ class Told:
 
 @dataclass(slots=True)
 class Quotas:
-    """Of all accounts that this process has heard of, in whatever process the provider was called."""
+    """Of the accounts that this process has heard of, in whatever process the provider was called."""
 
     _told: dict[tuple[str, str], Told] = field(default_factory=dict)
 
@@ -29,8 +32,12 @@ class Quotas:
         for each in told:
             known = self._told.get((each.provider, each.partition))
             if known is None or not each.at < known.at <= now:
+                # Last again: those told of lately stay.
+                self._told.pop((each.provider, each.partition), None)
                 self._told[each.provider, each.partition] = each
                 changed = changed or each != known
+            if len(self._told) > MAX_TOLD:
+                del self._told[next(iter(self._told))]
         return changed
 
     def of(self, provider: str, partition: str) -> Told | None:

@@ -177,7 +177,7 @@ class HotSettings(Table):
     """`[hot]` in holdover.toml: ready answers in each proxy process."""
 
     max_entries: int = Field(default=10_000, ge=1, description="Most answers kept ready.")
-    max_bytes: int = Field(default=268_435_456, ge=65_536, description="Most bytes of bodies kept ready.")
+    max_bytes: int = Field(default=268_435_456, ge=65_536, description="Most bytes of answers kept ready, about.")
 
 
 class UpstreamSettings(Table):

@@ -12,7 +12,7 @@ FORMAT = 0xC1
 """First byte of what is encoded; none of holdover's window entries begins so."""
 MOST_VARIANTS = 16
 FIELD_BYTES = 256
-"""What a header field takes in memory, with its objects; an answer without any takes as much as four."""
+"""What the objects of a header field take in memory; an answer without any takes as much as four."""
 
 _HEAD = struct.Struct(">B16s")
 _LENGTH = struct.Struct(">I")
@@ -35,6 +35,12 @@ class Stored:
     received_at: float
     age: float
     stale: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes held, about. Origins say fields of any length, and clients those that Vary names."""
+        fields = sum(len(name) + len(value or "") for name, value in (*self.headers, *self.selecting))
+        return len(self.body) + fields + FIELD_BYTES * (len(self.headers) + len(self.selecting) + 4)
 
     @property
     def etag(self) -> str | None:
@@ -60,7 +66,7 @@ class Variants:
     @property
     def size(self) -> int:
         """Bytes held, about."""
-        return sum(len(one.body) + FIELD_BYTES * (len(one.headers) + 4) for one in self.stored) + FIELD_BYTES
+        return sum(one.size for one in self.stored) + FIELD_BYTES
 
 
 def key_of(provider: str, target: str, personal: Collection[str] = ()) -> str:

@@ -5,6 +5,7 @@ lane was held. All operations take logarithmic time, whatever the number of lane
 
 import heapq
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -23,12 +24,29 @@ class Lanes:
 
     _lanes: dict[str, _Lane] = field(default_factory=dict)
     _turns: list[tuple[float, str]] = field(default_factory=list)
+    _pushed: int = 0
+
+    def __len__(self) -> int:
+        """How much is held: each key as often as it was pushed and has not come out, and turns."""
+        return self._pushed + len(self._turns)
 
     def push(self, at: float, lane: str, key: str) -> None:
         """Keys may be pushed again; each comes out as often."""
         found = self._lanes.setdefault(lane, _Lane())
         heapq.heappush(found.keys, (at, key))
+        self._pushed += 1
         self._line_up(lane, found)
+
+    def keep(self, due: Mapping[str, float]) -> None:
+        """Each of these keys once, when it is due: what was pushed again for another moment is left out."""
+        for name, lane in list(self._lanes.items()):
+            lane.keys = sorted({(at, key) for at, key in lane.keys if due.get(key) == at})
+            if not lane.keys:
+                del self._lanes[name]
+            else:
+                lane.turn_at = max(lane.keys[0][0], lane.held_until)
+        self._turns = sorted((lane.turn_at, name) for name, lane in self._lanes.items())
+        self._pushed = sum(len(lane.keys) for lane in self._lanes.values())
 
     def pop(self, now: float) -> tuple[float, str] | None:
         """The key that is due longest, of those whose lanes are not held; with when it was due."""
@@ -38,6 +56,7 @@ class Lanes:
         _, name = heapq.heappop(self._turns)
         lane = self._lanes[name]
         first = heapq.heappop(lane.keys)
+        self._pushed -= 1
         lane.turn_at = math.inf
         if lane.keys:
             self._line_up(name, lane)
@@ -64,6 +83,7 @@ class Lanes:
     def clear(self) -> None:
         self._lanes.clear()
         self._turns.clear()
+        self._pushed = 0
 
     def _line_up(self, name: str, lane: _Lane) -> None:
         at = max(lane.keys[0][0], lane.held_until)

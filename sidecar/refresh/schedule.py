@@ -21,6 +21,11 @@ SWEEP_INTERVAL_S = 1.0
 CLOCK_STEP_S = 1.0
 MAX_SEEN = 1_000
 """Answers to what is not kept fresh that are remembered, in case it will be."""
+MAX_PUSHED, MAX_PUSHED_EACH = 1_000, 4
+"""What the lanes hold, and for each key: one that is planned anew leaves there what it was planned for before."""
+
+MAX_RENEWED = 1_000
+"""Groups of which it is remembered when they were renewed for a client: of one partition each."""
 _NOTICEABLE = 0.05
 
 
@@ -122,6 +127,10 @@ class Schedule:
                     item.due_at = item.next_at(now)
                     self._plan(item)
 
+    def partitions(self) -> set[str]:
+        """Of all that is kept fresh."""
+        return {item.request.partition for item in self._items.values()}
+
     def requests(self, partition: str) -> list[CanonicalRequest]:
         return [item.request for item in self._items.values() if item.request.partition == partition]
 
@@ -183,7 +192,10 @@ class Schedule:
         keys = [item for item in self._items.values() if _group_of(item) == (group, partition) and not item.idle(now)]
         behind = [item for item in keys if item.behind(fetched_at, now)]
         if behind and now >= self._renewed.get((group, partition), 0.0) + min(item.promise(now) for item in keys):
+            self._renewed.pop((group, partition), None)
             self._renewed[group, partition] = now
+            if len(self._renewed) > MAX_RENEWED:
+                del self._renewed[next(iter(self._renewed))]
             first = min(behind, key=lambda item: item.fetched_at)
             first.due_at = min(first.due_at, fetched_at)
             self._plan(first)
@@ -263,6 +275,8 @@ class Schedule:
         self._items[item.request.key] = item
         if not item.running:
             self._lanes.push(item.due_at, item.request.partition, item.request.key)
+        if len(self._lanes) > MAX_PUSHED + MAX_PUSHED_EACH * len(self._items):
+            self._lanes.keep({key: item.due_at for key, item in self._items.items() if not item.running})
 
     def _remember(self, key: str, new: Brought) -> None:
         self._seen.pop(key, None)

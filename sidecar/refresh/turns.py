@@ -94,7 +94,7 @@ class _Line:
         return max(until if since <= now < until else -math.inf, now - self.turn.free_for())
 
     def give(self, due: Due, now: float) -> None:
-        """The turn is that of the key for which `due` waits. What was in line long ago is as new."""
+        """The turn is that of the key for which `due` waits."""
         waiter = self.waiting[due.request.key]
         self.called, self.joined_at = waiter.key, waiter.joined_at
         key = waiter.key
@@ -102,9 +102,14 @@ class _Line:
         self.known[key].wanted = self.wanted[key]
         self.remove(due)
         kept = {key, *self.wanted}
-        oldest = now - self.idle_s
         self.came_at = {each: at for each, at in self.came_at.items() if each in kept}
+        self.forget(now)
+
+    def forget(self, now: float) -> None:
+        """What was in line long ago is as new."""
+        kept, oldest = {self.called, *self.wanted}, now - self.idle_s
         self.known = {each: known for each, known in self.known.items() if each in kept or known.last_at >= oldest}
+        self.came_at = {each: at for each, at in self.came_at.items() if each in self.known}
 
     def last(self, key: str, now: float) -> None:
         """Whoever still waits for this answer comes after all others."""
@@ -197,6 +202,7 @@ class Turns:
                     break
                 line.remove(first.due)
                 gone.append(first.due)
+            line.forget(now)
             if not line.waiting and line.called is None and line.used_at + line.idle_s < now:
                 del self._lines[name]
         return gone

@@ -35,6 +35,8 @@ LEAST_HOLD_S = 0.001
 MISSING_SLEEP_S = 2.0
 FINISH_S = 3.0
 MAX_COMPARED = 100
+MAX_FAILING = 1_000
+"""Partitions that are known to fail. Of more it is not logged that they do."""
 
 logger = logging.getLogger("holdover.refresh")
 
@@ -441,8 +443,14 @@ class Refresher:
         which = request.provider, request.partition
         shown = "/".join(filter(None, which))
         if isinstance(failure, Refused | Failed) and which not in self._failing:
-            self._failing.add(which)
-            logger.warning("refreshes of %s fail: %s", shown, failure.reason)
+            if len(self._failing) >= MAX_FAILING:
+                # Those of which nothing is refreshed any more will not be heard of again.
+                schedules = self._schedules.items()
+                kept = {(name, each) for name, schedule in schedules for each in schedule.partitions()}
+                self._failing &= kept
+            if len(self._failing) < MAX_FAILING:
+                self._failing.add(which)
+                logger.warning("refreshes of %s fail: %s", shown, failure.reason)
         elif failure is None and which in self._failing:
             self._failing.discard(which)
             logger.info("refreshes of %s succeed again", shown)

@@ -1,10 +1,19 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.account import DEAD_CHECK_S, LISTEN_S, MAX_FREEZE_S, RETRY_FROZEN_S, Account, seconds_to_reset
+from holdover.account import (
+    DEAD_CHECK_S,
+    LISTEN_S,
+    MAX_FREEZE_S,
+    MOST_KEPT_BYTES,
+    RETRY_FROZEN_S,
+    Account,
+    seconds_to_reset,
+)
 from holdover.exchange import Response
 from holdover.provider_settings import LimitSettings, QuotaSettings
 from holdover.store.balance import Balance
@@ -245,6 +254,17 @@ def test_one_bad_credential_of_several_lent_ones_does_not_stop_the_others():
     assert (one.balance.dead, one.last_refusal, one.suspended(NOW, 1.0)) == (False, None, None)
     one.refused("quota", REFUSAL, NOW)
     assert one.suspended(NOW, 1.0) == UNTIL_RESET
+
+
+@pytest.mark.parametrize("means", ["quota", "credential"])
+def test_a_refusal_that_is_too_long_is_not_kept(means):
+    """There may be as many accounts as tenants."""
+    one = account()
+    one.refused(means, replace(REFUSAL, body=b"x" * MOST_KEPT_BYTES), NOW)
+    assert one.last_refusal is not None
+    one.refused(means, replace(REFUSAL, body=b"x" * (MOST_KEPT_BYTES + 1)), NOW)
+    assert one.last_refusal is None
+    assert one.suspended(NOW, 1.0) is not None
 
 
 def test_a_refusal_that_an_answer_has_overtaken_is_not_passed_on():

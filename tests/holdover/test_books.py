@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from holdover import books as module
+from holdover import tally as tallies
 from holdover.books import Books
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Response
@@ -302,6 +303,52 @@ async def test_tenants_are_bounded_and_come_back_from_the_ledger(books, provider
         await books.keep(NOW)
     assert (len(books._accounts), len(books._borrowed)) == (5, 5)
     assert (await books.account(tenants, "tenant-3")).remaining(NOW) == 3
+
+
+async def test_what_many_accounts_tell_is_written_together(books, open_ledger, provider_of, monkeypatch):
+    monkeypatch.setattr(module, "TOLD_AT_ONCE", 4)
+    tenants, written, tell_all = provider_of(**TENANTS), list[int](), books.ledger.tell_all
+
+    def tells(rows, now):
+        written.append(len(rows))
+        return tell_all(rows, now)
+
+    monkeypatch.setattr(books.ledger, "tell_all", tells)
+    for number in range(10):
+        told(await books.account(tenants, f"tenant-{number}"), number, 1)
+    await books.keep(NOW)
+    assert written == [4, 4, 2]
+    assert {name: each.remaining for name, each in open_ledger().balances("vendor").items()} == {
+        f"tenant-{number}": number for number in range(10)
+    }
+
+
+async def test_tenants_that_the_ledger_does_not_keep_up_with_are_bounded(books, provider_of, monkeypatch):
+    monkeypatch.setattr(module, "MAX_ACCOUNTS", 5)
+    tenants = provider_of(**TENANTS)
+    for number in range(20):
+        told(await books.account(tenants, f"tenant-{number}"), number, 1)
+    assert (len(books._accounts), len(books._unwritten)) == (5, 5)
+    await books.keep(NOW)
+    assert not books._unwritten
+
+
+def test_a_tally_that_cannot_be_written_is_bounded(monkeypatch):
+    """Clients are addresses, of which who has a network of IPv6 has no end."""
+    monkeypatch.setattr(tallies, "MAX_SUMS", 3)
+    tally = Tally()
+    for number in range(10):
+        tally.spent("v", "odds", f"client-{number}", 1.0)
+        tally.saved("v", "odds", "client-0", 1.0)
+        tally.put_back(tally.take())
+    tally.spent("v", "odds", "", 2.0)
+    assert {row.client: row.spent for row in tally.take()} == {
+        "client-0": 1.0,
+        "client-1": 1.0,
+        "client-2": 1.0,
+        "_other": 7.0,
+        "": 2.0,
+    }
 
 
 def test_a_tally_adds_up_and_begins_anew():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from holdover import call as module
 from holdover.account import Account
 from holdover.call import Call
 from holdover.canonical import CanonicalRequest
@@ -851,6 +852,21 @@ async def test_a_provider_that_is_asked_too_often_is_asked_half_as_often(vendor,
     assert fetcher.account.rate.share == 0.5, "answers to what was under way together count as one"
     await fetch(fetcher)
     assert 0.5 < fetcher.account.rate.share < 0.6
+
+
+def test_what_is_remembered_of_credentials_that_are_ill_is_bounded(provider_of, metrics, monkeypatch, caplog):
+    """With `class_from` clients name accounts. What is well is not remembered; of what finds no room nothing is
+    logged, or each further call would be a line."""
+    monkeypatch.setattr(module, "MAX_ILL", 2)
+    provider = provider_of()
+    books = module.Bookkeeping(provider, metrics.upstream, Tally())
+    account = Account(provider.settings.quota, provider.settings.limits)
+    for dead in (False, True, True):
+        account.balance = replace(account.balance, dead=dead)
+        for number in range(5):
+            books._alarm(f".app-{number}", account, 0.0)
+    assert sorted(books._known) == [".app-0", ".app-1"]
+    assert len(caplog.records) == 2
 
 
 async def test_what_stops_calls_is_an_alarm_once_and_its_end_is_told(vendor, fetcher_of, caplog):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
 from holdover.exchange import Request
+from holdover.head import MAX_BODY_BYTES
 from holdover.key import Bypass, Cacheable, plan
 from holdover.personal import CREDENTIAL_LIKE
 from holdover.rules import Rules
@@ -329,6 +330,20 @@ def test_other_methods_go_past_the_cache(planned, method):
 
 def test_a_body_goes_past_the_cache(planned):
     assert planned(PATH, body=b"x").reason == "the request has a body"
+
+
+def test_a_body_that_is_too_long_goes_past_the_cache(route_of, provider_of):
+    """It would be held with each note of the key, and be longer than what goes to the sidecar."""
+    route = route_of(methods=["POST"])
+    rules = Rules([provider_of(route, profile="betfair")])
+    call = (
+        b'{"jsonrpc":"2.0","id":1,"method":"SportsAPING/v1.0/listEventTypes","params":{"filter":{"textQuery":"%b"}}}'
+    )
+    for length, kept in ((MAX_BODY_BYTES - len(call), True), (MAX_BODY_BYTES, False)):
+        found = plan(Request("POST", HOST, PATH, (), call % (b"x" * length)), rules)
+        assert isinstance(found, Cacheable) is kept
+    assert isinstance(found, Bypass)
+    assert (found.reason, found.kind) == ("the body is too long to be part of a key", "body")
 
 
 def test_head_shares_the_key_of_get(canonical):

@@ -188,3 +188,11 @@ def test_promtool_finds_nothing_to_say(metrics):
         ["promtool", "check", "metrics"], input=generate_latest(metrics.registry), capture_output=True
     )
     assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+
+
+def test_what_is_no_status_makes_no_series():
+    metrics = Metrics()
+    for status in (200, 299, 1_000, 99, 0, -1, 10**6, 10**9):
+        metrics.client.answered("vendor", "odds", "bypass", status, 0.1, 1)
+    [family] = [each for each in metrics.registry.collect() if each.name == "holdover_client_requests"]
+    assert {(each.labels["code"], each.value) for each in family.samples} == {("2xx", 2.0), ("_other", 6.0)}

@@ -171,8 +171,8 @@ def test_projections_and_absences_cover_nothing(projections):
 
 
 def test_what_is_noted_is_bounded(projections, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_THERE", 3)
-    monkeypatch.setattr(module, "_MOST_PATHS", 4)
+    monkeypatch.setattr(module, "_MOST", 4)
+    projections._stored.most_each = 3
     for number in range(9):
         projections.note(entry(odds(markets=f"h2h,m{number}")))
     assert [dict(wide.query)["markets"] for wide in projections.covering(odds(), NOW)] == [
@@ -182,14 +182,50 @@ def test_what_is_noted_is_bounded(projections, monkeypatch):
     ]
     for number in range(9):
         projections.note(entry(odds(f"sport-{number}")))
-    assert len(projections._stored) <= 4
+        projections.note(entry(odds("kept", markets="h2h,spreads")))
+    assert projections._stored.count == 4
+    assert len(projections.covering(odds("kept"), NOW)) == 1, "it is stored again and again"
+    assert projections.covering(odds(), NOW) == []
 
 
-def test_what_is_stored_again_pushes_nothing_out(projections, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_THERE", 3)
+def test_what_is_stored_again_pushes_nothing_out(projections):
+    projections._stored.most_each = 3
     for number in (0, 1, 2, 2, 2, 2):
         projections.note(entry(odds(markets=f"h2h,m{number}")))
     assert len(projections.covering(odds(), NOW)) == 3
+
+
+def test_what_was_made_is_bounded_in_all(projections, monkeypatch):
+    """It costs no call to ask for ever new parts of what is stored."""
+    monkeypatch.setattr(module, "_MOST", 6)
+    for sport in range(4):
+        wide = entry(odds(f"sport-{sport}", markets="h2h,spreads"))
+        for number in range(3):
+            narrow = odds(f"sport-{sport}", commenceTimeTo=f"2026-12-0{number + 1}T00:00:00Z")
+            assert projections.derive(wide, narrow, None, NOW) is not None
+    assert projections._made.count == 6
+    assert len(projections.made_of(wide, NOW)) == 3
+
+
+def test_what_content_did_not_allow_is_bounded(projections, monkeypatch):
+    """Nothing else forgets it where nobody plans: in a proxy without a sidecar, or while nothing is kept fresh."""
+    monkeypatch.setattr(module, "_MOST", 3)
+    broken = replace(entry(WIDE), identity=b"[1]")
+    narrow = [odds(markets="spreads", commenceTimeTo=f"2026-12-0{number}T00:00:00Z") for number in range(1, 7)]
+    for each in narrow:
+        assert projections.derive(broken, each, None, NOW) is None
+    assert projections.refused(NOW) == {(WIDE.key, each.key) for each in narrow[-3:]}
+
+
+def test_no_more_is_learnt_than_so_many_words(rules_of, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_LEARNT", 4)
+    projections = Projections(rules_of(learn_regions=True))
+    [provider] = projections.rules.providers
+    for region, keys in (("us", "ab"), ("uk", "cdefgh"), ("eu", "i")):
+        board = [{"id": "1", "commence_time": "2026-12-01T00:00:00Z", "bookmakers": [bookmaker(key) for key in keys]}]
+        request = odds(regions=region, markets="")
+        projections.learn(provider, replace(entry(request), identity=json.dumps(board).encode()))
+    assert projections.learnt["vendor"].regions == {"us": {"a", "b"}}
 
 
 # The entries made

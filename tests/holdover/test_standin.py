@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 import holdover.demand
+import holdover.quota
 from holdover.answer import Wants
 from holdover.config import Config
 from holdover.content import revision_of
@@ -530,6 +531,18 @@ async def test_a_report_has_an_end_and_what_found_no_room_is_told_when_next_give
     assert max(map(len, sidecar.reports)) == 3
 
 
+async def test_a_report_is_no_longer_than_the_sidecar_takes(linked, sidecar, monkeypatch):
+    monkeypatch.setattr(holdover.demand, "MAX_ASKED_CHARACTERS", 4_000)
+    targets = [f"{ODDS}&long={number}{'x' * 1_000}" for number in range(8)]
+    keys = {linked.plan(request(target)).canonical.key for target in targets}
+    async with asyncio.timeout(30):
+        while not keys <= {key for report in sidecar.reports for key in report}:
+            for target in targets:
+                await get(linked, target=target)
+            await next_report(sidecar)
+    assert max(map(len, sidecar.reports)) == 3
+
+
 # Plans and changed configuration
 
 
@@ -701,6 +714,17 @@ def test_what_was_told_later_stands_unless_a_clock_stepped_back():
     assert told(970.0, 39.0) == 39
     assert told(5000.0, 7.0) == 7
     assert told(990.0, 30.0) == 30
+
+
+def test_what_was_told_is_bounded(monkeypatch):
+    """A tenant has an account of its own, and of them there may be any number."""
+    monkeypatch.setattr(holdover.quota, "MAX_TOLD", 3)
+    quotas = Quotas()
+    for number in range(9):
+        quotas.take([Told("vendor", f"tenant-{number}", 970.0 + number, 1.0, None)], 1000.0)
+        quotas.take([Told("vendor", "", 970.0, 1.0, None)], 1000.0)
+    known = [name for name in ("", *(f"tenant-{number}" for number in range(9))) if quotas.of("vendor", name)]
+    assert known == ["", "tenant-7", "tenant-8"]
 
 
 ALONE = {

@@ -305,12 +305,16 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "large bodies",
             "An answer beyond the limit is given up while it comes, one that passes is not kept, a request "
             "beyond it is refused. What is held of requests is limited in sum, HTTP/2 aside: the largest that is not "
-            "whole gives way. What clients leave unfinished is freed.",
+            "whole gives way. What clients leave unfinished is freed. Of tunnels and upgraded connections nothing is "
+            "kept.",
             "security/test_bodies.py::test_all_together_take_no_more_than_the_limit "
             "security/test_bodies.py::test_what_clients_leave_unfinished_is_given_back "
             "security/test_hostile_answers.py::test_an_answer_beyond_the_limit_is_not_taken_in "
             "security/test_hostile_answers.py::test_an_answer_that_passes_is_not_kept_in_memory "
-            "security/test_hostile_answers.py::test_a_request_beyond_the_limit_is_refused",
+            "security/test_hostile_answers.py::test_a_request_beyond_the_limit_is_refused "
+            "addons/test_handover.py::test_of_what_becomes_another_protocol_nothing_is_kept "
+            "addons/test_handover.py::test_in_a_tunnel_to_nobodys_provider_nothing_is_read "
+            "addons/test_handover.py::test_what_nobody_can_be_given_yet_is_limited_in_sum",
         ),
         _item(
             30,
@@ -326,13 +330,17 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             31,
             "slow clients",
             "Connections, those of an address, and the time of a head, between two pieces of a body (HTTP/2 aside) "
-            "and of a read are limited; others are answered meanwhile.",
+            "and of a read are limited; others are answered meanwhile. Who breaks off counts until nobody waits for "
+            "his answer, and of a large answer no more is sealed than is taken.",
             "security/test_bodies.py::test_a_body_that_does_not_go_on_is_waited_for_no_longer "
             "addons/test_fast_lane.py::test_a_thousand_half_open_connections_hold_up_nobody "
             "addons/test_fast_lane.py::test_no_more_connections_than_the_limit "
             "addons/test_fast_lane.py::test_no_more_connections_of_one_address_than_the_limit "
             "addons/test_connection.py::test_a_head_that_does_not_come_in_time_is_answered_408 "
-            "addons/test_connection.py::test_a_slow_reader_holds_up_nobody_and_is_let_go",
+            "addons/test_connection.py::test_a_slow_reader_holds_up_nobody_and_is_let_go "
+            "addons/test_connection.py::test_of_a_large_answer_no_more_is_sealed_than_is_taken "
+            "addons/test_fast_lane.py::test_who_breaks_off_counts_until_his_answer_is_there "
+            "addons/test_fast_lane.py::test_what_is_asked_in_flows_by_who_breaks_off_is_waited_for_no_longer",
         ),
         _item(
             32,
@@ -343,10 +351,11 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             33,
             "large heads",
-            "They are answered 431.",
+            "They are answered 431; a server's that has no end is given up (502).",
             "addons/test_connection.py::test_a_head_that_is_too_long_is_answered_431 "
             "security/test_poisoning.py::test_a_client_that_says_a_thousand_things_is_refused_and_the_rest_served "
-            "security/test_corpus.py::test_what_comes_of_it",
+            "security/test_corpus.py::test_what_comes_of_it "
+            "addons/test_handover.py::test_a_head_without_end_is_given_up",
         ),
         _item(
             34,

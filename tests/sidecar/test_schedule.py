@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from holdover.canonical import CanonicalRequest
 from holdover.content import Board
 from holdover.route_settings import RouteSettings
+from sidecar.refresh import schedule as module
 from sidecar.refresh.item import Brought
 from sidecar.refresh.schedule import LAST_RETRY_S, MAX_SEEN, Schedule, boundary_after
 
@@ -477,6 +478,32 @@ def test_a_newer_board_has_the_rest_of_its_group_fetched_once_per_window():
     schedule.renew("boards", "", 1060.0, 1060.5)
     assert schedule.pop(1049) is None
     assert schedule.next_at() == 1050, "of another plan"
+
+
+def test_what_was_renewed_is_bounded(monkeypatch):
+    """Tenants have groups of their own."""
+    monkeypatch.setattr(module, "MAX_RENEWED", 3)
+    schedule = Schedule(100)
+    settings = RouteSettings.model_validate({**route().model_dump(), "group": "boards"})
+    for number in range(9):
+        schedule.demand(replace(request(), partition=f"tenant-{number}"), settings, 1000, 1000)
+        schedule.renew("boards", f"tenant-{number}", 1040, 1040)
+    assert [partition for _, partition in schedule._renewed] == ["tenant-6", "tenant-7", "tenant-8"]
+
+
+def test_what_is_planned_anew_again_and_again_leaves_nothing_behind(monkeypatch):
+    """Each plan is for another moment that is far; what stood in the lanes would stay until then."""
+    monkeypatch.setattr(module, "MAX_PUSHED", 10)
+    schedule = Schedule(100)
+    for number in range(5):
+        schedule.demand(request(number), route(window_s=3600, idle_after_s=604_800), 1000, 1000)
+    for step in range(1, 100):
+        for number in range(5):
+            schedule.learn(request(number).key, brought(1000 + step * 3600), 1001 + step * 3600)
+            schedule.learn(request(number).key, brought(1000.5 + step * 3600), 1001 + step * 3600)
+        schedule.stretch({request(number).key: 1.0 + step % 2 for number in range(5)}, 1001 + step * 3600)
+    assert len(schedule._lanes) <= 10 + 4 * 5
+    assert len(due(schedule, 1001 + 110 * 3600)) == 5
 
 
 def test_boards_that_were_fetched_nearly_together_are_of_one_generation():

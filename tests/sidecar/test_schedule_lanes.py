@@ -36,6 +36,19 @@ def test_a_lane_that_ran_empty_is_not_held():
     assert lanes.next_at() is None
 
 
+def test_what_is_kept_comes_once_and_a_held_lane_stays_held():
+    lanes = Lanes()
+    for at in (5.0, 3.0, 3.0, 9.0):
+        lanes.push(at, "a", "x")
+    lanes.push(2.0, "b", "gone")
+    lanes.push(4.0, "c", "held")
+    lanes.hold("c", 20.0)
+    lanes.keep({"x": 3.0, "held": 4.0})
+    assert len(lanes) == 2 * 2
+    assert [lanes.pop(10), lanes.pop(10), lanes.pop(20)] == [(3, "x"), None, (4, "held")]
+    assert lanes.next_at() is None
+
+
 def test_nothing_is_left_when_it_is_cleared():
     lanes = Lanes()
     lanes.push(1.0, "a", "x")

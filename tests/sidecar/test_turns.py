@@ -251,3 +251,14 @@ def test_a_turn_whose_line_a_change_of_the_configuration_ended_is_not_kept():
     turn, due = play.next()
     assert play.turns.clear() == []
     assert not play.turns.hold(turn, due, play.now, play.now)
+
+
+def test_what_was_answered_long_ago_is_forgotten_though_nobody_had_a_turn():
+    """Clients that ask for ever new keys keep the line itself alive."""
+    play = Play()
+    for number in range(1_000):
+        play.now += INTERVAL_S
+        play.answered(f"key-{number}")
+        play.turns.idle(play.now)
+    [line] = play.turns._lines.values()
+    assert len(line.known) <= IDLE_S / INTERVAL_S + 1

@@ -13,6 +13,7 @@ from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
 from holdover.intake import Failed, Fetched
 from holdover.rules import Rules
+from sidecar.refresh import worker as module
 from sidecar.refresh.schedule import Due
 from sidecar.refresh.starts import Starts
 from tests.sidecar.scene import calm, odds, until
@@ -289,6 +290,22 @@ async def test_a_provider_that_is_no_longer_configured_is_left_alone(scene_of, o
     scene.refresher.use(rules)
     assert scene.refresher.keys == 0
     assert not scene.refresher.demand(odds())
+
+
+async def test_partitions_that_are_known_to_fail_are_bounded(scene_of, origin, monkeypatch, caplog):
+    """Those of which nothing is kept fresh any more make room; what finds none is not logged again and again."""
+    monkeypatch.setattr(module, "MAX_FAILING", 2)
+    scene = scene_of()
+    failed = Failed("no answer")
+    scene.refresher.demand(odds(partition="gold"))
+    for partition in ("gold", "one", "two", "three"):
+        scene.refresher._tell(odds(partition=partition), failed)
+    assert scene.refresher._failing == {("vendor", "gold"), ("vendor", "three")}
+    for _ in range(3):
+        scene.refresher._tell(odds(partition="gold"), failed)
+    assert [r.getMessage() for r in caplog.records if "fail" in r.getMessage()] == [
+        f"refreshes of vendor/{name} fail: no answer" for name in ("gold", "one", "two", "three")
+    ]
 
 
 async def test_plans_fail_and_recover_by_themselves(scene_of, origin, caplog):

@@ -86,3 +86,11 @@ def test_only_what_is_still_there_is_replaced():
     assert replaced(variants, first, second).stored == (second, other)
     assert replaced(variants, first, None).stored == (other,)
     assert replaced(variants, second, None) == variants
+
+
+def test_what_is_held_beside_the_body_counts_too():
+    """A client says what selects, an origin the fields."""
+    small = replace(EMPTY, stored=(variant("1"),)).size
+    long = "x" * 60_000
+    assert replace(EMPTY, stored=(replace(variant("1"), selecting=(("accept", long),)),)).size - small > 59_000
+    assert replace(EMPTY, stored=(replace(variant("1"), headers=(("A", long),)),)).size - small >= 59_000
