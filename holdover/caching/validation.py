@@ -20,7 +20,8 @@ FOR_ORIGINS = frozenset(("if-match", "if-unmodified-since"))
 _NOT_UPDATED = frozenset("content-length content-encoding content-range".split())
 _NOT_IN_304 = frozenset("content-length content-encoding content-type content-language content-range".split())
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
-_TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*(?:{_TAG.pattern})?)*")
+# Nothing that was taken is given back: members may be empty, so any spaces could stand before a comma or behind one.
+_TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*+,[ \t]*+(?:{_TAG.pattern})?+)*+")
 
 
 def conditions(stored: Stored) -> Headers:

@@ -11,6 +11,7 @@ from holdover.caching.validation import (
     conditions,
     confirms,
     in_304,
+    none_match_fails,
     not_modified,
     tagged,
     tells_of_another,
@@ -64,6 +65,13 @@ def test_what_the_origin_is_asked(says, expected):
 def test_whether_the_client_has_it(says, asks, expected):
     assert not_modified(one(says), http(asks)) is expected
     assert not not_modified(one(says, status=404), http(asks))
+
+
+@pytest.mark.parametrize("text", [",  " * 5_000, ",\t\t" * 5_000 + '"', ' ,  "b"' * 5_000, '"' * 20_001])
+def test_what_a_client_says_to_have_is_read_in_the_time_that_it_takes_to_read_it(text):
+    """Each further comma once took three times as long: some thirty were the end of the process."""
+    assert not none_match_fails(f'"a"{text}x', '"c"')
+    assert none_match_fails(f'"a"{text}', '"a"') is (text.count('"') % 2 == 0)
 
 
 @pytest.mark.parametrize(
