@@ -51,7 +51,7 @@ class FixedAddress(AbstractResolver):
         pass
 
 
-class _Connector(aiohttp.TCPConnector):
+class Connector(aiohttp.TCPConnector):
     """Uses no kept connection on which something came that nobody had asked for: aiohttp takes that for the answer to
     the next request, and every later answer for that of a request too late."""
 
@@ -83,7 +83,7 @@ class Fetcher:
         # By key, since it fails; the latest last.
         self._said: dict[str, Refused] = {}
         self._books = Bookkeeping(provider, metrics, tally)
-        connector = _Connector(
+        connector = Connector(
             limit=0,
             resolver=FixedAddress(provider.address) if provider.settings.address else None,
             ssl=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,

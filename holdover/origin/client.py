@@ -14,7 +14,7 @@ from yarl import URL
 from holdover.caching.storing import forwarded
 from holdover.coding import UnusableBodyError
 from holdover.exchange import Headers, Request, Response
-from holdover.fetch import FixedAddress, phrase, text
+from holdover.fetch import Connector, FixedAddress, phrase, text
 from holdover.origin.framed import Final, Framed
 from holdover.outspoken import speaking
 from holdover.rules import TURNING, Provider
@@ -49,7 +49,7 @@ class OriginClient:
         self._timeout_s, self._most = limits.timeout_s, limits.max_body_bytes
         reuse = aiohttp.TraceConfig()
         reuse.on_connection_reuseconn.append(_reused)
-        connector = aiohttp.TCPConnector(
+        connector = Connector(
             limit=0,
             keepalive_timeout=KEPT_S,
             resolver=FixedAddress(provider.address) if provider.settings.address else None,
