@@ -346,15 +346,16 @@ class OddsCache:
         if _PASSED not in flow.metadata or flow.response is None:
             return
         flow.response.stream = True
-        fields = flow.response.headers.fields
-        if any(_SPLITTING.search(value) for _, value in fields):
+        lines = flow.response.headers.fields
+        if any(_SPLITTING.search(value) for _, value in lines):
             # RFC 9110 section 5.5. The client, or a proxy before it, could read another field or answer here.
-            flow.response.headers = Headers([(name, _SPLITTING.sub(b" ", value)) for name, value in fields])
+            flow.response.headers = Headers([(name, _SPLITTING.sub(b" ", value)) for name, value in lines])
         if self._standin is not None and _method(flow.request) not in SAFE:
             await self._changed(flow.request, flow.metadata[_PASSED].host, flow.response, self._standin)
         # RFC 9110 sections 15.2.2 and 15.5.22.
         switches = flow.response.status_code in (101, 426)
-        flow.response.headers = Headers(encoded(passed_on(_text(flow.response.headers), switches=switches)))
+        fields = passed_on(_text(flow.response.headers), asked=False, switches=switches)
+        flow.response.headers = Headers(encoded(fields))
 
     async def _changed(self, request: HTTPRequest, host: str, response: HTTPResponse, standin: StandIn) -> None:
         """Before the client hears of it."""

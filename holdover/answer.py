@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from holdover.cache_status import detail
+from holdover.caching.storing import forwarded
 from holdover.entry import Entry
-from holdover.exchange import Headers, Response, date_of, elements, end_to_end, header
+from holdover.exchange import Headers, Response, date_of, elements, header
 from holdover.policy import age
 from holdover.provider_settings import QuotaSettings
 from holdover.quota import Told, figure
@@ -149,7 +150,7 @@ def verbatim(response: Response, cache_status: str, wants: Wants) -> Answer:
     """A provider's answer that is passed on as it is, error or not."""
     # Cookies were meant for holdover, not for whoever shares its answer.
     left_out = {"content-length", "set-cookie", "set-cookie2"}
-    fields = [item for item in end_to_end(response.headers) if item[0].lower() not in left_out]
+    fields = [item for item in forwarded(response.headers) if item[0].lower() not in left_out]
     fields.append(("Content-Length", str(len(response.body))))
     fields.append(("Cache-Status", f"{NAME}; {cache_status}"))
     return Answer(response.status, encoded(tuple(fields)), b"" if wants.head else response.body)

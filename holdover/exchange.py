@@ -73,12 +73,6 @@ def elements(value: str | None) -> list[str]:
     return [item for part in (value or "").split(",") if (item := part.partition(";")[0].strip().lower())]
 
 
-def end_to_end(headers: Headers) -> Headers:
-    """The fields that a cache may keep: no hop-by-hop field and none that Connection names."""
-    dropped = HOP_BY_HOP.union(elements(header(headers, "connection")))
-    return tuple((name, value) for name, value in headers if name.lower() not in dropped)
-
-
 def accepts_gzip(accept_encoding: str | None) -> bool:
     """Whether the client asks for gzip (RFC 9110 section 12.5.3); without the field the answer is no, because
     clients that send none do not decode (curl, Java, urllib)."""

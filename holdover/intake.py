@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from holdover.caching.storing import end_is_marked
+from holdover.caching.directives import control
+from holdover.caching.storing import end_is_marked, storable
 from holdover.canonical import CanonicalRequest
 from holdover.coding import UnusableBodyError, codings, compressed, decoded, recoded
 from holdover.content import Board, board_of, is_json, revision_of
 from holdover.entry import Entry
-from holdover.exchange import Headers, Response, elements, end_to_end, header
+from holdover.exchange import Headers, Response, elements, header
 from holdover.metrics import Effect
 from holdover.policy import provider_trouble, refusal, said_json, varying
 from holdover.provider_settings import ErrorSettings
@@ -84,7 +85,7 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
 
     Raises UnusableBodyError when the body is broken or longer than `limit` bytes decoded."""
     previous, route = question.previous, question.route
-    fields = _stored_fields(response.headers)
+    fields = _stored_fields(route, response.headers)
     if response.status == 304 and previous is not None:
         return _confirmed(question, previous, response, seconds)
     rules = question.provider.settings.errors
@@ -125,7 +126,8 @@ def judge(question: Question, response: Response, seconds: float, limit: int) ->
 def _confirmed(question: Question, previous: Entry, response: Response, seconds: float) -> Fetched | Refused:
     """What is stored, after a 304."""
     route = question.route
-    headers = _freshened(previous.headers, _stored_fields(response.headers))
+    # The fields that are for one client now may be among those that were for all.
+    headers = _stored_fields(route, _freshened(previous.headers, _stored_fields(route, response.headers)))
     whole = Response(200, (*headers, ("Content-Length", str(len(previous.identity)))), previous.identity)
     if previous.status == 200 and (lost := refusal(route, whole, question.provider.credentials)) is not None:
         return Refused(whole, lost, trouble=False, alone=True)
@@ -228,5 +230,8 @@ def _freshened(stored: Headers, fresh: Headers) -> Headers:
     return tuple(field for field in stored if field[0].lower() not in names) + fresh
 
 
-def _stored_fields(headers: Headers) -> Headers:
-    return tuple(field for field in end_to_end(headers) if field[0].lower() not in _NOT_STORED)
+def _stored_fields(route: RouteSettings, headers: Headers) -> Headers:
+    """As with `freshness = "origin"`: Connection cannot take away what decides about caching, and what `no-cache`
+    names is for who asked alone (RFC 9111 section 5.2.2.4)."""
+    fields = storable(headers, control(headers, route.targeted))
+    return tuple(field for field in fields if field[0].lower() not in _NOT_STORED)

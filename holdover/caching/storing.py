@@ -18,8 +18,7 @@ UNDERSTOOD = frozenset(
 """Statuses whose caching requirements are implemented, for must-understand (RFC 9111 section 5.2.2.3)."""
 
 COOKIES = frozenset(("set-cookie", "set-cookie2"))
-# What decides about caching and framing, and what tells who asks, stays even when Connection names it: that may not
-# take it away.
+# What decides about caching and framing stays even when Connection names it: that may not take it away.
 _KEPT = frozenset(
     "age cache-control content-encoding content-length content-range content-type date etag expires host "
     "last-modified set-cookie vary".split()
@@ -119,15 +118,16 @@ def storable(headers: Headers, told: Directives, override: Collection[str] = ())
     return tuple((name, value) for name, value in forwarded(headers) if name.lower() not in dropped | {"age"})
 
 
-def by_hop(headers: Headers) -> frozenset[str]:
-    """Names, in lower case, of the fields that are for the next hop alone (RFC 9110 section 7.6.1)."""
+def by_hop(headers: Headers, *, asked: bool = False) -> frozenset[str]:
+    """Names, in lower case, of the fields that are for the next hop alone (RFC 9110 section 7.6.1). `asked`: of a
+    request, from which Connection may not take away what tells who asks."""
     told = elements(header(headers, "connection"))
-    return HOP_BY_HOP.union(name for name in told if name not in _KEPT and not is_personal(name))
+    return HOP_BY_HOP.union(name for name in told if name not in _KEPT and not (asked and is_personal(name)))
 
 
-def forwarded(headers: Headers) -> Headers:
-    """The fields that go on to the next hop."""
-    dropped = by_hop(headers)
+def forwarded(headers: Headers, *, asked: bool = False) -> Headers:
+    """The fields that go on to the next hop; `asked` as `by_hop` has it."""
+    dropped = by_hop(headers, asked=asked)
     return tuple((name, value) for name, value in headers if name.lower() not in dropped)
 
 

@@ -94,7 +94,7 @@ def updated(
     3.2); `times` when that was asked for and came. `told` is what the newer one says."""
     requested_at, received_at = times
     newer = tuple(item for item in storable(headers, told, override) if item[0].lower() not in _NOT_UPDATED)
-    names = {name.lower() for name, _ in newer}
+    names = {name.lower() for name, _ in newer} | told.fields("no-cache") | told.fields("private")
     kept = tuple(item for item in stored.headers if item[0].lower() not in names)
     if "date" not in names:
         # Its age begins anew, whatever Date the stored one had.

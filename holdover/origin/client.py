@@ -142,5 +142,5 @@ def outgoing(request: Request) -> Headers:
     """The client's fields as the next hop gets them (RFC 9110 section 7.6). What asks for another thing than the
     target names would have its answer stored under the target, so it ends here."""
     dropped = _NOT_SENT | TURNING
-    fields = tuple(item for item in forwarded(request.headers) if item[0].lower() not in dropped)
+    fields = tuple(item for item in forwarded(request.headers, asked=True) if item[0].lower() not in dropped)
     return (*fields, ("Via", "1.1 holdover"))

@@ -1,6 +1,6 @@
 import pytest
 
-from holdover.exchange import HOP_BY_HOP, accepts_gzip, elements, end_to_end, header
+from holdover.exchange import accepts_gzip, elements, header
 
 
 def test_values_of_one_field_are_joined_in_order_whatever_their_case():
@@ -23,24 +23,6 @@ def test_values_of_one_field_are_joined_in_order_whatever_their_case():
 )
 def test_elements(value, expected):
     assert elements(value) == expected
-
-
-@pytest.mark.parametrize("name", sorted(HOP_BY_HOP))
-def test_a_hop_by_hop_field_ends_here_in_any_case(name):
-    fields = ((name.title(), "x"), (name.upper(), "y"), ("Date", "today"))
-    assert end_to_end(fields) == (("Date", "today"),)
-
-
-def test_fields_that_connection_names_end_here_too():
-    fields = (
-        ("Connection", "close, X-Hop"),
-        ("connection", "x-other"),
-        ("x-hop", "1"),
-        ("X-Other", "2"),
-        ("X-Kept", "3"),
-        ("x-kept", "4"),
-    )
-    assert end_to_end(fields) == (("X-Kept", "3"), ("x-kept", "4"))
 
 
 @pytest.mark.parametrize(

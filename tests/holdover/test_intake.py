@@ -192,6 +192,28 @@ def test_header_fields_that_are_not_kept(judged):
     assert result.entry.initial_age == 7
 
 
+TAKING_AWAY = (("Connection", "vary, cache-control, etag"), ("Vary", "Origin"), ("Cache-Control", "must-revalidate"))
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_what_decides_about_caching_is_kept_whatever_connection_names(judged, confirmed):
+    """Without its Vary a variant would be everybody's."""
+    answer = Response(304, TAKING_AWAY) if confirmed else response(b"[1]", *TAKING_AWAY)
+    result = judged(answer, stored() if confirmed else None)
+    assert isinstance(result, Fetched)
+    assert set(TAKING_AWAY[1:]) <= set(result.entry.headers)
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+@pytest.mark.parametrize("by", ["Cache-Control", "CDN-Cache-Control"])
+def test_what_no_cache_names_is_for_nobody_else(judged, by, confirmed):
+    fields = ((by, 'no-cache="x-user, X-Own"'), ("X-User", "alice"), ("X-Own", "1"), ("X-All", "2"))
+    answer = Response(304, fields) if confirmed else response(b"[1]", *fields)
+    result = judged(answer, stored((("ETag", '"1"'), ("X-Own", "0"))) if confirmed else None)
+    assert isinstance(result, Fetched)
+    assert {name for name, _ in result.entry.headers} & {"X-User", "X-Own", "X-All"} == {"X-All"}
+
+
 def stored(headers: Headers = (("ETag", '"1"'), ("X-A", "1"), ("X-B", "2"))) -> Entry:
     return Entry(ODDS, 200, headers, b"[1]", b"zipped", revision_of(200, b"[1]"), 1.0, 2.0, 3.0, 4.0)
 

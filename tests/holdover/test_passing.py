@@ -40,6 +40,11 @@ def test_what_switches_nothing_tells_of_no_other_protocol():
     assert went("Connection: Upgrade\nUpgrade: h2\nA: 1", switches=False) == "A: 1"
 
 
+def test_from_an_answer_connection_takes_away_what_it_names_whatever_that_is():
+    fields = (("Connection", "X-User-Id, Set-Cookie"), ("X-User-Id", "7"), ("Set-Cookie", "a"))
+    assert passed_on(fields, asked=False) == fields[2:]
+
+
 def test_what_goes_on_in_any_case():
     fields = (("X-Key", "a"), ("Proxy-Authorization", "b"), ("Connection", "X-Key"))
     assert passed_on(fields, kept={"x-key", "proxy-authorization"}) == fields[:2]

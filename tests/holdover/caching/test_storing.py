@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from holdover.caching.storing import refusal, stored
-from holdover.exchange import Response
+from holdover.caching.storing import forwarded, refusal, stored
+from holdover.exchange import HOP_BY_HOP, Response
 from tests.holdover.caching.builders import exchanged, one
 
 FRESH = "Cache-Control: max-age=60"
@@ -90,12 +90,25 @@ def test_a_body_that_may_have_broken_off(headers, status, why):
     assert refusal(replace(base, response=Response(status, fields))) == why
 
 
+@pytest.mark.parametrize("name", sorted(HOP_BY_HOP))
+def test_what_is_for_the_next_hop_ends_here_in_any_case(name):
+    fields = ((name.title(), "x"), (name.upper(), "y"), ("Date", "today"))
+    assert forwarded(fields) == forwarded(fields, asked=True) == (("Date", "today"),)
+
+
+def test_from_a_request_nothing_takes_away_who_asks():
+    fields = (("Connection", "Cookie, X-User-Id, A"), ("Cookie", "a"), ("X-User-Id", "7"), ("A", "1"))
+    assert forwarded(fields, asked=True) == fields[1:3]
+    assert forwarded(fields) == ()
+
+
 @pytest.mark.parametrize(
     ("says", "kept"),
     [
         ("A: 1\nB: 2", {"A", "B"}),
         ("Connection: a, close\nA: 1\nB: 2", {"B"}),
         ("Connection: cache-control, etag, date\nETag: x", {"ETag"}),
+        ("Connection: X-User-Id, x-other\nConnection: close\nX-User-Id: 7\nX-Other: 1\nA: 1", {"A"}),
         ("Keep-Alive: 1\nTE: x\nTrailer: y\nUpgrade: z\nProxy-Authenticate: p\nProxy-Authorization: q\nA: 1", {"A"}),
         ("Age: 5\nA: 1", {"A"}),
         ('Cache-Control: no-cache="a, b", private="C"\nA: 1\nB: 2\nC: 3\nD: 4', {"Cache-Control", "D"}),

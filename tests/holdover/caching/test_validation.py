@@ -105,6 +105,12 @@ def test_a_304_puts_its_fields_in_the_place_of_all_of_their_names():
     assert (after.body, after.stale, age_now(after, NOW + 10)) == (before.body, False, 5.0)
 
 
+def test_what_is_for_one_client_now_is_kept_no_longer():
+    fields = http('Cache-Control: private="a", no-cache="b"\nB: 2')
+    after = updated(one("A: 1\nB: 1\nC: 1"), fields, control(fields), TIMES)
+    assert {name for name, _ in after.headers} & set("ABC") == {"C"}
+
+
 @pytest.mark.parametrize(
     ("head", "status", "another"),
     [
