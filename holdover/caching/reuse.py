@@ -11,6 +11,9 @@ from holdover.exchange import Headers, header
 TROUBLE = frozenset((500, 502, 503, 504))
 """The errors for which stale-if-error is (RFC 5861 section 4)."""
 
+ABOUT_THE_CLIENT = frozenset((408, 429))
+"""Statuses that tell how slowly or how often somebody asks, and nothing of what he asks for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Use:

@@ -8,6 +8,7 @@ from holdover.caching.dates import parsed
 from holdover.caching.directives import Directives
 from holdover.caching.freshness import age_when_received, first
 from holdover.caching.ranges import RANGE_FIELDS
+from holdover.caching.reuse import ABOUT_THE_CLIENT
 from holdover.caching.stored import Stored
 from holdover.caching.storing import storable
 from holdover.exchange import Headers, Response, header
@@ -111,9 +112,9 @@ def updated(
 
 def tells_of_another(stored: Stored, answer: Response) -> bool:
     """Whether the answer to a HEAD tells that what is stored is not what a GET would get (RFC 9111 section 4.3.5). An
-    error of the origin's, or that the client has what it has, tells nothing of that."""
+    error of the origin's, or that the client has what it has, or asks too often, tells nothing of that."""
     if answer.status != stored.status:
-        return answer.status < 500 and answer.status != 304
+        return answer.status < 500 and answer.status not in {304, *ABOUT_THE_CLIENT}
     for name in ("etag", "last-modified", "content-length"):
         theirs, mine = header(answer.headers, name), header(stored.headers, name)
         if theirs is not None and theirs != (mine if name != "content-length" else str(len(stored.body))):

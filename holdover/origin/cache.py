@@ -13,6 +13,7 @@ from holdover.caching.directives import control
 from holdover.caching.freshness import age_now, lifetime
 from holdover.caching.reuse import TROUBLE, Use, prohibits_stale, usable_instead
 from holdover.caching.stored import Stored
+from holdover.caching.storing import COOKIES
 from holdover.caching.validation import FOR_ORIGINS
 from holdover.exchange import Request, Response, header
 from holdover.flight import Flights
@@ -119,7 +120,7 @@ class OriginCache:
         task, led = self._flights.join(found.alike, lambda: self._fly(route, request, "client"))
         flown = await self._patiently(asyncio.shield(task), until)
         if isinstance(flown, Obtained) and (led or _tells_of_trouble(flown)):
-            return self._settled(found, flown, "" if led else "; collapsed")
+            return self._settled(found, flown) if led else self._settled(found, _for_others(flown), "; collapsed")
         ended = ended_with(flown) if isinstance(flown, Obtained) else flown
         if ended.failed is not None:
             return self._settled(found, Obtained(ended.failed), "; collapsed")
@@ -180,12 +181,13 @@ class OriginCache:
         return flown
 
     def _refresh(self, found: Found, chosen: Stored) -> None:
-        """Validates what is served, once, behind the client's back and without its credentials (RFC 5861 section
-        3)."""
+        """Validates what is served, once, behind the client's back (RFC 5861 section 3): without its credentials, and
+        without what it asks of caches, which is about its own answer."""
         is_personal = found.route.provider.is_personal
         if any(is_personal(name) for name, _ in chosen.selecting):
             return
-        fields = tuple(item for item in found.request.headers if not is_personal(item[0]))
+        own = ("cache-control", "pragma")
+        fields = tuple(i for i in found.request.headers if not (is_personal(i[0]) or i[0].lower() in own))
         request = replace(found.request, headers=fields)
         self._flights.join(found.alike, lambda: self._fly(found.route, request, "refresh"))
 
@@ -251,6 +253,14 @@ def _left(until: float) -> float:
 def _tells_of_trouble(obtained: Obtained) -> bool:
     """An answer about the origin, not about what was asked for: it is everybody's who waited for one."""
     return isinstance(obtained.answer, Response) and obtained.answer.status in TROUBLE
+
+
+def _for_others(obtained: Obtained) -> Obtained:
+    """Without the cookies that it sets, and without what came before it: these are for who had the origin asked."""
+    answer = obtained.answer
+    assert isinstance(answer, Response)
+    fields = tuple(item for item in answer.headers if item[0].lower() not in COOKIES)
+    return replace(obtained, answer=replace(answer, headers=fields, interim=()))
 
 
 def _has_no_end(request: Request) -> bool:

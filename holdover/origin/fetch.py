@@ -9,7 +9,7 @@ from functools import partial
 from holdover.caching.changing import added, replaced
 from holdover.caching.directives import control
 from holdover.caching.ranges import RANGE_FIELDS
-from holdover.caching.reuse import TROUBLE
+from holdover.caching.reuse import ABOUT_THE_CLIENT, TROUBLE
 from holdover.caching.stored import Stored, Variants
 from holdover.caching.storing import Exchanged, forbidden, forwarded, refusal, stored
 from holdover.caching.validation import CONDITIONAL, any_of, conditions, confirms, tagged, tells_of_another, updated
@@ -146,7 +146,8 @@ class OriginFetcher:
         if isinstance(new, Stored):
             await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=new))
             return self._kept(errand, answer, new, confirmed=True)
-        if forbidden(new, control(new.headers, errand.route.targeted), errand.route.override) is not None:
+        told = control(new.headers, errand.route.targeted)
+        if not self._is_personal(errand) and forbidden(new, told, errand.route.override) is not None:
             await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None))
         return Obtained(new)
 
@@ -180,12 +181,24 @@ class OriginFetcher:
         route, chosen, exchanged = errand.route, errand.chosen, self._exchanged(errand, answer, times)
         trouble = answer.status in TROUBLE and chosen is not None
         if trouble or refusal(exchanged, route.override) is not None:
-            if chosen is not None and answer.status < 500:
-                # What it says now takes the place of what it said before, though it is not stored.
-                await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=None))
+            if chosen is not None and (left := self._left_of(chosen, errand, exchanged)) is not chosen:
+                await self._shelf.change(errand.variants, partial(replaced, old=chosen, new=left))
             return Obtained(answer)
         new = stored(exchanged, route.override)
         return self._kept(errand, answer, new) if await self._add(errand, new, chosen) else Obtained(answer)
+
+    def _left_of(self, chosen: Stored, errand: Errand, one: Exchanged) -> Stored | None:
+        """What an answer that is not stored leaves of what was said before. What it says now takes the place of that,
+        but not where it is for who asks alone. Where others may have it, only that nobody asked for them, the old is
+        validated before it is given, or they would go back in time."""
+        status = one.response.status
+        if status >= 500 or status in ABOUT_THE_CLIENT or self._is_personal(errand):
+            return chosen
+        is_for_nobody = refusal(replace(one, asked=()), errand.route.override) is not None
+        return None if is_for_nobody else replace(chosen, stale=True)
+
+    def _is_personal(self, errand: Errand) -> bool:
+        return any(self.client.provider.is_personal(name) for name, _ in errand.request.headers)
 
     def _kept(self, errand: Errand, answer: Response, new: Stored, *, confirmed: bool = False) -> Obtained:
         return Obtained(answer, new, confirmed, loose=self._shelf.is_loose(errand.variants.key))

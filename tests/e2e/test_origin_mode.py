@@ -614,6 +614,50 @@ def test_what_is_not_stored_any_more_is_not_given_any_more(house, origin):
     played(house, origin, steps)
 
 
+@pytest.mark.parametrize("status", [408, 429])
+def test_that_somebody_asks_too_often_does_not_take_away_what_is_good(house, origin, status):
+    steps = [
+        Step(says=[cc("max-age=1, stale-if-error=60"), TAG], body="good"),
+        Step(status=status, wait=1.2, came=True, answer=status),
+        Step(fault="close", saw={"if-none-match": '"one"'}, answer=200, gives="good"),
+    ]
+    played(house, origin, steps)
+
+
+@pytest.mark.parametrize("status", [200, 304])
+def test_what_one_client_is_told_does_not_take_away_what_all_were_told(house, origin, status):
+    mine = [cc("private, max-age=60"), TAG]
+    steps = [
+        Step(says=[FRESH, TAG], body="good"),
+        Step({"Cache-Control": "no-cache", "Cookie": "a=b"}, mine, status=status, came=True, answer=200),
+        Step(came=False, gives="good"),
+    ]
+    played(house, origin, steps)
+
+
+def test_what_is_newer_than_what_is_stored_and_not_to_be_stored_has_that_validated(house, origin):
+    """Who was given it would see the old one again."""
+    steps = [
+        Step(says=[FRESH, TAG], body="good"),
+        Step({"Cache-Control": "no-cache, no-store"}, [FRESH, TAG], body="newer", came=True, gives="newer"),
+        Step(fault="close", saw={"if-none-match": '"one"'}, answer=200, gives="good"),
+        Step(says=[FRESH], body="newer", came=True, gives="newer"),
+    ]
+    played(house, origin, steps)
+
+
+def test_what_a_client_asks_of_caches_is_not_asked_for_all(house, origin):
+    """Its refresh is stored."""
+    mark = f"/asking{next(_numbers)}"
+    asked(house, Step(says=[cc("max-age=1, stale-while-revalidate=60")], body="old"), mark)
+    time.sleep(1.2)
+    origin.scripts[mark] = script_of(Step(says=[FRESH], body="new"))
+    own = {"Cache-Control": "no-store, max-age=600", "Pragma": "x"}
+    assert asked(house, Step(own, [FRESH], body="new"), mark).body == b"old"
+    wait_for(lambda: asked(house, Step(says=[FRESH], body="newer"), mark).body == b"new")
+    assert [one["cache-control"] for one in origin.of(mark)] == [None, None]
+
+
 UNSAFE = ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "FOO"]
 
 
@@ -931,6 +975,15 @@ def test_an_origin_in_trouble_is_asked_once_by_all_who_wait(house, origin):
         # And so are those who come later.
         list(pool.map(lambda _: asked(house, step, mark), range(20)))
     assert len(origin.of(mark)) == 2
+
+
+def test_what_trouble_sets_for_who_asked_is_not_for_who_waited(house, origin):
+    """One session for all of them, for one."""
+    mark, step = f"/session{next(_numbers)}", Step(says=[("Set-Cookie", "sid=1")], status=503, delay=1.5)
+    with ThreadPoolExecutor(10) as pool:
+        replies = list(pool.map(lambda _: asked(house, step, mark), range(10)))
+    assert len(origin.of(mark)) == 1
+    assert sorted(reply["set-cookie"] for reply in replies) == [*[""] * 9, "sid=1"]
 
 
 def test_each_client_with_a_credential_asks_for_itself(house, origin):

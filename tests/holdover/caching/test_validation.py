@@ -123,6 +123,8 @@ def test_what_is_for_one_client_now_is_kept_no_longer():
         ("A: 2", 500, False),
         ("A: 2", 304, False),
         ("A: 2", 499, True),
+        ("A: 2", 429, False),
+        ("A: 2", 408, False),
     ],
 )
 def test_what_a_head_tells(head, status, another):
