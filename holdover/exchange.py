@@ -1,5 +1,6 @@
 """The values at the seam between HTTP libraries and holdover: one request, one response, no behaviour."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,10 @@ HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authentication-info proxy-authorization proxy-connection "
     "te trailer transfer-encoding upgrade".split()
 )
+
+UNSENDABLE = re.compile(r"[\0-\x08\n-\x1f\x7f\ud800-\udfff]")
+"""What values of fields may hold when they come and no HTTP client here sends: controls, and bytes that are no
+UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 from holdover.account import LISTEN_S
+from holdover.caching.validation import conditions
 from holdover.call import Bookkeeping, Call
 from holdover.coding import UnusableBodyError, without
 from holdover.credential import MIN_CREDENTIAL, Credential
@@ -213,11 +214,8 @@ class Fetcher:
         asked = self.provider.profile.ask(call.canonical, previous.identity if previous else None)
         headers = dict((*asked.headers, *call.credential.headers))
         # A projection carries the wide answer's validators; a 304 to them would confirm what was never sent so.
-        whole = previous is not None and not previous.projected and asked is call.canonical
-        if previous is not None and previous.etag and whole:
-            headers["If-None-Match"] = previous.etag
-        if previous is not None and previous.last_modified and whole:
-            headers["If-Modified-Since"] = previous.last_modified
+        if previous is not None and not previous.projected and asked is call.canonical:
+            headers.update(conditions(previous))
         if asked.body:
             headers["Content-Type"] = "application/json"
         asked_at = time.time()

@@ -11,13 +11,11 @@ from dataclasses import replace
 from holdover.answer import Reading, Ready
 from holdover.caching.vary import normal
 from holdover.canonical import CanonicalRequest
-from holdover.exchange import Headers, header
+from holdover.exchange import UNSENDABLE, Headers, header
 from holdover.intake import Fetched, FetchResult
 from holdover.key import Cacheable
 from holdover.policy import varying
 from holdover.route_settings import RouteSettings
-
-_UNSENDABLE = re.compile(r"[\0-\x08\n-\x1f\x7f\ud800-\udfff]")
 
 
 def variant(cacheable: Cacheable, names: Collection[str], fields: Reading) -> Cacheable | None:
@@ -67,7 +65,7 @@ def _told(name: str, fields: Headers) -> str | None:
     # Lists (RFC 9110 section 12.5). In others a comma may be part of the text, as in what browsers call themselves.
     value = normal(name, value) if name.startswith("accept") else value.strip(" \t")
     # To accept anything is what the absence of the field means, and what holdover says.
-    return None if (name, value) == ("accept", "*/*") else _UNSENDABLE.sub(_escaped, value)
+    return None if (name, value) == ("accept", "*/*") else UNSENDABLE.sub(_escaped, value)
 
 
 def _escaped(found: re.Match[str]) -> str:

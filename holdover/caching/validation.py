@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from holdover.caching.dates import parsed
 from holdover.caching.directives import Directives
@@ -11,7 +12,7 @@ from holdover.caching.ranges import RANGE_FIELDS
 from holdover.caching.reuse import ABOUT_THE_CLIENT
 from holdover.caching.stored import Stored
 from holdover.caching.storing import storable
-from holdover.exchange import Headers, Response, header
+from holdover.exchange import UNSENDABLE, Headers, Response, header
 
 CONDITIONAL = frozenset(("if-none-match", "if-modified-since"))
 """What a cache may judge itself."""
@@ -25,10 +26,21 @@ _TAG = re.compile(r'(?:W/)?"[^"]*"')
 _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*+,[ \t]*+(?:{_TAG.pattern})?+)*+")
 
 
-def conditions(stored: Stored) -> Headers:
-    """What asks the origin whether the stored response still holds (RFC 9111 section 4.3.1)."""
+class Validated(Protocol):
+    """What an origin may be asked about."""
+
+    @property
+    def etag(self) -> str | None: ...
+
+    @property
+    def last_modified(self) -> str | None: ...
+
+
+def conditions(stored: Validated) -> Headers:
+    """What asks the origin whether the stored response still holds (RFC 9111 section 4.3.1). A validator that cannot
+    be sent is none: each further call would fail."""
     fields = (("If-None-Match", stored.etag), ("If-Modified-Since", stored.last_modified))
-    return tuple((name, value) for name, value in fields if value)
+    return tuple((name, value) for name, value in fields if value and not UNSENDABLE.search(value))
 
 
 def any_of(stored: Sequence[Stored], request: Headers) -> Headers:
@@ -36,8 +48,9 @@ def any_of(stored: Sequence[Stored], request: Headers) -> Headers:
     4.3.1); nothing for a request with conditions of its own, or for a part."""
     if any(name.lower() in CONDITIONAL or name.lower() in RANGE_FIELDS for name, _ in request):
         return ()
-    tags = dict.fromkeys(one.etag for one in stored if one.etag and _TAG.fullmatch(one.etag))
-    return (("If-None-Match", ", ".join(tag for tag in tags if tag)),) if tags else ()
+    told = (one.etag for one in stored)
+    tags = dict.fromkeys(tag for tag in told if tag and _TAG.fullmatch(tag) and not UNSENDABLE.search(tag))
+    return (("If-None-Match", ", ".join(tags)),) if tags else ()
 
 
 def tagged(stored: Sequence[Stored], headers: Headers) -> Stored | None:

@@ -467,6 +467,20 @@ def test_by_last_modified_alone(house, origin):
     )
 
 
+@pytest.mark.parametrize("tag", ['"caf\xe9"', '"a\x01b"', '"a\x7fb"'])
+def test_a_validator_that_cannot_be_sent_is_none(house, origin, tag):
+    """Each further call failed."""
+    steps = [
+        Step(says=[cc("max-age=1"), ("ETag", tag)]),
+        Step(says=[FRESH, ("ETag", tag)], body="new", wait=1.2, came=True, saw={"if-none-match": None}, gives="new"),
+        Step(came=False, gives="new"),
+        Step({"Foo": "1"}, [FRESH, ("ETag", tag), ("Vary", "Foo")], query="?", came=True),
+        Step({"Foo": "2"}, [FRESH, ("ETag", tag), ("Vary", "Foo")], query="?", came=True),
+        Step({"Foo": "2"}, query="?", came=False),
+    ]
+    played(house, origin, steps)
+
+
 def test_a_304_about_another_is_asked_again_without_condition(house, origin):
     mark = f"/other{next(_numbers)}"
     asked(house, Step(says=[cc("max-age=0"), TAG]), mark)

@@ -220,6 +220,15 @@ def test_interim_answers_are_not_the_answer(house, origin):
     played(house, origin, [replace(step, came=True), replace(step, came=False)])
 
 
+@pytest.mark.parametrize("tag", ['"caf\xe9"', '"a\x01b"'])
+def test_a_validator_that_cannot_be_sent_is_none(origin, tmp_path, tag):
+    """Each further call failed, until what was stored was too old and beyond."""
+    with house_of(tmp_path, origin, settings(window=0.5, stale=60.0), path="/{name}") as house:
+        says = [("ETag", tag)]
+        new = Step(says=says, body="new", wait=1.8, came=True, saw={"if-none-match": None}, gives="new")
+        played(house, origin, [Step(says=says), new])
+
+
 def test_must_revalidate_holds_past_the_window(origin, tmp_path):
     with house_of(tmp_path, origin, settings(window=0.5, stale=60.0), path="/{name}") as house:
         told = [

@@ -30,6 +30,10 @@ TIMES = (NOW + 9, NOW + 10)
         ('ETag: "a"', {"If-None-Match": '"a"'}),
         ("Last-Modified: yesterday", {"If-Modified-Since": "yesterday"}),
         ('ETag: W/"a"\nLast-Modified: x', {"If-None-Match": 'W/"a"', "If-Modified-Since": "x"}),
+        ('ETag: "a\x01"\nLast-Modified: x', {"If-Modified-Since": "x"}),
+        ('ETag: "a\x7f"', {}),
+        ('ETag: "caf\udce9"', {}),
+        ('ETag: "caf\u00e9"', {"If-None-Match": '"caf\u00e9"'}),
     ],
 )
 def test_what_the_origin_is_asked(says, expected):
