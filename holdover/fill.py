@@ -33,8 +33,6 @@ from holdover.variants import is_variant
 
 logger = logging.getLogger("holdover.fill")
 
-_USELESS = Expired(usable=False)
-
 
 @dataclass(frozen=True, slots=True)
 class Filled:
@@ -184,13 +182,12 @@ class Filler:
         if not wider or route is None:
             return
         previous = await self.shelf.stored(canonical.key)
-        for key in wider:
-            stored = await self.shelf.stored(key)
-            if stored is None or stored.status != 200 or decide(route, stored, now, refreshing=False) == _USELESS:
-                continue
+        found = [await self.shelf.stored(key) for key in wider]
+        usable = [e for e in found if e is not None and e.status == 200 and _may_be_given(route, e, now)]
+        for entry in sorted(usable, key=lambda one: one.requested_at, reverse=True):
             # One that is not newer would be made in vain, at each try.
-            newer = previous is None or stored.requested_at > previous.requested_at
-            if newer and await self._derived(asking, stored, previous) is not None:
+            newer = previous is None or entry.requested_at > previous.requested_at
+            if not newer or await self._derived(asking, entry, previous) is not None:
                 return
 
     async def _obtained(self, asking: Asking, *, again: bool) -> FetchResult:
@@ -316,6 +313,11 @@ def _will_do(asking: Asking, route: RouteSettings, entry: Entry, now: float) -> 
     return new_enough and (
         asking.trigger != "client" or isinstance(decide(route, entry, now, refreshing=False), Fresh)
     )
+
+
+def _may_be_given(route: RouteSettings, entry: Entry, now: float) -> bool:
+    """Whether it may stand in when the provider fails."""
+    return decide(route, entry, now, refreshing=False) != Expired(usable=False)
 
 
 def _effect(previous: Entry | None, entry: Entry) -> Effect:

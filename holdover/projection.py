@@ -238,7 +238,8 @@ class Projections:
             return None
         if body is None:
             return None
-        return _derived(provider, route, wide, narrow, previous, body, "+".join(sorted(kinds)))
+        # What made the wider one is in it, too, and may be found wrong by itself.
+        return _derived(provider, route, wide, narrow, previous, body, "+".join(sorted(kinds | wide.made_by)))
 
     def _remember(self, wide: Entry, narrow: CanonicalRequest, refused_until: float | None) -> None:
         with self._lock:

@@ -473,6 +473,28 @@ async def test_what_is_made_in_need_is_neither_too_old_nor_older_than_what_there
     assert store.get(SPREADS.key) is None
 
 
+async def test_of_several_wider_answers_the_newest_is_cut_in_need(vendor, filler_of, projecting, store):
+    """In whatever order they came to be known."""
+    filler = filler_of(rules=projecting())
+    others = [odds(markets=f"h2h,{other}") for other in ("lay", "spreads", "totals", "outrights")]
+    for wide in others:
+        newest = entry_in(await filler.fill(wide, 0.0, "client"))
+    vendor.says = lambda _: web.json_response({}, status=500)
+    await filler.fill(H2H, time.time(), "client")
+    assert store.get(H2H.key).requested_at == newest.requested_at
+
+
+async def test_what_was_made_of_what_was_made_falls_with_either_kind(vendor, filler_of, projecting, store):
+    filler = filler_of(rules=projecting())
+    some, narrow = odds(markets="h2h,spreads", eventIds="a"), odds(eventIds="a")
+    filler.projections.plan("vendor", {some.key: WIDE, narrow.key: some})
+    assert entry_in(await filler.fill(narrow, 0.0, "client")).made_by == {"events", "markets"}
+    assert store.get(some.key).made_by == {"events"}
+    filler.projections.learnt["vendor"] = Knowledge(switched_off=frozenset({"events"}))
+    await filler.shelf.withdraw("vendor")
+    assert (store.get(some.key), store.get(narrow.key)) == (None, None)
+
+
 async def test_a_projection_has_no_validator_of_the_narrow_request(vendor, filler_of, projecting):
     """Its header fields are those of the wide answer, whose ETag says nothing about another URL."""
     filler = filler_of(rules=projecting())
