@@ -100,10 +100,10 @@ def targeted(headers: Headers, names: Sequence[str]) -> Directives | None:
                     told.append((key, str(value)))
                 case str() if key in _LISTS_OF_FIELDS and not isinstance(value, Token):
                     told.append((key, value))
-                # A value of a type that the directive does not have: those that allow are as absent, those that
-                # forbid are as told.
-                case _ if key not in _SECONDS:
-                    told.append((key, None))
+                # A value of a type that the directive does not have: what allows allows nothing (RFC 9111 section
+                # 4.2.1), what forbids is as told.
+                case _:
+                    told.append((key, "?" if key in _SECONDS else None))
         return Directives(tuple(told), targeted=True)
     return None
 

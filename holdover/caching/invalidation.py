@@ -17,7 +17,9 @@ def invalidated(method: str, status: int, target: str, headers: Headers, hosts: 
     names, without port, by which clients and holdover know it."""
     if method in SAFE or not 200 <= status < 400:
         return []
-    found, host = [target], min(hosts)
+    found = [target]
+    # An address of IPv6 has brackets in a URL, which do not belong to it.
+    host = next(f"[{name}]" if ":" in name else name for name in hosts)
     for name in ("location", "content-location"):
         value = header(headers, name)
         if value is None:

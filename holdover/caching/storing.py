@@ -20,9 +20,11 @@ UNDERSTOOD = frozenset(
 COOKIES = frozenset(("set-cookie", "set-cookie2"))
 # What decides about caching and framing stays even when Connection names it: that may not take it away.
 _KEPT = frozenset(
-    "age cache-control content-encoding content-length content-range content-type date etag expires host "
+    "age content-encoding content-length content-range content-type date etag expires host "
     "last-modified set-cookie vary".split()
 )
+# Targeted fields (RFC 9213) are called so, too.
+_FOR_CACHES = "cache-control"
 
 _RANGE_OF_BYTES = re.compile(r"bytes[ \t]*[\d*]", re.IGNORECASE | re.ASCII)
 
@@ -122,7 +124,11 @@ def by_hop(headers: Headers, *, asked: bool = False) -> frozenset[str]:
     """Names, in lower case, of the fields that are for the next hop alone (RFC 9110 section 7.6.1). `asked`: of a
     request, from which Connection may not take away what tells who asks."""
     told = elements(header(headers, "connection"))
-    return HOP_BY_HOP.union(name for name in told if name not in _KEPT and not (asked and is_personal(name)))
+    return HOP_BY_HOP.union(name for name in told if not (_is_kept(name) or (asked and is_personal(name))))
+
+
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or name.endswith(_FOR_CACHES)
 
 
 def forwarded(headers: Headers, *, asked: bool = False) -> Headers:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from holdover.caching.dates import parsed
+from holdover.caching.dates import formatted, parsed
 from holdover.caching.directives import Directives
 from holdover.caching.freshness import age_when_received, first
 from holdover.caching.ranges import RANGE_FIELDS
@@ -111,8 +111,9 @@ def updated(
     names = {name.lower() for name, _ in newer} | told.fields("no-cache") | told.fields("private")
     kept = tuple(item for item in stored.headers if item[0].lower() not in names)
     if "date" not in names:
-        # Its age begins anew, whatever Date the stored one had.
-        kept = tuple(item for item in kept if item[0].lower() != "date")
+        # Its age begins anew, whatever Date the stored one had; what has none is of when it came (RFC 9110 section
+        # 6.6.1).
+        kept = (*(item for item in kept if item[0].lower() != "date"), ("Date", formatted(received_at)))
     return replace(
         stored,
         headers=(*kept, *newer),

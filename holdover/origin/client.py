@@ -143,4 +143,7 @@ def outgoing(request: Request) -> Headers:
     target names would have its answer stored under the target, so it ends here."""
     dropped = _NOT_SENT | TURNING
     fields = tuple(item for item in forwarded(request.headers, asked=True) if item[0].lower() not in dropped)
+    if len(cookies := [value for name, value in fields if name.lower() == "cookie"]) > 1:
+        # HTTP/2 may send them one by one (RFC 9113 section 8.2.3).
+        fields = (*(item for item in fields if item[0].lower() != "cookie"), ("Cookie", "; ".join(cookies)))
     return (*fields, ("Via", "1.1 holdover"))

@@ -225,6 +225,7 @@ def as_sent(obtained: Obtained) -> Stored | None:
     fields = forwarded(answer.headers)
     if obtained.confirmed:
         names = {name.lower() for name, _ in new.headers}
-        own = tuple(item for item in fields if item[0].lower() in ("set-cookie", "set-cookie2"))
+        # Of what confirmed it the age counts: a cache before the origin may have done that.
+        own = tuple(item for item in fields if item[0].lower() in ("age", "set-cookie", "set-cookie2"))
         fields = (*new.headers, *(item for item in own if item[0].lower() not in names))
     return replace(new, headers=fields)

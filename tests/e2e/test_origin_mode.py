@@ -138,6 +138,7 @@ LIFETIMES: dict[str, tuple[list[tuple[str, str | int]], bool]] = {
     "targeted and empty": ([("CDN-Cache-Control", ""), FRESH], False),
     "targeted of a wrong type": ([("CDN-Cache-Control", 'max-age="60"'), FRESH], True),
     "targeted with a parameter": ([("CDN-Cache-Control", "max-age=60;a=b"), cc("no-store")], False),
+    "targeted of a wrong type, where a guess is possible": ([("CDN-Cache-Control", 'max-age="60"'), HOUR], True),
     "targeted in capitals is malformed": ([("CDN-Cache-Control", "Max-Age=60"), cc("no-store")], True),
     "targeted with Age above": ([("CDN-Cache-Control", "max-age=60"), ("Age", "90")], True),
     "our own before that of all": (
@@ -447,6 +448,18 @@ def test_what_a_304_does_not_change(house, origin):
     assert first.body == second.body == third.body
     assert third["content-encoding"] == "x-a"
     assert int(third["age"]) >= 5
+
+
+def test_what_a_cache_before_the_origin_confirmed_is_as_old_as_it_says(house, origin):
+    says = [FRESH, TAG, ("Age", "30")]
+    steps = [
+        Step(says=[cc("max-age=0"), TAG]),
+        Step(says=says, status=304, answer=200, gets={"age": "30"}),
+        Step(
+            {"If-None-Match": '"one"', "Cache-Control": "no-cache"}, says, status=304, answer=304, gets={"age": "30"}
+        ),
+    ]
+    played(house, origin, steps)
 
 
 def test_by_last_modified_alone(house, origin):

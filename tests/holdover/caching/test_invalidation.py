@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdover.caching.invalidation import may_be_from_before
+from holdover.caching.invalidation import invalidated, may_be_from_before
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,9 @@ from holdover.caching.invalidation import may_be_from_before
 )
 def test_what_may_be_from_before_a_change(asked_at, changed_at, expected):
     assert may_be_from_before(asked_at, changed_at, now=101.0) is expected
+
+
+@pytest.mark.parametrize("hosts", [["api.test", "::1"], ["::1"], ["::1", "api.test"]])
+def test_what_is_named_without_a_host_is_made_invalid_whatever_the_hosts_are(hosts):
+    headers = (("Location", "/there"), ("Content-Location", "http://[::1]:80/x"))
+    assert invalidated("POST", 201, "/here", headers, hosts) == ["/here", "/there", "/x"]

@@ -108,6 +108,10 @@ def test_from_a_request_nothing_takes_away_who_asks():
         ("A: 1\nB: 2", {"A", "B"}),
         ("Connection: a, close\nA: 1\nB: 2", {"B"}),
         ("Connection: cache-control, etag, date\nETag: x", {"ETag"}),
+        (
+            "Connection: cdn-cache-control, cache-control\nCDN-Cache-Control: no-cache\nCache-Control: max-age=5",
+            {"CDN-Cache-Control", "Cache-Control"},
+        ),
         ("Connection: X-User-Id, x-other\nConnection: close\nX-User-Id: 7\nX-Other: 1\nA: 1", {"A"}),
         ("Keep-Alive: 1\nTE: x\nTrailer: y\nUpgrade: z\nProxy-Authenticate: p\nProxy-Authorization: q\nA: 1", {"A"}),
         ("Age: 5\nA: 1", {"A"}),

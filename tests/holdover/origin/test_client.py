@@ -3,8 +3,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from holdover.exchange import Response
-from holdover.origin.client import OriginClient
+from holdover.exchange import Request, Response
+from holdover.origin.client import OriginClient, outgoing
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n0\r\n\r\n"
 PLANTED = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplanted"
@@ -59,3 +59,13 @@ async def test_what_comes_on_a_kept_connection_is_not_the_next_answer(provider_o
         again = await client.send("GET", "/b", (), b"", 9.0)
     assert isinstance(again, Response)
     assert (again.body, connections) == (b"wanted", 2)
+
+
+@pytest.mark.parametrize(
+    ("cookies", "sent"), [([], []), (["a=1"], ["a=1"]), (["a=1", "b=2; c=3"], ["a=1; b=2; c=3"])]
+)
+def test_cookies_that_came_one_by_one_go_on_together(cookies, sent):
+    request = Request("GET", "api.test", "/", (("A", "1"), *(("cookie", value) for value in cookies), ("B", "2")))
+    fields = outgoing(request)
+    assert [value for name, value in fields if name.lower() == "cookie"] == sent
+    assert {"A", "B", "Via"} <= {name for name, _ in fields}
