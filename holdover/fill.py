@@ -179,7 +179,8 @@ class Filler:
         there = (self.projections.carrier(canonical, now), *self.projections.covering(canonical, now))
         wider = {wide.key for wide in there} - {canonical.key}
         route = self.route(canonical)
-        if not wider or route is None:
+        # Of a group a key that failed stays as it was, and is told to have failed.
+        if not wider or route is None or (route.group is not None and asking.trigger == "refresh"):
             return
         previous = await self.shelf.stored(canonical.key)
         found = [await self.shelf.stored(key) for key in wider]

@@ -253,7 +253,7 @@ class StandIn:
         # Who found the answer in the store after all did not pay for it either.
         unpaid = isinstance(filled.result, Fetched) and filled.result.effect is None
         led = led and filled.led and not unpaid
-        ready = self._hot.load(canonical.key)
+        ready = self._stored_for(cacheable, filled)
         self._joined(filled, [*(() if led else (first,)), *others])
         names = nominated(cacheable, filled.result, ready)
         if (other := variant(cacheable, names, wants.fields)) is not None:
@@ -469,6 +469,13 @@ class StandIn:
         self._meter.count_many(
             cacheable, outcome, answer.status, len(answer.body), ready, now, _mean(waiting), clients
         )
+
+    def _stored_for(self, cacheable: Cacheable, filled: Filled) -> Ready | None:
+        """What is stored; nothing for one whose own credential the provider has just refused."""
+        if isinstance(filled.result, Refused) and filled.result.means == "credential":
+            known = self._admission.remembers(cacheable.provider, cacheable.credential, self._clock())
+            return self._hot.load(cacheable.canonical.key) if known else None
+        return self._hot.load(cacheable.canonical.key)
 
     def _doubt(self, cacheable: Cacheable, filled: Filled) -> None:
         """This client's own credential is no longer good, if it is that which was refused."""

@@ -473,6 +473,22 @@ async def test_what_is_made_in_need_is_neither_too_old_nor_older_than_what_there
     assert store.get(SPREADS.key) is None
 
 
+async def test_a_generation_is_not_complete_with_what_would_be_made_in_need(
+    vendor, filler_of, rules_of, route_of, store
+):
+    rules = rules_of(route_of(**MARKETS, group="all"), profile="the-odds-api", projection={"kinds": ["markets"]})
+    vendor.says = board
+    filler = filler_of(rules=rules)
+    await filler.fill(WIDE, 0.0, "client")
+    generation = filler.shelf.begin([H2H.key])
+    vendor.says = lambda _: web.json_response({}, status=500)
+    await filler.fill(H2H, time.time(), "refresh")
+    await generation.leave(H2H.key)
+    assert (generation.complete, store.get(H2H.key)) == (False, None)
+    await filler.fill(H2H, time.time(), "client")
+    assert store.get(H2H.key) is not None
+
+
 async def test_of_several_wider_answers_the_newest_is_cut_in_need(vendor, filler_of, projecting, store):
     """In whatever order they came to be known."""
     filler = filler_of(rules=projecting())

@@ -690,6 +690,31 @@ async def test_a_strangers_bad_key_is_no_failure_of_ours(vendor, stand_in_of, me
     assert outcomes(metrics) == {("fetched", "4xx"): 1}
 
 
+@pytest.mark.parametrize(("clients", "expected"), [("known", 401), ("open", 200)])
+async def test_whose_own_credential_is_refused_now_gets_nothing_that_is_stored_for_the_others(
+    vendor, stand_in_of, route_of, clock, clients, expected
+):
+    """Neither the answer from before nor what is made of a wider one."""
+    lists = route_of(parameters=[], lists=["regions", "markets"], items="")
+    of_the_odds_api = {"profile": "the-odds-api", "projection": {"kinds": ["markets"]}}
+    lent = {"credential": {"borrow": True, "query": "apiKey"}, "clients": clients}
+    refusals = [{"means": "credential", "status": [401]}]
+    stand_in = stand_in_of([lists], **lent, **of_the_odds_api, errors=refusals)
+    markets = [{"key": name} for name in ("h2h", "spreads")]
+    vendor.body = [{"id": "a", "bookmakers": [{"key": "x", "markets": markets}]}]
+    whole, part = (f"{ODDS}&apiKey=good-good&markets={names}" for names in ("h2h,spreads", "spreads"))
+    # The first one has it accepted, the second one has it stored.
+    for _ in range(2):
+        assert (await get(stand_in, target=whole))[0] == 200
+    vendor.status = 401
+    for target in (whole, part):
+        clock.ahead = lists.window_s + 1
+        if clients == "known":
+            planned = stand_in.plan(request(target))
+            stand_in._admission.accepted(planned.provider, planned.credential, clock())
+        assert (await get(stand_in, target=target))[0] == expected
+
+
 async def test_an_alarm_of_a_time_without_a_sidecar_ends_with_it(vendor, stand_in_of, metrics, clock, sidecar):
     stand_in = stand_in_of(errors=[{"means": "credential", "status": [401]}], **{**STRANGERS, "clients": "open"})
     vendor.status = 401
