@@ -54,6 +54,9 @@ class Framed(Outspoken):
 
     def _body_received(self, data: bytes) -> None:
         assert self._left is not None
+        if self._payload is not None and self._payload.is_eof():
+            # Behind the last chunk, or a head that tells a length of no body: that is not for the next request.
+            self._left = 0
         whole = data if len(data) <= self._left else data[: int(self._left)]
         if len(whole) < len(data):
             # RFC 9112 section 9.2: what comes unasked is no response, and nobody knows where the next one begins.

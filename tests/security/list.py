@@ -216,7 +216,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "a second answer behind the body",
             "The connection is not used again.",
             "faults/test_fault_origin.py::test_nothing_wrong_is_stored "
-            "faults/test_fault_origin.py::test_who_comes_new_gets_the_truth_at_once",
+            "faults/test_fault_origin.py::test_who_comes_new_gets_the_truth_at_once "
+            "holdover/origin/test_framed.py::test_a_response_that_nobody_asked_for_ends_the_connection",
         ),
     ),
     "Requests": (

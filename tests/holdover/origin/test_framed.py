@@ -55,6 +55,36 @@ def test_an_answer_to_a_head_ends_with_its_head():
         assert found == [(200, b"", 0, size > 0)]
 
 
+@pytest.mark.parametrize("cut", [0, 3, len(HEAD)])
+@pytest.mark.parametrize(
+    ("wire", "head"),
+    [
+        (HEAD + b"0123", False),
+        (CHUNKED, False),
+        (HEAD, True),
+        (HEAD.replace(b"200 OK", b"204 No Content"), False),
+        (HEAD.replace(b"200 OK", b"304 Not Modified"), False),
+    ],
+    ids=["told", "in chunks", "to a head", "of nothing", "not modified"],
+)
+async def test_a_response_that_nobody_asked_for_ends_the_connection(wire, head, cut):
+    """Whenever it comes: taken for the answer to the next request it would be stored under what that asked for."""
+    loop = asyncio.get_running_loop()
+    mine, theirs = socket.socketpair()
+    with theirs:
+        transport, framed = await loop.create_connection(partial(Framed, loop), sock=mine)
+        framed.set_response_params(skip_payload=head, read_until_eof=True, auto_decompress=False)
+        framed.data_received(wire)
+        _, payload = await framed.read()
+        await payload.read()
+        assert (framed.should_close, transport.is_closing()) == (False, False)
+        other = HEAD + b"4567"
+        for piece in filter(None, (other[:cut], other[cut:])):
+            framed.data_received(piece)
+        assert transport.is_closing()
+        assert not len(framed._buffer)
+
+
 def test_the_next_request_begins_anew():
     found = asyncio.run(received([HINTS + HEAD + b"0123"], [HEAD + b"4567"]))
     assert found == [(200, b"0123", 1, False), (200, b"4567", 0, False)]
