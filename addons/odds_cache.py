@@ -59,6 +59,7 @@ if not __name__.startswith("__mitmproxy_script__"):
     from .certificates import Certificates, for_hosts
     from .fast_lane import FastLane
     from .foreign import foreign
+    from .interim import pass_over
     from .lane_layer import LaneLayer
     from .reach import Reach, Unreachable
     from .sockets import BACKLOG
@@ -68,6 +69,7 @@ else:
     from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
     from holdover.addons.fast_lane import FastLane  # type: ignore[no-redef]
     from holdover.addons.foreign import foreign  # type: ignore[no-redef]
+    from holdover.addons.interim import pass_over  # type: ignore[no-redef]
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
     from holdover.addons.reach import Reach, Unreachable  # type: ignore[no-redef]
     from holdover.addons.sockets import BACKLOG  # type: ignore[no-redef]
@@ -134,6 +136,7 @@ class OddsCache:
     # mitmproxy listens: a request that came between would be forwarded.
 
     def load(self, loader: Loader) -> None:
+        pass_over()
         if self._config is None:
             loader.add_option("holdover_config", str, "config", "Folder of holdover's configuration.")
         else:
@@ -350,6 +353,7 @@ class OddsCache:
         if any(_SPLITTING.search(value) for _, value in lines):
             # RFC 9110 section 5.5. The client, or a proxy before it, could read another field or answer here.
             flow.response.headers = Headers([(name, _SPLITTING.sub(b" ", value)) for name, value in lines])
+        flow.response.data.reason = _SPLITTING.sub(b" ", flow.response.data.reason)
         if self._standin is not None and _method(flow.request) not in SAFE:
             await self._changed(flow.request, flow.metadata[_PASSED].host, flow.response, self._standin)
         # RFC 9110 sections 15.2.2 and 15.5.22.

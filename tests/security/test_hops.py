@@ -1,6 +1,8 @@
-"""S24: what passes to the provider and back, without what was meant for holdover alone."""
+"""S15 and S24: what passes to the provider and back, without what was meant for holdover alone."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from itertools import count
 
 import pytest
@@ -92,3 +94,31 @@ def test_another_protocol_can_be_agreed_on(house: House, origin: Scripted, role:
     saw, reply = asked(house, origin, role, Step(offer, says, status=426))
     assert (saw["connection"], saw["upgrade"], saw["sec-websocket-key"]) == ("Upgrade", "websocket", "a")
     assert (reply["connection"], reply["upgrade"]) == ("Upgrade", "websocket")
+
+
+HINTS = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+INTERIM = {
+    "a hint": HINTS,
+    "to go on": "HTTP/1.1 100 Continue\r\n\r\n",
+    "several": f"HTTP/1.1 102\r\n\r\n{HINTS}HTTP/1.0 199 x\nContent-Length: 5\n\n",
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+@pytest.mark.parametrize("kind", INTERIM)
+def test_an_interim_answer_is_not_the_answer(house: House, origin: Scripted, role: str, kind: str, method: str):
+    """Nor is the answer that of the next request on the connection."""
+    one, other = (f"/not/a/route{next(_numbers)}" for _ in range(2))
+    origin.scripts[one] = script_of(Step(interim=INTERIM[kind], body="one"))
+    origin.scripts[other] = script_of(Step(body="other"))
+    prefix = f"http://{HOST}" if role == "regular" else ""
+    with closing(HTTPConnection("127.0.0.1", house.ports[role], timeout=20)) as line:
+        for target, body in ((one, b"one"), (other, b"other"), (one, b"one")):
+            line.request(method, prefix + target, b"hello" if method == "POST" else None, {"Host": HOST})
+            answer = line.getresponse()
+            assert (answer.status, answer.read()) == (200, b"" if method == "HEAD" else body)
+
+
+def test_interim_answers_without_end_are_none(house: House, origin: Scripted, role: str):
+    _, reply = asked(house, origin, role, Step(interim=HINTS * 1_000, body="whole"))
+    assert reply.status == 502

@@ -175,6 +175,15 @@ def test_nor_does_it_become_two_on_its_way_to_the_one_who_asked(place: Place, ki
     whole(raw)
 
 
+@pytest.mark.parametrize("reason", [b"O\rX-Planted: a", b"O\x00K"], ids=["bare CR", "NUL"])
+def test_nor_does_the_line_of_its_status(place: Place, reason: bytes):
+    name = mark()
+    place.vendor.answers[name.encode()] = lambda: [(GOOD % b"").replace(b"OK", reason, 1)]
+    raw = place.raw(f"/v4/elsewhere/{name}")
+    assert raw.startswith(b"HTTP/1.1 200 ")
+    whole(raw)
+
+
 def large(size: int, head: bytes) -> Iterator[bytes]:
     yield head
     part = b"[" + b" " * MIB
