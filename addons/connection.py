@@ -213,6 +213,7 @@ class Connection(RawTransport):
             return
         if not self._began:
             self._began = True
+            data, self._held = self._held + data, b""
             if not isinstance(self._mode, ReverseMode | RegularMode):
                 # What another mode begins with is no HTTP.
                 self._raw = True
@@ -490,7 +491,14 @@ class Connection(RawTransport):
         # Nothing of an explicit proxy's connection is meant for holdover before CONNECT has said so.
         if self._tunnel is not None or isinstance(self._mode, ReverseMode):
             called = self._tunnel.host if self._tunnel is not None else self._sock.getsockname()[0]
-            self._tls = self._house.terminated(data, called, tunnel=self._tunnel is not None)
+            tls = self._house.terminated(data, called, tunnel=self._tunnel is not None)
+            if tls == "unfinished":
+                # Whose it is all of the client's hello tells.
+                self._began, self._held = False, data
+                self._head_since = self._head_since or self._loop.time()
+                self._look()
+                return
+            self._tls = tls
         if self._tls is None:
             self._raw = True
             self._feed(self._opening + data)

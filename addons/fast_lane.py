@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.proxy.layers.tls import HTTP2_ALPN, HTTP_ALPNS
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from holdover.client_hello import client_hello
+from holdover.head import Unfinished
 from holdover.lane import Lane
 from holdover.metrics import Metrics
 from holdover.settings import LaneSettings
@@ -141,12 +143,16 @@ class FastLane:
         else:
             del self._addresses[connection.client]
 
-    def terminated(self, data: bytes, called: str, *, tunnel: bool) -> Termination | None:
+    def terminated(self, data: bytes, called: str, *, tunnel: bool) -> Termination | Unfinished | None:
         """The server's side of TLS that begins with these bytes, by a client that has called this host or address;
         None when that is mitmproxy's, which speaks HTTP/2 too, and leaves what was not called for to others."""
         hello = client_hello(data)
-        if self._http2 and (hello is None or b"h2" in hello.protocols):
-            return None
+        if self._http2:
+            if hello is None:
+                return "unfinished"
+            # As mitmproxy chooses: HTTP/1.1 in its own TLS would be heard by mitmproxy alone, which refuses less.
+            if next((each for each in hello.protocols if each in HTTP_ALPNS), None) == HTTP2_ALPN:
+                return None
         if tunnel and hello is not None and hello.name and not self.lane.is_for_provider(hello.name):
             return None
         return Termination(self._certificates, self._buffers, called)

@@ -12,7 +12,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from holdover.caching.invalidation import SAFE
 from holdover.config import Config, ConfigError
 from holdover.exchange import Headers as Fields
 from holdover.exchange import Request, Response, elements
+from holdover.hygiene import NO_TRACE, Fault
 from holdover.key import Bypass, Cacheable, ForOrigin, ForPromos
 from holdover.lane import Lane
 from holdover.metrics import OTHER, Metrics, Outcome, status_class
@@ -305,8 +306,8 @@ class OddsCache:
 
     async def _handle(self, flow: HTTPFlow, standin: StandIn, started: float) -> None:
         request = _request(flow)
-        if isinstance(request, str):
-            self._answer(flow, _refusal(flow, 400, request), started)
+        if isinstance(request, Fault):
+            self._answer(flow, _refused(flow, request), started)
             return
         match standin.plan(request):
             case Cacheable() as cacheable:
@@ -542,14 +543,17 @@ def _has_one_meaning(request: HTTPRequest) -> bool:
     )
 
 
-def _request(flow: HTTPFlow) -> Request | str:
+def _request(flow: HTTPFlow) -> Request | Fault:
     """Or why there is none: an absolute-form target may name another host than the connection or the Host field."""
     request = flow.request
     if request.is_http2 and not _has_one_meaning(request):
-        return "the request is malformed"
+        return Fault(400, "the request is malformed")
+    if request.method == "TRACE":
+        # What comes by HTTP/1.1 was refused before.
+        return NO_TRACE
     host = _called(flow)
     if not request.is_http2 and request.authority and _host(request.authority) != host:
-        return "the request names two different hosts"
+        return Fault(400, "the request names two different hosts")
     peer = flow.client_conn.peername
     address = peer[0] if peer else ""
     return Request(_method(request), host, request.path, _text(request.headers), request.raw_content or b"", address)
@@ -580,6 +584,11 @@ def _host(authority: str | None) -> str:
 
 def _refusal(flow: HTTPFlow, status: int, message: str) -> Answer:
     return local(status, message, head=flow.request.method == "HEAD")
+
+
+def _refused(flow: HTTPFlow, fault: Fault) -> Answer:
+    answer = _refusal(flow, fault.status, fault.sentence)
+    return replace(answer, fields=(*answer.fields, (b"Allow", fault.allow.encode()))) if fault.allow else answer
 
 
 def _response(flow: HTTPFlow, answer: Answer) -> HTTPResponse:

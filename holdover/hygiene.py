@@ -37,6 +37,7 @@ class Fault:
     retry_after: float | None = None
 
 
+NO_TRACE = Fault(405, "TRACE is not for clients of this proxy", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 _FORBIDDEN = Fault(400, "the request's head has a control character in it")
 _NO_REQUEST = Fault(400, "the first line is not a method, a target and a version, with one space between them")
 
@@ -95,7 +96,7 @@ def _line_fault(line: bytes) -> Fault | None:
         return Fault(400, "the request is in another version of HTTP than 1.0 and 1.1")
     # Some take methods for the same whatever their case, though they are not (RFC 9110 section 9.1).
     if method.upper() == b"TRACE":
-        return Fault(405, "TRACE is not for clients of this proxy", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+        return NO_TRACE
     return None if _fits(method, target) else Fault(400, "the request's target has none of the forms for its method")
 
 

@@ -160,8 +160,10 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             15,
             "1xx",
-            "It is not taken for the answer.",
+            "It is not taken for the answer, neither for what is stored nor in what passes.",
             "holdover/test_fetch.py::test_an_early_hint_is_not_the_answer "
+            "security/test_hops.py::test_an_interim_answer_is_not_the_answer "
+            "security/test_hops.py::test_interim_answers_without_end_are_none "
             "faults/test_fault_origin.py::test_nothing_wrong_is_stored",
         ),
         _item(
@@ -198,10 +200,12 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             20,
             "split answers",
-            "An answer with NUL or a bare CR in a field is not stored; in one that passes they become spaces.",
+            "An answer with NUL or a bare CR in a field is not stored; in one that passes they become spaces, also "
+            "in the words behind its status.",
             "security/test_hostile_answers.py::test_a_field_that_could_be_two_is_not_stored "
             "security/test_hostile_answers.py::test_what_is_the_same_to_every_reader_may_be "
-            "security/test_hostile_answers.py::test_nor_does_it_become_two_on_its_way_to_the_one_who_asked",
+            "security/test_hostile_answers.py::test_nor_does_it_become_two_on_its_way_to_the_one_who_asked "
+            "security/test_hostile_answers.py::test_nor_does_the_line_of_its_status",
         ),
         _item(
             21,
@@ -249,8 +253,11 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
         _item(
             25,
             "HTTP/2 to HTTP/1.1",
-            "HTTP/2 is off unless `[proxy] http2` asks for it. What has another meaning in HTTP/1.1 is refused.",
-            "security/test_http2.py::test_fields security/test_http2.py::test_lines",
+            "HTTP/2 is off unless `[proxy] http2` asks for it. What has another meaning in HTTP/1.1 is refused, "
+            "as is TRACE; beside it HTTP/1.1 over TLS is heard as strictly as without it.",
+            "security/test_http2.py::test_fields security/test_http2.py::test_lines "
+            "security/test_http2.py::test_trace_is_refused "
+            "security/test_http2.py::test_http_1_beside_it_is_heard_as_strictly_as_ever",
         ),
     ),
     "Where one gets": (

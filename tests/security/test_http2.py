@@ -1,6 +1,8 @@
 """What HTTP/2 can say and HTTP/1.1 cannot: none of it becomes something else on its way to the provider."""
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from scripts.rig import HOST, House, running, write_house
 from tests.e2e.wire import calm_window, dial, trusting
+from tests.security.corpus import PASSED, get
 from tests.security.provider import Provider, provider
 
 type Fields = list[tuple[bytes, bytes]]
@@ -131,3 +134,62 @@ def test_lines(place: Place, kind: str):
     before, (name, value) = len(place.provider.arrivals), LINES[kind]
     fields = dict(line_of(b"/v4/elsewhere")) | {name: value.replace(b"{m}", b"l%d" % next(_numbers))}
     judged(place, before, place.ask(list(fields.items())))
+
+
+def test_trace_is_refused(place: Place):
+    before = len(place.provider.arrivals)
+    told = place.ask([(b":method", b"TRACE"), *line_of(b"/v4/elsewhere")[1:]])
+    assert told is not None
+    assert (told[0], len(place.provider.arrivals)) == (405, before)
+
+
+HEADS = {
+    "TRACE": (get(PASSED, method=b"TRACE"), 405),
+    "NUL in a value": (get(PASSED, b"A: b\x00c"), 400),
+    "bare CR in a value": (get(PASSED, b"A: b\rX-Planted: c"), 400),
+    "folded field": (get(PASSED, b"A: b\r\n c"), 400),
+    "too many fields": (get(PASSED, *[b"A: b"] * 300), 431),
+    "a field that is too long": (get(PASSED, b"A: " + b"b" * 100_000), 431),
+    "in order": (get(PASSED), 200),
+}
+OFFERS: dict[str, list[str]] = {"nothing": [], "HTTP/1.1": ["http/1.1"], "HTTP/2 after HTTP/1.1": ["http/1.1", "h2"]}
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 40], ids=lambda cut: f"hello cut at {cut}")
+@pytest.mark.parametrize("offered", OFFERS)
+def test_http_1_beside_it_is_heard_as_strictly_as_ever(place: Place, offered: str, cut: int):
+    """Whatever the client's hello offers, and however that is cut."""
+    for name, (raw, status) in HEADS.items():
+        before = len(place.provider.arrivals)
+        with closing(dial(place.house.ports["reverse"])) as plain:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            told = _said(plain, place.house, OFFERS[offered], cut, raw.replace(b"{m}", b"m"))
+        assert (name, told[9:12]) == (name, str(status).encode())
+        assert len(place.provider.arrivals) - before == (status == 200)
+
+
+def _said(plain: socket.socket, house: House, offered: list[str], cut: int, raw: bytes) -> bytes:
+    """What begins the answer to `raw`. The client's hello comes in two pieces."""
+    context = trusting(house)
+    if offered:
+        context.set_alpn_protocols(offered)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = outgoing.read()
+    for piece in filter(None, (hello[:cut], hello[cut:])):
+        plain.sendall(piece)
+        time.sleep(0.05)
+    written = False
+    while True:
+        try:
+            tls.do_handshake()
+            if not written:
+                tls.write(raw)
+                written = True
+            plain.sendall(outgoing.read())
+            return tls.read(100)
+        except ssl.SSLWantReadError:
+            plain.sendall(outgoing.read())
+            incoming.write(plain.recv(65_536))
