@@ -110,6 +110,9 @@ class OriginClient:
                     method, url, headers=headers, data=body or None, allow_redirects=False, trace_request_ctx=used
                 ) as answer,
             ):
+                if answer.status < 200:
+                    # As 101, behind which what a client sends would go to the origin unread.
+                    return NoAnswer("an answer that is none to what was asked")
                 fields = tuple((text(name), text(value)) for name, value in answer.raw_headers)
                 silence.reschedule(now() + self._timeout_s)
                 async for chunk in answer.content.iter_any():

@@ -870,6 +870,14 @@ def test_an_interim_answer_goes_to_who_knows_what_it_is(house, origin, agent):
         assert "Link" not in head
 
 
+@pytest.mark.parametrize("status", [99, 101])
+def test_what_is_no_final_answer_is_none(house, origin, status):
+    """101 would make a tunnel of the client's connection that it did not ask for."""
+    says = [FRESH, ("Connection", "upgrade"), ("Upgrade", "x")]
+    bad = Step(says=says, status=status, body="a", answer=502, came=True, way="fwd=uri-miss; detail")
+    played(house, origin, [bad, Step(says=[FRESH], body="b", gives="b", came=True)])
+
+
 def test_what_comes_behind_a_whole_answer_is_no_answer(house, origin):
     short = Step(says=[FRESH, ("Content-Length", "4")], body=DIGITS, answer=200, gives="0123", came=True)
     played(house, origin, [short, Step(came=False, gives="0123")])
