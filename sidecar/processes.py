@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,12 +39,21 @@ class Runner(Protocol):
     def main(self, config: Config, prepared: Prepared, ready: Callable[[], None], worker: int) -> None: ...
 
 
+def _take_all_room() -> None:
+    """Each connection of a client is an open file. Services and shells begin with room for 1,024, though the system
+    lets them have more: fewer slow clients would shut out all others than `[lane]` allows one address."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def os_sentence(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
 
 
 def up(config: Config) -> int:
     """Sidecar and workers, supervised. Returns the exit status. Raises OSError."""
+    _take_all_room()
     runner, prepared = _prepared(config)
 
     def sidecar(current: Config, ready: Callable[[], None]) -> None:
@@ -63,6 +73,7 @@ def up(config: Config) -> int:
 
 def proxy(config: Config) -> int:
     """The proxy alone: one worker in the foreground, several supervised. Returns the exit status. Raises OSError."""
+    _take_all_room()
     runner, prepared = _prepared(config)
     if len(prepared.metrics) == 1:
         runner.main(config, prepared, lambda: print("the proxy is ready", flush=True), 0)  # noqa: T201
@@ -78,6 +89,7 @@ def proxy(config: Config) -> int:
 
 
 def sidecar(config: Config) -> int:
+    _take_all_room()
     app.main(config, lambda: print("the sidecar is ready", flush=True))  # noqa: T201
     return 0
 

@@ -343,6 +343,7 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "his answer, and of a large answer no more is sealed than is taken.",
             "security/test_bodies.py::test_a_body_that_does_not_go_on_is_waited_for_no_longer "
             "addons/test_fast_lane.py::test_a_thousand_half_open_connections_hold_up_nobody "
+            "sidecar/test_processes.py::test_there_is_room_for_as_many_connections_as_the_system_allows "
             "addons/test_fast_lane.py::test_no_more_connections_than_the_limit "
             "addons/test_fast_lane.py::test_no_more_connections_of_one_address_than_the_limit "
             "addons/test_connection.py::test_a_head_that_does_not_come_in_time_is_answered_408 "
