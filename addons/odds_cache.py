@@ -60,7 +60,7 @@ if not __name__.startswith("__mitmproxy_script__"):
     from .certificates import Certificates, for_hosts
     from .fast_lane import FastLane
     from .foreign import foreign
-    from .interim import pass_over
+    from .heads import read_carefully
     from .lane_layer import LaneLayer
     from .reach import Reach, Unreachable
     from .sockets import BACKLOG
@@ -70,7 +70,7 @@ else:
     from holdover.addons.certificates import Certificates, for_hosts  # type: ignore[no-redef]
     from holdover.addons.fast_lane import FastLane  # type: ignore[no-redef]
     from holdover.addons.foreign import foreign  # type: ignore[no-redef]
-    from holdover.addons.interim import pass_over  # type: ignore[no-redef]
+    from holdover.addons.heads import read_carefully  # type: ignore[no-redef]
     from holdover.addons.lane_layer import LaneLayer  # type: ignore[no-redef]
     from holdover.addons.reach import Reach, Unreachable  # type: ignore[no-redef]
     from holdover.addons.sockets import BACKLOG  # type: ignore[no-redef]
@@ -137,7 +137,7 @@ class OddsCache:
     # mitmproxy listens: a request that came between would be forwarded.
 
     def load(self, loader: Loader) -> None:
-        pass_over()
+        read_carefully()
         if self._config is None:
             loader.add_option("holdover_config", str, "config", "Folder of holdover's configuration.")
         else:

@@ -320,6 +320,7 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "security/test_bodies.py::test_what_clients_leave_unfinished_is_given_back "
             "security/test_hostile_answers.py::test_an_answer_beyond_the_limit_is_not_taken_in "
             "security/test_hostile_answers.py::test_an_answer_that_passes_is_not_kept_in_memory "
+            "security/test_hostile_answers.py::test_a_head_without_end_is_given_up "
             "security/test_hostile_answers.py::test_a_request_beyond_the_limit_is_refused "
             "addons/test_handover.py::test_of_what_becomes_another_protocol_nothing_is_kept "
             "addons/test_handover.py::test_in_a_tunnel_to_nobodys_provider_nothing_is_read "

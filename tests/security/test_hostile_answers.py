@@ -205,6 +205,24 @@ def test_an_answer_beyond_the_limit_is_not_taken_in(place: Place, told: bool):
     assert place.memory() - before < 80 * MIB
 
 
+@pytest.mark.parametrize("part", [b"X-A: %s\r\n" % (b"a" * 8_000), b"a" * 8_000], ids=["fields", "a field"])
+def test_a_head_without_end_is_given_up(place: Place, part: bytes):
+    """Of what passes; what is cached has narrower limits."""
+    name, sent = mark(), [0]
+
+    def endless() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nX-A: "
+        for _ in range(200 * MIB // len(part)):
+            yield part
+            sent[0] += len(part)
+
+    place.vendor.answers[name.encode()] = endless
+    reply = place.ask(f"/v4/elsewhere/{name}")
+    assert reply is not None
+    assert reply[0] == 502
+    assert sent[0] < 20 * MIB
+
+
 def test_an_answer_that_passes_is_not_kept_in_memory(place: Place):
     name, size = mark(), 200 * MIB
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
