@@ -198,13 +198,18 @@ def _split_query(query: str, provider: Provider, route: RouteSettings) -> tuple[
             continue
         elif name in known:
             pairs.append((name, value))
-        elif name.lower() in CREDENTIAL_LIKE:
+        elif (plain := _plain(name)) in CREDENTIAL_LIKE or plain in provider.credentials:
             return _Odd(f"parameter {name} looks like a credential that the provider does not declare", "credential")
         elif route.unknown == "bypass":
             return _Odd(f"parameter {name} is not known to the route", "parameter")
         elif route.unknown == "key":
             pairs.append((name, value))
     return tuple(pairs), tuple(secrets)
+
+
+def _plain(name: str) -> str:
+    """As some clients spell a list of one (`apiKey[]`), and some servers read it."""
+    return name.strip().removesuffix("[]").strip().lower()
 
 
 def _canonical(pairs: Query, route: RouteSettings) -> Query:

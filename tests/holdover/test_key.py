@@ -201,7 +201,21 @@ def test_a_declared_credential_is_removed_whatever_the_route_says_of_its_name(ca
 
 
 @pytest.mark.parametrize("unknown", ["key", "drop", "bypass"])
-@pytest.mark.parametrize("name", ["token", "Access_Token", "KEY", "sig", "password", "x-api-key", "sess%69on"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token",
+        "Access_Token",
+        "KEY",
+        "sig",
+        "password",
+        "x-api-key",
+        "sess%69on",
+        "apiKey[]",
+        "api_key%5B%5D",
+        "+apiKey",
+    ],
+)
 def test_an_undeclared_credential_goes_past_the_cache(planned, name, unknown):
     found = planned(f"{PATH}?{name}={SECRET}", unknown=unknown)
     assert isinstance(found, Bypass)
