@@ -695,6 +695,13 @@ def test_an_unsafe_method_makes_what_is_stored_invalid(house, origin, method, st
     played(house, origin, steps)
 
 
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints\r\nLink: </a>"])
+def test_and_if_its_answer_has_others_before_it(house, origin, interim):
+    """mitmproxy took the first for all of it, and left the client waiting."""
+    changes = Step(method="POST", interim=f"HTTP/1.1 {interim}\r\n\r\n" * 2, body="done", answer=200, gives="done")
+    played(house, origin, [Step(says=[FRESH]), changes, changes, Step(came=True)])
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_a_safe_one_does_not(house, origin, method):
     sends = {"Cache-Control": "no-store"}

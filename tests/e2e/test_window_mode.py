@@ -159,6 +159,13 @@ def test_an_unsafe_method_makes_what_is_stored_invalid(house, origin, method, st
     played(house, origin, [Step(came=True), Step(method=method, status=status, came=True), Step(came=came)])
 
 
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints\r\nLink: </a>"])
+def test_and_if_its_answer_has_others_before_it(house, origin, interim):
+    """mitmproxy took the first for all of it, and left the client waiting."""
+    changes = Step(method="POST", interim=f"HTTP/1.1 {interim}\r\n\r\n" * 2, body="done", answer=200, gives="done")
+    played(house, origin, [Step(), changes, changes, Step(came=True)])
+
+
 @pytest.mark.parametrize("lines", [settings(), ORIGIN_MODE], ids=["window", "origin"])
 def test_of_the_provider_that_was_called_and_of_no_other(origin, tmp_path, lines):
     """Also where the name of its origin is another provider's, or nobody's."""
