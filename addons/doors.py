@@ -5,7 +5,6 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from .reach import Reach, Unreachable
-from .ways_out import measure
 
 
 class Doors(Proxyserver):
@@ -25,10 +24,6 @@ class Doors(Proxyserver):
             data.server.address = await self._reach.address((host, port))
         except Unreachable as error:
             data.server.error = str(error)
-
-    def server_connected(self, data: ServerConnectionHookData) -> None:
-        if (handler := self.connections.get(data.client.id)) is not None:
-            measure(handler, data.server)
 
 
 class Farewell:

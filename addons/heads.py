@@ -1,7 +1,7 @@
 """Heads of providers' answers to what passes, which mitmproxy reads without two of the cares that they need.
 
 It takes the first interim answer (1xx) for the final one: the client waits in vain for that, or is given it in the
-place of the answer to its next request. And it takes in heads without end."""
+place of the answer to its next request. And it takes in heads, and lines of chunks, without end."""
 
 import re
 
@@ -14,7 +14,8 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client
 MOST_INTERIM = 16
 """Of one answer."""
 
-MOST_HEAD_BYTES = 262_144
+MOST_HELD_BYTES = 262_144
+"""Of an answer, while no head and no part of a body is whole."""
 
 # All but 101, which is an answer; line ends as mitmproxy takes them.
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}(?![0-9])[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
@@ -37,8 +38,12 @@ class CarefulClient(Http1Client):
         yield from super().read_headers(event)
         if self.state != self.read_headers:
             self._interim = 0
-        elif self.stream_id is not None and len(self.buf) > MOST_HEAD_BYTES:
-            yield from self._broken("a head without end")
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super()._handle_event(event)
+        if len(self.buf) > MOST_HELD_BYTES and self.stream_id is not None:
+            self.buf.maybe_extract_at_most(len(self.buf))
+            yield from self._broken("the head, or a line of chunks, has no end")
 
     def _broken(self, reason: str) -> layer.CommandGenerator[None]:
         assert self.stream_id is not None
