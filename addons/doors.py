@@ -25,6 +25,14 @@ class Doors(Proxyserver):
         except Unreachable as error:
             data.server.error = str(error)
 
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """Its socket is closed with its task: one that mitmproxy cancels while it waits to deal with what has come
+        leaves it open."""
+        handler = self.connections.get(data.client.id)
+        io = handler.transports.get(data.server) if handler is not None else None
+        if io is not None and io.handler is not None and (writer := io.writer) is not None:
+            io.handler.add_done_callback(lambda _: writer.close())
+
 
 class Farewell:
     """Tells clients that each answer is the last on its connection."""

@@ -161,6 +161,7 @@ async def test_a_head_without_end_is_given_up(house):
     line = await house.dial()
     reply = await line.ask(foreign("endless"))
     assert (reply.status, house.vendor.taken < 16 * MB) == (502, True)
+    await until(lambda: not house.vendor.connections)
 
 
 async def test_a_tunnel_goes_where_the_client_wants(house):
