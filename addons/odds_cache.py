@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
@@ -100,6 +101,15 @@ class _Passed:
     route: str
     outcome: Outcome
     started: float
+
+
+class _Impatient(WSGIRequestHandler):
+    """With who asks for metrics, or is to read them: each has a thread of its own."""
+
+    timeout = 5.0
+
+    def log_message(self, *_: object) -> None:
+        """Tells nobody of each request."""
 
 
 class OddsCache:
@@ -255,6 +265,8 @@ class OddsCache:
                 return True
             logger.error("metrics cannot be served on %s: %s", address, error.strerror)  # noqa: TRY400
             return False
+
+        server.RequestHandlerClass = _Impatient
 
         def stop() -> None:
             server.shutdown()

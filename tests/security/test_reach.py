@@ -14,10 +14,10 @@ from holdover.config import load
 from holdover.metrics import Metrics
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
-from scripts.rig import CREDENTIAL, HOST, House, running, write_house
+from scripts.rig import CREDENTIAL, HOST, House, running, wait_for, write_house
 from sidecar.app import Sidecar, admin_app
 from tests.e2e.origin import ODDS, Origin, origin
-from tests.e2e.wire import Reply, ask, calm_window, dial, tunnel
+from tests.e2e.wire import Reply, ask, calm_window, dial, to_the_end, tunnel
 
 OWN = ("reverse", "regular", "metrics", "admin")
 ELSEWHERE = (
@@ -135,6 +135,17 @@ async def routes_of(folder: Path) -> set[tuple[str, str]]:
     store.close()
     ledger.close()
     return found
+
+
+def test_who_begins_to_ask_for_metrics_and_goes_no_further_is_let_go(place: Place):
+    threads = Path(f"/proc/{place.house.pid('proxy')}/task")
+    before, lines = len(list(threads.iterdir())), [dial(place.house.ports["metrics"]) for _ in range(20)]
+    for line in lines:
+        line.sendall(b"GET /metrics HTTP/1.1\r\nHost: a")
+    assert [to_the_end(line) for line in lines] == [b""] * 20
+    for line in lines:
+        line.close()
+    wait_for(lambda: len(list(threads.iterdir())) <= before + 2, 10)
 
 
 def told(port: int, method: str, target: str) -> tuple[int, set[str]]:
