@@ -46,6 +46,9 @@ from .summed import Summed
 MAX_QUESTION_BYTES = 16_777_216
 MAX_EDIT_BYTES = 4_194_304
 SHUTDOWN_S = 3.0
+IDLE_S = 75.0
+"""Longest that a connection to the admin's address may be open without a whole request: each is an open file, which
+calls to providers need, too."""
 BACKLOG = 4096
 """Connections that wait to be accepted: one for each key that nobody has yet. Whom the system refuses one takes the
 sidecar for down."""
@@ -237,10 +240,8 @@ async def _listening(sidecar: Sidecar, config: Config) -> AsyncIterator[None]:
     _claim(config.socket)
     log = logging.getLogger("holdover.sidecar.http")
     log.addFilter(brief)
-    runners = [
-        web.AppRunner(app(sidecar), access_log=None, logger=log, shutdown_timeout=SHUTDOWN_S)
-        for app in (control_app, admin_app)
-    ]
+    made = partial(web.AppRunner, access_log=None, logger=log, shutdown_timeout=SHUTDOWN_S)
+    runners = [made(control_app(sidecar)), made(admin_app(sidecar), keepalive_timeout=IDLE_S)]
     host, port = split_address(config.settings.sidecar.admin)
     for runner in runners:
         await runner.setup()

@@ -342,7 +342,8 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "Connections, those of an address, and the time of a head, between two pieces of a body (HTTP/2 aside) "
             "and of a read are limited; others are answered meanwhile. Who breaks off counts until nobody waits for "
             "his answer, and of a large answer no more is sealed than is taken. Who asks for a proxy's metrics has 5 "
-            "s for it.",
+            "s for it, and 75 s who asks the sidecar.",
+            "security/test_reach.py::test_who_asks_the_sidecar_nothing_is_let_go "
             "security/test_reach.py::test_who_begins_to_ask_for_metrics_and_goes_no_further_is_let_go "
             "security/test_bodies.py::test_a_body_that_does_not_go_on_is_waited_for_no_longer "
             "addons/test_fast_lane.py::test_a_thousand_half_open_connections_hold_up_nobody "

@@ -1,5 +1,6 @@
 """Where clients get by holdover, and where not: it is no open proxy, and no way to its own back doors."""
 
+import asyncio
 import http.client
 import re
 import ssl
@@ -15,6 +16,7 @@ from holdover.metrics import Metrics
 from holdover.store.disk import DiskStore
 from holdover.store.ledger import Ledger
 from scripts.rig import CREDENTIAL, HOST, House, running, wait_for, write_house
+from sidecar import app
 from sidecar.app import Sidecar, admin_app
 from tests.e2e.origin import ODDS, Origin, origin
 from tests.e2e.wire import Reply, ask, calm_window, dial, to_the_end, tunnel
@@ -135,6 +137,24 @@ async def routes_of(folder: Path) -> set[tuple[str, str]]:
     store.close()
     ledger.close()
     return found
+
+
+async def test_who_asks_the_sidecar_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(app, "IDLE_S", 1.0)
+    house = write_house(tmp_path, "http://127.0.0.1:9")
+    config = load(house.config, {"RIG_CREDENTIAL": CREDENTIAL})
+    store, ledger = DiskStore(config.store_folder, 1 << 20, print), Ledger(config.store_folder, print)
+    sidecar = Sidecar(config, store, ledger, Metrics())
+    async with app._listening(sidecar, config), asyncio.timeout(20):
+        for said in (b"", b"GET /metrics HTTP/1.1\r\nHost: a", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["admin"])
+            writer.write(said)
+            answer = await reader.read()
+            assert (b" 200 OK" in answer) == (b"healthz" in said)
+            writer.close()
+    await sidecar.close()
+    store.close()
+    ledger.close()
 
 
 def test_who_begins_to_ask_for_metrics_and_goes_no_further_is_let_go(place: Place):
