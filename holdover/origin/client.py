@@ -21,6 +21,9 @@ from holdover.rules import TURNING, Provider
 
 KEPT_S = 1.5
 """How long an unused connection is kept: less than servers do."""
+MOST_FIELD_BYTES = 65_536
+MOST_FIELDS = 1_024
+"""What an answer may have. aiohttp's own limits, 8,190 and 128, are less than what other caches pass on."""
 _NOT_SENT = frozenset("host content-length expect".split())
 _AS_SENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
@@ -62,6 +65,8 @@ class OriginClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_AS_SENT,
+            max_field_size=MOST_FIELD_BYTES,
+            max_headers=MOST_FIELDS,
             trace_configs=[reuse],
         )
         self._session._retry_connection = False  # noqa: SLF001

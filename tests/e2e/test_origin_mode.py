@@ -1,5 +1,6 @@
 """Routes whose freshness is the origin's: a shared cache by RFC 9111, seen from both of its ends."""
 
+import http.client
 import os
 import signal
 import socket
@@ -301,6 +302,13 @@ def test_every_field_is_stored(house, origin, name):
         assert second[lower].startswith("other; hit, holdover; hit")
     else:
         assert first[lower] == second[lower] != ""
+
+
+@pytest.mark.parametrize("also", [[("X-Long", "a" * 30_000)], [(f"X-{number}", "a") for number in range(500)]])
+def test_long_and_many_fields_are_stored(house, origin, monkeypatch, also):
+    monkeypatch.setattr(http.client, "_MAXHEADERS", 1_000)
+    for reply in played(house, origin, once_more([FRESH, *also], False)):
+        assert all(reply[name.lower()] == value for name, value in also)
 
 
 @pytest.mark.parametrize("name", BY_HOP)
