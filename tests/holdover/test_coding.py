@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.coding import UnusableBodyError, codings, inflate, plain, without
+from holdover.coding import SEARCHED_BYTES, UnusableBodyError, codings, inflate, plain, without
 from holdover.exchange import Response, header
 
 LIMIT = 1 << 16
@@ -131,6 +131,15 @@ def test_an_escape_before_the_secret_does_not_hide_it(text):
     clean = without(Response(302, (("Location", text),), text.encode()), "own-secret", LIMIT)
     assert "own-secret" not in (header(clean.headers, "location") or "")
     assert b"own-secret" not in clean.body
+
+
+@pytest.mark.parametrize("form", ["own-secret", "%6f%77%6E-secret", quote("own-secret", safe="")])
+def test_wherever_the_secret_stands_it_is_found(form):
+    """Long bodies are searched in parts."""
+    for before in (*range(SEARCHED_BYTES - len(form) - 1, SEARCHED_BYTES + 2), 2 * SEARCHED_BYTES - 1):
+        body = b"x" * before + form.encode() * 2 + b"y" * SEARCHED_BYTES
+        clean = without(Response(200, (), body), "own-secret", 8 * SEARCHED_BYTES)
+        assert clean.body == b"x" * before + b"--" + b"y" * SEARCHED_BYTES
 
 
 def test_what_cannot_be_searched_is_unusable():
