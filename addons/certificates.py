@@ -5,6 +5,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -43,8 +44,12 @@ def authority(folder: Path) -> certs.CertStore:
     """mitmproxy's, from its folder; made when there is none. Raises CertificateError."""
     key = folder / f"{CONF_BASENAME}-ca.pem"
     with suppress(OSError):
-        # Whoever reads it can be any host to the clients that trust it.
+        # Whoever reads it, or puts another in its place, can be any host to the clients that trust it.
         key.chmod(0o600)
+    with suppress(OSError):
+        # Where it is sticky, as /tmp is, nobody can.
+        if not (mode := stat.S_IMODE(folder.stat().st_mode)) & stat.S_ISVTX:
+            folder.chmod(mode & ~0o022)
     try:
         return certs.CertStore.from_store(folder, CONF_BASENAME, KEY_SIZE)
     except (OSError, ValueError, TypeError) as error:

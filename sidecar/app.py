@@ -247,6 +247,8 @@ async def _listening(sidecar: Sidecar, config: Config) -> AsyncIterator[None]:
         await runner.setup()
     try:
         await web.UnixSite(runners[0], str(config.socket), backlog=BACKLOG).start()
+        # Its folder may be there already, and open to others.
+        config.socket.chmod(0o600)
         await web.TCPSite(runners[1], host, port).start()
     except OSError as error:
         raise CannotStart(f"cannot listen on {config.socket} and {host}:{port}: {error.strerror}") from error

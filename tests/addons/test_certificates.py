@@ -237,8 +237,10 @@ def test_the_key_is_its_owners_alone(ca_folder, tmp_path):
     for name in ("mitmproxy-ca.pem", "mitmproxy-ca-cert.pem"):
         (tmp_path / name).write_bytes((ca_folder / name).read_bytes())
         (tmp_path / name).chmod(0o644)
+    tmp_path.chmod(0o777)
     authority(tmp_path)
     assert stat.S_IMODE((tmp_path / "mitmproxy-ca.pem").stat().st_mode) == 0o600
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755, "nobody puts another in its place"
     made = tmp_path / "new"
     before = os.umask(0)
     try:

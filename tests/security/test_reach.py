@@ -2,8 +2,10 @@
 
 import asyncio
 import http.client
+import os
 import re
 import ssl
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -155,6 +157,20 @@ async def test_who_asks_the_sidecar_nothing_is_let_go(tmp_path: Path, monkeypatc
     await sidecar.close()
     store.close()
     ledger.close()
+
+
+def test_the_socket_is_its_owners_alone(tmp_path: Path):
+    """Its folder may be there already, and umask may be wide."""
+    house = write_house(tmp_path, "http://127.0.0.1:1")
+    path = load(house.config, {"RIG_CREDENTIAL": CREDENTIAL}).socket
+    path.parent.mkdir(parents=True)
+    path.parent.chmod(0o777)
+    before = os.umask(0)
+    try:
+        with running(house):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
 
 
 def test_who_begins_to_ask_for_metrics_and_goes_no_further_is_let_go(place: Place):
