@@ -19,7 +19,7 @@ DEAD_CHECK_S = 60.0
 LISTEN_S = 60.0
 RETRY_FROZEN_S = 300.0
 MOST_KEPT_BYTES = 65_536
-"""Of what a provider says to an account. Each tenant has one."""
+"""Of what a provider says in the place of an answer. Each tenant has one, and each of some keys."""
 
 _UNKNOWN = Balance(None, None, 0.0)
 

@@ -20,7 +20,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from holdover.account import LISTEN_S
+from holdover.account import LISTEN_S, kept
 from holdover.caching.validation import conditions
 from holdover.call import Bookkeeping, Call
 from holdover.coding import UnusableBodyError, without
@@ -248,7 +248,7 @@ class Fetcher:
         self.limits.heard(trouble=trouble)
         if trouble:
             self._said.pop(key, None)
-            if isinstance(result, Refused):
+            if isinstance(result, Refused) and kept(result.response) is not None:
                 self._said[key] = result
             if len(self._said) > MOST_SAID:
                 del self._said[next(iter(self._said))]

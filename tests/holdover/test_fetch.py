@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from holdover import call as module
-from holdover.account import Account
+from holdover.account import MOST_KEPT_BYTES, Account
 from holdover.call import Call
 from holdover.canonical import CanonicalRequest
 from holdover.credential import NOBODY, Credential
@@ -560,6 +560,13 @@ async def test_an_open_circuit_tells_what_the_provider_said_last_to_who_asks_the
     assert other.reason == "the provider fails and is left alone for a moment"
     assert other.retry_after
     assert len(vendor.asked) == 2
+
+
+async def test_what_a_provider_says_at_length_is_not_kept(vendor, fetcher_of):
+    fetcher = fetcher_of({"breaker_failures": 1, "breaker_open_s": 60.0, "retries": 0})
+    vendor.says(reply(bytes(MOST_KEPT_BYTES + 1), status=500))
+    assert isinstance(await fetch(fetcher), Refused)
+    assert isinstance(await fetch(fetcher), Failed)
 
 
 async def test_each_is_told_what_was_said_to_him(vendor, fetcher_of):
