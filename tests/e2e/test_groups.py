@@ -86,7 +86,7 @@ def shipped(house: House) -> None:
 @pytest.fixture(scope="module", params=["generic", "the-odds-api"])
 def scene(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """Two answers of one moment are hundreds of milliseconds apart, and far less than a window. With the shipped
-    profile there are narrower answers, too, which are made of the wider ones."""
+    profile there are narrower answers, too, which are made of the wider ones. The quota lasts for all of a month."""
     settings: dict[str, Any] = {
         "window_s": WINDOW_S,
         "max_stale_s": 60,
@@ -94,7 +94,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         "route_extra": 'group = "boards"',
         "extra": "",
     }
-    with emulator(latency_p50_ms=200, latency_p95_ms=400, rate=0) as provider:
+    with emulator(latency_p50_ms=200, latency_p95_ms=400, rate=0, quota=10**9) as provider:
         house = write_house(tmp_path_factory.mktemp("groups"), provider.url, **settings)
         queries: tuple[str, ...] = ("",)
         if request.param != "generic":

@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 import tempfile
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -207,22 +208,27 @@ def test_a_lock_that_is_never_given_back(kept: History, monkeypatch: pytest.Monk
     kept.append("note", "ops-1", "", NOW)
 
 
-def _append(folder: Path, who: str, times: int) -> None:
+def _append(folder: Path, who: str, times: int, half: Event | None = None) -> None:
+    """`half`: until it is set, no more than half of it."""
     kept = History(folder)
     for number in range(times):
+        if half is not None and number == times // 2:
+            half.wait(60)
         kept.append("accepted", who, "", time.time(), files={**WORDS, f"{who}.json": told(f"p{number}")})
 
 
 def test_two_processes_append_at_once(tmp_path: Path):
-    run = multiprocessing.get_context("spawn").Process
-    started = [run(target=_append, args=(tmp_path / "h", who, 40)) for who in ("ops-1", "ops-2")]
+    context = multiprocessing.get_context("spawn")
+    looked = context.Event()
+    started = [context.Process(target=_append, args=(tmp_path / "h", who, 40, looked)) for who in ("ops-1", "ops-2")]
     for each in started:
         each.start()
-    kept, looked = History(tmp_path / "h"), 0
+    kept = History(tmp_path / "h")
     while any(each.is_alive() for each in started):
         assert kept.verify() == ()
-        looked += 0 < len(kept.records()) < 80
-    assert looked
+        if 0 < len(kept.records()) < 80:
+            looked.set()
+    assert looked.is_set()
     assert [each.exitcode for each in started] == [0, 0]
     assert kept.verify() == ()
     assert [r.number for r in kept.records()] == list(range(1, 81))
