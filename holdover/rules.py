@@ -4,11 +4,12 @@ Templates are matched against the canonical path and anchored at both ends, so `
 takes the place of `/odds` (web cache deception)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from holdover.credential import NOBODY, Credential
+from holdover.head import MAX_BODY_BYTES
 from holdover.personal import is_personal
 from holdover.promo_settings import PromoRouteSettings
 from holdover.provider_settings import ProviderSettings
@@ -203,12 +204,17 @@ class Rules:
             if old.pattern.fullmatch(path):
                 return RoutedToPromos(provider, old, path)
         for route in provider.routes:
-            calls = route.settings.calls
-            if route.pattern.fullmatch(path) and (not calls or provider.profile.called(body) in calls):
+            if route.pattern.fullmatch(path) and _takes(route.settings.calls, provider.profile, body):
                 if route.settings.trailing_slash == "same" and path != "/":
                     path = path.rstrip("/") + ("/" if route.settings.path.endswith("/") else "")
                 return Routed(provider, route, path)
         return Unrouted(provider)
+
+
+def _takes(calls: Collection[str], profile: Profile, body: bytes) -> bool:
+    """Whether a route is for this body. One that is too long for a key is for none that names calls: 16 MB of lists
+    hold up everybody for a second while they are read, whoever sends them."""
+    return not calls or (len(body) <= MAX_BODY_BYTES and profile.called(body) in calls)
 
 
 def compile_provider(settings: ProviderSettings, secrets: Mapping[str, Secret] | None = None) -> Provider:

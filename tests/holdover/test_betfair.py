@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.providers.betfair import MOST_BYTES, Betfair
+from holdover.providers.betfair import Betfair
 
 RECORDED = Path(__file__).parents[3] / "shared" / "fixtures"
 
@@ -143,15 +143,6 @@ def test_what_is_not_one_plain_call_has_a_reason(route, body):
     assert isinstance(reason, str)
     assert 10 < len(reason) < 100
     assert "\n" not in reason
-
-
-def test_what_is_longer_than_any_call_is_not_read(route):
-    """16 MB of lists would hold up everybody for a second, whoever sends them."""
-    at_most = call().ljust(MOST_BYTES)
-    assert BETFAIR.called(at_most) == "listMarketBook"
-    assert isinstance(BETFAIR.canonical_body(route, at_most), tuple)
-    assert BETFAIR.called(at_most + b" ") == ""
-    assert isinstance(BETFAIR.canonical_body(route, at_most + b" "), str)
 
 
 def test_text_that_is_not_utf_8_has_a_reason(route):

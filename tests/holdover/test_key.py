@@ -360,6 +360,16 @@ def test_a_body_that_is_too_long_goes_past_the_cache(route_of, provider_of):
     assert (found.reason, found.kind) == ("the body is too long to be part of a key", "body")
 
 
+def test_what_is_too_long_for_a_key_is_not_read_for_its_route(route_of, provider_of):
+    call = b'{"jsonrpc":"2.0","id":1,"method":"SportsAPING/v1.0/listEventTypes","params":{"filter":{}}}'
+    rules = Rules([provider_of(route_of(methods=["POST"], calls=["listEventTypes"]), profile="betfair")])
+    at_most = call.ljust(MAX_BODY_BYTES)
+    assert isinstance(plan(Request("POST", HOST, PATH, (), at_most), rules), Cacheable)
+    found = plan(Request("POST", HOST, PATH, (), at_most + b" "), rules)
+    assert isinstance(found, Bypass)
+    assert found.route is None
+
+
 def test_head_shares_the_key_of_get(canonical):
     assert canonical(PATH, method="HEAD").key == canonical(PATH).key
 

@@ -518,22 +518,19 @@ async def test_demand_is_told_once_in_a_quarter_of_the_idle_time(linked, sidecar
     assert [key in keys for keys in sidecar.reports].count(True) == 1
 
 
-async def test_a_report_has_an_end_and_what_found_no_room_is_told_when_next_given(linked, sidecar, monkeypatch):
-    """Whoever asks for ever new keys would make each report longer than the last one."""
-    monkeypatch.setattr(holdover.demand, "MAX_ASKED", 3)
-    targets = [ODDS.replace("/epl/", f"/league{number}/") for number in range(8)]
-    keys = {linked.plan(request(target)).canonical.key for target in targets}
-    async with asyncio.timeout(30):
-        while not keys <= {key for report in sidecar.reports for key in report}:
-            for target in targets:
-                await get(linked, target=target)
-            await next_report(sidecar)
-    assert max(map(len, sidecar.reports)) == 3
-
-
-async def test_a_report_is_no_longer_than_the_sidecar_takes(linked, sidecar, monkeypatch):
-    monkeypatch.setattr(holdover.demand, "MAX_ASKED_CHARACTERS", 4_000)
-    targets = [f"{ODDS}&long={number}{'x' * 1_000}" for number in range(8)]
+@pytest.mark.parametrize(
+    ("limit", "most", "target"),
+    [
+        ("MAX_ASKED", 3, "/v4/sports/league{}/odds?regions=us"),
+        ("MAX_ASKED_CHARACTERS", 4_000, f"{ODDS}&long={{}}{'x' * 1_000}"),
+    ],
+)
+async def test_a_report_has_an_end_and_what_found_no_room_is_told_when_next_given(
+    linked, sidecar, monkeypatch, limit, most, target
+):
+    """Whoever asks for ever new keys would make each report longer than the last one, and than the sidecar takes."""
+    monkeypatch.setattr(holdover.demand, limit, most)
+    targets = [target.format(number) for number in range(8)]
     keys = {linked.plan(request(target)).canonical.key for target in targets}
     async with asyncio.timeout(30):
         while not keys <= {key for report in sidecar.reports for key in report}:

@@ -316,7 +316,7 @@ SECTIONS: dict[str, tuple[Item, ...]] = {
             "whole gives way. What clients leave unfinished is freed. Of tunnels and upgraded connections nothing is "
             "kept. What is longer than any call that is cached is not read for its key.",
             "security/test_bodies.py::test_all_together_take_no_more_than_the_limit "
-            "holdover/test_betfair.py::test_what_is_longer_than_any_call_is_not_read "
+            "holdover/test_key.py::test_what_is_too_long_for_a_key_is_not_read_for_its_route "
             "security/test_bodies.py::test_what_clients_leave_unfinished_is_given_back "
             "security/test_hostile_answers.py::test_an_answer_beyond_the_limit_is_not_taken_in "
             "security/test_hostile_answers.py::test_an_answer_that_passes_is_not_kept_in_memory "
